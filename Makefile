@@ -1,0 +1,46 @@
+# make book    build the book into _build/html, every cell executed
+# make test    lint, then every test; one of them builds the book
+# make serve   serve the built book on this machine
+# make clean   remove what the others made
+#
+# Each makes its own environment in .venv on the first call and reuses it after.
+
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+
+BIN := $(abspath $(VENV))/bin
+READY := $(VENV)/.ready
+export PYTHONPATH := $(CURDIR)/src
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: book test serve clean tidy
+.DELETE_ON_ERROR:
+
+book: $(READY)
+	@$(BIN)/python tools/build_book.py
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+serve: book
+	@$(BIN)/python tools/serve.py $(PORT)
+
+tidy: $(READY)
+	$(BIN)/python tools/tidy_notebooks.py
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is older than the pins when the pins change, and then pip runs again.
+$(READY): requirements.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "No $(PYTHON) here. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) tools/preflight.py
+	@echo "Installing the book's environment into $(VENV) (once; a few minutes) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@

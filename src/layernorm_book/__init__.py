@@ -1,0 +1,52 @@
+"""The LayerNorm book's package: a reference implementation, and the judge that checks any other.
+
+    layer_norm, layer_norm_backward    NumPy, in `reference`
+    LayerNorm                          a torch.nn.Module, in `module`
+    check_parity                       compares any LayerNorm with PyTorch, in `parity`
+
+What needs torch is imported when it is first asked for, so that the NumPy half loads at once.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+
+from layernorm_book.reference import (
+    layer_norm,
+    layer_norm_backward,
+    mean_and_variance,
+    normalize,
+    scale_and_shift,
+)
+
+__version__ = version("layernorm-book")
+
+_NEEDS_TORCH = {
+    "LayerNorm": "layernorm_book.module",
+    "ParityError": "layernorm_book.parity",
+    "ParityReport": "layernorm_book.parity",
+    "check_parity": "layernorm_book.parity",
+}
+
+__all__ = [
+    "LayerNorm",
+    "ParityError",
+    "ParityReport",
+    "check_parity",
+    "layer_norm",
+    "layer_norm_backward",
+    "mean_and_variance",
+    "normalize",
+    "scale_and_shift",
+]
+
+
+def __getattr__(name):
+    """Import what needs torch on first use (PEP 562)."""
+    if name not in _NEEDS_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_NEEDS_TORCH[name]), name)
+
+
+def __dir__():
+    """List the lazy names too, so that completion finds them."""
+    return sorted({*globals(), *__all__})

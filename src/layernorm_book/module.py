@@ -1,0 +1,108 @@
+"""LayerNorm as a torch.nn.Module: `torch.nn.LayerNorm`, with its arithmetic written out."""
+
+from numbers import Integral
+
+import torch
+
+from layernorm_book import _checks
+
+
+class LayerNorm(torch.nn.Module):
+    """Normalize over the trailing axes, then give each position its own scale and shift.
+
+    y = (x − mean) / √(var + eps) · weight + bias, with the biased variance. A drop-in replacement
+    for `torch.nn.LayerNorm`: the same arguments, parameters and state dict.
+
+    Args:
+        normalized_shape: int or tuple: the trailing sizes of x that share mean and variance.
+        eps: added to the variance, inside the square root; in the units of x squared.
+        elementwise_affine: if False, there is neither weight nor bias.
+        bias: if False, there is a weight (γ) but no bias (β).
+        device, dtype: where and as what the parameters are made.
+
+    Attributes:
+        weight: γ, of shape `normalized_shape`, starts at 1.
+        bias: β, of shape `normalized_shape`, starts at 0.
+
+    Raises:
+        RuntimeError: when called with an x that does not end in `normalized_shape`, or whose dtype
+            is not floating point or does not go with the parameters.
+
+    Source: the interface of `torch.nn.LayerNorm`; the formula of Ba, Kiros and Hinton (2016).
+
+    Example:
+        >>> layer = LayerNorm(4, eps=0.5)
+        >>> layer(torch.tensor([[1.0, 2.0, 3.0, 6.0]])).tolist()
+        [[-1.0, -0.5, 0.0, 1.5]]
+    """
+
+    __constants__ = ("normalized_shape", "eps", "elementwise_affine")
+
+    def __init__(
+        self,
+        normalized_shape,
+        eps=1e-5,
+        elementwise_affine=True,
+        bias=True,
+        device=None,
+        dtype=None,
+    ):
+        super().__init__()
+        if isinstance(normalized_shape, Integral):
+            normalized_shape = (normalized_shape,)
+        self.normalized_shape = tuple(normalized_shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+
+        weight = torch.empty(self.normalized_shape, device=device, dtype=dtype)
+        has_bias = elementwise_affine and bias
+        self.weight = torch.nn.Parameter(weight) if elementwise_affine else None
+        self.bias = torch.nn.Parameter(torch.empty_like(weight)) if has_bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Set weight to 1 and bias to 0: a fresh layer is the plain normalization."""
+        if self.weight is not None:
+            torch.nn.init.ones_(self.weight)
+        if self.bias is not None:
+            torch.nn.init.zeros_(self.bias)
+
+    def forward(self, x):
+        """Return y, of the shape and dtype of `x`, which must end in `normalized_shape`."""
+        self._check(x)
+        dims = tuple(range(-len(self.normalized_shape), 0))
+        half = x.dtype in (torch.float16, torch.bfloat16)
+        wide = x.float() if half else x  # statistics in at least float32
+
+        mean = wide.mean(dims, keepdim=True)  # (*, 1, ..., 1)
+        centred = wide - mean  # (*, *normalized_shape)
+        var = centred.square().mean(dims, keepdim=True)  # (*, 1, ..., 1)
+        rstd = torch.rsqrt(var + self.eps)  # (*, 1, ..., 1)
+        y = centred * rstd  # (*, *normalized_shape), x_hat so far
+        if self.weight is not None:
+            y = y * self.weight
+        if self.bias is not None:
+            y = y + self.bias
+        return y.to(x.dtype)
+
+    def extra_repr(self):
+        """Return what `print(layer)` shows between the parentheses, as PyTorch does."""
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        )
+
+    def _check(self, x):
+        """Refuse what PyTorch refuses, with a message that names the mend."""
+        parameters = {"weight": self.weight, "bias": self.bias}
+        dtypes = {k: None if p is None else _name(p.dtype) for k, p in parameters.items()}
+        problem = _checks.dtype_problem(_name(x.dtype), **dtypes) or _checks.shape_problem(
+            x.shape, self.normalized_shape
+        )
+        if problem:
+            raise RuntimeError(problem)
+
+
+def _name(dtype):
+    """Return the bare name of a torch dtype: torch.float32 gives "float32"."""
+    return str(dtype).removeprefix("torch.")
