@@ -4,6 +4,7 @@ A stale _build would hide two things: with -W a warning fails the first build an
 second, and a page that is no longer written would still be there to read.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,9 @@ COMMAND = ("-m", "jupyter_book.cli.main", "build", "-W", "--keep-going", ".")
 def main():
     """Build, then say where the book is or which cell of which notebook failed."""
     shutil.rmtree(BUILD, ignore_errors=True)
-    status = subprocess.run([sys.executable, *COMMAND], cwd=ROOT).returncode
+    # The kernels import this tree's package, whichever one the environment was installed from.
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    status = subprocess.run([sys.executable, *COMMAND], cwd=ROOT, env=environment).returncode
     if status == 0:
         print(f"The book is in {BUILD / 'html' / 'index.html'}")
         return 0
