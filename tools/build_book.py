@@ -12,7 +12,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "_build"
-COMMAND = ("-m", "jupyter_book.cli.main", "build", "-W", "--keep-going", ".")
+COMMAND = (
+    str(Path(sys.executable).with_name("jupyter-book")),
+    "build",
+    "-W",
+    "--keep-going",
+    ".",
+)
 
 
 def main():
@@ -20,8 +26,8 @@ def main():
     shutil.rmtree(BUILD, ignore_errors=True)
     # The kernels import this tree's package, whichever one the environment was installed from.
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    status = subprocess.run([sys.executable, *COMMAND], cwd=ROOT, env=environment).returncode
-    if status == 0:
+    status = subprocess.run(COMMAND, cwd=ROOT, env=environment).returncode
+    if status == 0 and (BUILD / "html" / "index.html").is_file():
         print(f"The book is in {BUILD / 'html' / 'index.html'}")
         return 0
     reports = sorted((BUILD / "html" / "reports").rglob("*.err.log"))

@@ -94,12 +94,15 @@ class LayerNorm(torch.nn.Module):
 
     def _check(self, x):
         """Refuse what PyTorch refuses, with a message that names the mend."""
-        parameters = {"weight": self.weight, "bias": self.bias}
-        dtypes = {k: None if p is None else _name(p.dtype) for k, p in parameters.items()}
-        problem = _checks.dtype_problem(_name(x.dtype), **dtypes) or _checks.shape_problem(
-            x.shape, self.normalized_shape
+        shape = self.normalized_shape
+        given = dict(self.named_parameters(recurse=False))
+        dtypes = {k: _name(p.dtype) for k, p in given.items()}
+        problems = (
+            _checks.dtype_problem(_name(x.dtype), **dtypes),
+            _checks.shape_problem(x.shape, shape),
+            *(_checks.parameter_shape_problem(k, p.shape, shape) for k, p in given.items()),
         )
-        if problem:
+        for problem in filter(None, problems):
             raise RuntimeError(problem)
 
 
