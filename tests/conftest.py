@@ -1,0 +1,52 @@
+"""What several test files share: the book, built once for all of them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def build(tree):
+    """Build the book of a tree; return (exit status, everything it printed)."""
+    command = (sys.executable, "tools/build_book.py")
+    environment = os.environ | {"PYTHONPATH": str(tree / "src")}
+    done = subprocess.run(
+        command,
+        cwd=tree,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.fixture(scope="session")
+def built_book():
+    """The folder of HTML pages of this very tree, every notebook executed."""
+    status, printed = build(ROOT)
+    assert status == 0, printed
+    return ROOT / "_build" / "html"
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    """A copy of this tree whose book is one short chapter, for breaking things in."""
+    kept = ("_config.yml", "pyproject.toml", "requirements.txt", "src", "tools", "book/_ext")
+    kept += ("book/_static", "book/_templates", "book/references.bib", "book/notation.md")
+    for name in kept:
+        source, target = ROOT / name, tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copy(source, target)
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/notation\nchapters:\n  - file: book/chapter\n"
+    )
+    return tmp_path
