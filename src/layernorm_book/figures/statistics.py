@@ -60,7 +60,7 @@ def row_with_band(x, mean, var):
     return picture
 
 
-def shared_cells(panels, names, height=3.4):
+def shared_cells(panels, names):
     """Draw arrays cell by cell; cells with the same number share one mean and one variance.
 
     The last two axes are a block of cells. Blocks are stacked along the third axis from the end
@@ -70,11 +70,15 @@ def shared_cells(panels, names, height=3.4):
         panels: list of (title, groups), with `groups` an integer array of rank 2 to 4 that gives,
             for each cell, the number of the mean it shares.
         names: tuple with the name of each axis, for the longest of the arrays, last axis last.
-        height: of the picture, in inches.
     """
-    widths = [_extent(groups)[0] for _, groups in panels]
+    widths, depths = zip(*(_extent(groups) for _, groups in panels), strict=True)
+    cell = 6.6 / sum(widths)  # inches
     picture, axes = new_picture(
-        1, len(panels), height=height, squeeze=False, gridspec_kw={"width_ratios": widths}
+        1,
+        len(panels),
+        height=cell * (max(depths) + 0.8) + 0.6,
+        squeeze=False,
+        gridspec_kw={"width_ratios": widths},
     )
     for ax, (title, groups) in zip(axes[0], panels, strict=True):
         _draw_panel(ax, groups, names[-groups.ndim :])
@@ -95,7 +99,7 @@ def variance_error(means, one_pass, two_pass, predicted):
     """
     picture, ax = new_picture(height=3.6)
     ax.axhline(1, color=GREY, linewidth=1, linestyle=":")
-    ax.annotate("100 %: no digit of the variance is left", (means[0], 1), (0, 4), **_POINTS)
+    ax.annotate("100%: no digit of the variance is left", (means[0], 1), (0, 4), **_POINTS)
     ax.plot(means, predicted, color=INK, linewidth=1.2, linestyle="--")
     ax.annotate("expected: 2⁻²⁴ · μ²/σ²", (means[4], predicted[4]), (10, -12), **_POINTS)
     ax.plot(means, one_pass, "o-", color=VERMILION)
