@@ -25,9 +25,10 @@ def scaled_and_shifted(x, x_hat, weight, bias, y):
         linestyle=":",
         label=r"$\hat{x}$, before γ and β",
     )
-    lowest.legend(loc="lower left", bbox_to_anchor=(0, 0.96), borderpad=0)
+    lowest.legend(loc="lower left", bbox_to_anchor=(0, 0.96), borderpad=0, frameon=False)
     pairs = zip(weight, bias, strict=True)
-    lowest.set_xticks(position, [f"{j}\nγ = {g:g}\nβ = {b:g}" for j, (g, b) in enumerate(pairs)])
+    labels = [f"{j}\nγ = {g:g}\nβ = {b:g}" for j, (g, b) in enumerate(pairs)]
+    lowest.set_xticks(position, [label.replace("-", "−") for label in labels])
     return picture
 
 
@@ -44,7 +45,7 @@ def learning(losses, floor, x_hat, target, weight, bias):
     left.plot(losses, color=BLUE, label="loss")
     left.axhline(floor, color=VERMILION, linestyle="--", label=f"best possible, {floor:.2f}")
     left.set(xlabel="step", ylabel="mean squared error", ylim=(0, None))
-    left.legend()
+    left.legend(frameon=False)
 
     ends = np.array([x_hat.min(), x_hat.max()])
     right.scatter(x_hat, target, s=6, color=GREY, alpha=0.5, linewidths=0)
@@ -52,7 +53,7 @@ def learning(losses, floor, x_hat, target, weight, bias):
     label = f"learned: γ = {weight:.2f}, β = {bias:.2f}"
     right.plot(ends, weight * ends + bias, color=VERMILION, label=label)
     right.set(xlabel=r"$\hat{x}$ of one feature", ylabel="its target")
-    right.legend(loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
+    right.legend(loc="lower right", bbox_to_anchor=(1, 1), borderpad=0, frameon=False)
     return picture
 
 
@@ -73,5 +74,5 @@ def decay(idle, kept, decayed):
     right.bar(position - 0.2, kept, width=0.38, color=BLUE, label="no decay")
     right.bar(position + 0.2, decayed, width=0.38, color=VERMILION, label="decay")
     right.set(xlabel="feature", ylabel="γ", title="γ after training", xticks=position)
-    right.legend(loc="upper left")
+    right.legend(loc="upper left", frameon=False)
     return picture
