@@ -33,11 +33,13 @@ def inside_and_outside(x, eps=1e-5):
     axes[0].axhline(x.mean(), color=INK, linewidth=1.5)
     axes[1].bar(position - 0.17, inside, color=GREEN, width=0.34, label="ε inside the root")
     axes[1].bar(position + 0.17, outside, color=ORANGE, width=0.34, label="ε outside")
-    axes[1].legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 0.96), borderaxespad=0)
+    axes[1].legend(
+        ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, frameon=False
+    )
     axes[2].bar(position, (outside - inside) * 1e5, color=VERMILION, width=0.6)
     for ax, name in zip(axes, ("x", r"$\hat{x}$", "gap\n× 10⁵"), strict=True):
         ax.axhline(0, color=GREY, linewidth=0.8)
-        ax.set_ylabel(name, rotation=0, labelpad=20, va="center")
+        ax.set_ylabel(name, rotation=0, labelpad=24, va="center")
     _note(axes[0], f"mean {x.mean():.3g}, σ = {x.std():.3g}")
     _note(axes[2], f"outside − inside, ε = {eps:.0e}")
     axes[2].set_xlabel("element")
@@ -70,8 +72,8 @@ def read_sigma(factor, sigma, implied):
         )
         curve.plot(sigma[index], factor[index], marker, color=colour, label=f"row {index + 1}")
         inputs.plot(row - row.min(), np.full(len(row), index), marker, color=colour, alpha=0.6)
-    curve.set(xlabel="σ", ylabel="rms difference / ε", xlim=(grid[0], grid[-1]))
-    curve.legend(loc="upper right")
+    curve.set(xlabel="σ", ylabel="1/(2σ²) − 1/σ", xlim=(grid[0], grid[-1]))
+    curve.legend(loc="upper right", frameon=False)
     inputs.axvspan(0, 1, color=INK, alpha=0.08, linewidth=0)
     inputs.set(xlim=(-0.08, 1.12), ylim=(len(implied) - 0.5, -0.5))
     inputs.set_yticks(range(len(implied)), [f"row {i + 1}" for i in range(len(implied))])
@@ -95,7 +97,7 @@ def power(trials, tolerances, shares, right_rows=()):
     shade = LinearSegmentedColormap.from_list("verdict", ["#ffffff", ORANGE])
     ax.pcolormesh(wrong_verdict, cmap=shade, vmin=0, vmax=1, edgecolors=GREY, linewidth=0.5)
     for (row, column), share in np.ndenumerate(shares):
-        ax.text(column + 0.5, row + 0.5, f"{share:.0%}", ha="center", va="center")
+        ax.text(column + 0.5, row + 0.5, f"{share:.0%}", ha="center", va="center", color=INK)
     ax.set_xticks(np.arange(len(tolerances)) + 0.5, tolerances)
     ax.set_yticks(np.arange(len(trials)) + 0.5, trials)
     ax.tick_params(length=0)
@@ -107,4 +109,4 @@ def power(trials, tolerances, shares, right_rows=()):
 
 def _note(ax, text):
     """Write `text` above the right end of `ax`."""
-    ax.annotate(text, (1, 1), xycoords="axes fraction", ha="right", va="bottom")
+    ax.annotate(text, (1, 1), xycoords="axes fraction", ha="right", va="bottom", color=INK)
