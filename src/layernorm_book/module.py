@@ -53,10 +53,12 @@ class LayerNorm(torch.nn.Module):
         self.eps = eps
         self.elementwise_affine = elementwise_affine
 
-        weight = torch.empty(self.normalized_shape, device=device, dtype=dtype)
-        has_bias = elementwise_affine and bias
-        self.weight = torch.nn.Parameter(weight) if elementwise_affine else None
-        self.bias = torch.nn.Parameter(torch.empty_like(weight)) if has_bias else None
+        def empty():
+            shape = self.normalized_shape
+            return torch.nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+
+        self.register_parameter("weight", empty() if elementwise_affine else None)
+        self.register_parameter("bias", empty() if elementwise_affine and bias else None)
         self.reset_parameters()
 
     def reset_parameters(self):
