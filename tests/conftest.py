@@ -6,7 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
+import torch
+
+# The inputs are small: a second thread costs more than it gives, above all on shared cores.
+torch.set_num_threads(1)
+# The same examples on every run, and no deadline: a slow machine is not a wrong answer.
+hypothesis.settings.register_profile(
+    "book", derandomize=True, deadline=None, database=None, max_examples=100
+)
+hypothesis.settings.load_profile("book")
 
 ROOT = Path(__file__).parents[1]
 

@@ -5,6 +5,7 @@ TypeError from `reference`, RuntimeError from `LayerNorm`, as PyTorch does.
 """
 
 from numbers import Integral
+from typing import SupportsFloat
 
 LOW_PRECISION = ("float16", "bfloat16")
 ALLOWED = ("float64", "float32", *LOW_PRECISION)
@@ -64,6 +65,13 @@ def dtype_problem(x, **parameters):
         got = " and ".join(f"{name} {dtype}" for name, dtype in given.items())
         rule = f"all {x}" + (" or all float32" if x in LOW_PRECISION else "")
         return f"with x of {x}, weight and bias must be {rule}; got {got}. Convert one of them."
+    return None
+
+
+def eps_problem(eps):
+    """Return why this is no eps, or None: any number will do, in NumPy's and torch's types too."""
+    if not isinstance(eps, SupportsFloat):
+        return f"eps must be a number, got {eps!r}. PyTorch's default is 1e-5."
     return None
 
 

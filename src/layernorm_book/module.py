@@ -27,6 +27,7 @@ class LayerNorm(torch.nn.Module):
     Raises:
         RuntimeError: when called with an x that does not end in `normalized_shape`, or whose dtype
             is not floating point or does not go with the parameters.
+        TypeError: when called while eps is not a number.
 
     Source: the interface of `torch.nn.LayerNorm`; the formula of Ba, Kiros and Hinton (2016).
 
@@ -35,8 +36,6 @@ class LayerNorm(torch.nn.Module):
         >>> layer(torch.tensor([[1.0, 2.0, 3.0, 6.0]])).tolist()
         [[-1.0, -0.5, 0.0, 1.5]]
     """
-
-    __constants__ = ("normalized_shape", "eps", "elementwise_affine")
 
     def __init__(
         self,
@@ -54,10 +53,12 @@ class LayerNorm(torch.nn.Module):
         self.eps = eps
         self.elementwise_affine = elementwise_affine
 
-        weight = torch.empty(self.normalized_shape, device=device, dtype=dtype)
-        has_bias = elementwise_affine and bias
-        self.weight = torch.nn.Parameter(weight) if elementwise_affine else None
-        self.bias = torch.nn.Parameter(torch.empty_like(weight)) if has_bias else None
+        def empty():
+            shape = self.normalized_shape
+            return torch.nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+
+        self.register_parameter("weight", empty() if elementwise_affine else None)
+        self.register_parameter("bias", empty() if elementwise_affine and bias else None)
         self.reset_parameters()
 
     def reset_parameters(self):
@@ -69,10 +70,8 @@ class LayerNorm(torch.nn.Module):
 
     def forward(self, x):
         """Return y, of the shape and dtype of `x`, which must end in `normalized_shape`."""
-        self._check(x)
+        wide = self._checked(x)  # in at least float32
         dims = tuple(range(-len(self.normalized_shape), 0))
-        half = x.dtype in (torch.float16, torch.bfloat16)
-        wide = x.float() if half else x  # statistics in at least float32
 
         mean = wide.mean(dims, keepdim=True)  # (*, 1, ..., 1)
         centred = wide - mean  # (*, *normalized_shape)
@@ -92,10 +91,11 @@ class LayerNorm(torch.nn.Module):
             f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
         )
 
-    def _check(self, x):
-        """Refuse what PyTorch refuses, with a message that names the mend."""
+    def _checked(self, x):
+        """Refuse what PyTorch refuses, with a message that names the mend; else widen `x`."""
         shape = self.normalized_shape
-        given = dict(self.named_parameters(recurse=False))
+        both = {"weight": self.weight, "bias": self.bias}
+        given = {k: p for k, p in both.items() if p is not None}
         dtypes = {k: _name(p.dtype) for k, p in given.items()}
         problems = (
             _checks.dtype_problem(_name(x.dtype), **dtypes),
@@ -104,6 +104,10 @@ class LayerNorm(torch.nn.Module):
         )
         for problem in filter(None, problems):
             raise RuntimeError(problem)
+        problem = _checks.eps_problem(self.eps)
+        if problem:
+            raise TypeError(problem)
+        return x.float() if _name(x.dtype) in _checks.LOW_PRECISION else x
 
 
 def _name(dtype):

@@ -17,6 +17,9 @@ from layernorm_book.report import Comparison, Finding, ParityError, ParityReport
 
 __all__ = ["ParityError", "ParityReport", "check_parity"]
 
+_LIKE = {"y": "x", "grad_x": "x", "grad_weight": "weight", "grad_bias": "bias"}
+"""The input whose shape and dtype each result must have."""
+
 
 def check_parity(candidate, *, backward=None, seed=0):
     """Compare a LayerNorm with PyTorch's on inputs chosen to tell wrong ones from right ones.
@@ -97,23 +100,28 @@ def _add(report, finding):
 
 def _form_findings(case, inputs, handed, results):
     """Yield what is wrong with the form of the results, or with what became of the inputs."""
-    y, x = results.get("y", inputs.x), inputs.x
-    if not isinstance(y, torch.Tensor):
-        yield Finding(
-            "raises", f"returned {type(y).__name__}, not an array ({case.name})", "Return y."
-        )
-    elif y.shape != x.shape:
-        yield Finding(
-            "wrong-shape",
-            f"returned shape {tuple(y.shape)} for x of shape {tuple(x.shape)} ({case.name})",
-            "Keep the reduced axes (keepdim=True), so that they broadcast back to x.",
-        )
-    elif y.dtype != x.dtype:
-        yield Finding(
-            "wrong-dtype",
-            f"returned {y.dtype} for x of {x.dtype} ({case.name})",
-            "Convert the result back to x.dtype at the end.",
-        )
+    for name, result in results.items():
+        like = getattr(inputs, _LIKE[name])
+        if not isinstance(result, torch.Tensor):
+            yield Finding(
+                "raises",
+                f"returned {type(result).__name__} for {name}, not an array ({case.name})",
+                f"Return {name} alone, as an array.",
+            )
+        elif result.shape != like.shape:
+            yield Finding(
+                "wrong-shape",
+                f"returned {name} of shape {tuple(result.shape)} for {_LIKE[name]} of shape "
+                f"{tuple(like.shape)} ({case.name})",
+                "Keep the reduced axes (keepdim=True), so that they broadcast back to x.",
+            )
+        elif result.dtype != like.dtype:
+            yield Finding(
+                "wrong-dtype",
+                f"returned {name} of {result.dtype} for {_LIKE[name]} of {like.dtype} "
+                f"({case.name})",
+                f"Convert the result back to the dtype of {_LIKE[name]} at the end.",
+            )
     before = {k: getattr(inputs, k) for k in ("x", "weight", "bias", "grad_y")}
     for name, tensor in before.items():
         if tensor is not None and not _same(tensor, getattr(handed, name)):

@@ -10,8 +10,6 @@ Shapes below write `*` for the leading axes, which are left alone, and `normaliz
 trailing axes, whose n elements share one mean and one variance.
 """
 
-from numbers import Real
-
 import numpy as np
 
 from layernorm_book import _checks
@@ -128,12 +126,11 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
         >>> layer_norm(np.array([[1.0, 2.0, 3.0, 6.0]]), (4,), eps=0.5)
         array([[-1. , -0.5,  0. ,  1.5]])
     """
-    x = _checked(x, normalized_shape)
-    weight, bias = _checked_parameters(x, normalized_shape, weight=weight, bias=bias)
+    x, weight, bias, dtype = _checked(x, normalized_shape, weight=weight, bias=bias)
     mean, var = mean_and_variance(x, normalized_shape)
     x_hat = normalize(x, mean, var, eps)
     y = scale_and_shift(x_hat, weight, bias)
-    return _round(y, x.dtype)
+    return _round(y, dtype)
 
 
 @_quiet
@@ -168,8 +165,7 @@ def layer_norm_backward(grad_y, x, normalized_shape, weight=None, eps=1e-5):
         >>> grad_x
         array([[ 0.1875, -0.1875]])
     """
-    x = _checked(x, normalized_shape)
-    (weight,) = _checked_parameters(x, normalized_shape, weight=weight)
+    x, weight, dtype = _checked(x, normalized_shape, weight=weight)
     mean, var = mean_and_variance(x, normalized_shape)
     x_hat = normalize(x, mean, var, eps)
     rstd = 1 / np.sqrt(var + _eps(eps))  # (*, 1, ..., 1)
@@ -185,9 +181,9 @@ def layer_norm_backward(grad_y, x, normalized_shape, weight=None, eps=1e-5):
     grad_weight = (grad_y * x_hat).sum(axis=rows)  # normalized_shape
     grad_bias = grad_y.sum(axis=rows)  # normalized_shape
 
-    parameter_dtype = x.dtype if weight is None else weight.dtype
+    parameter_dtype = dtype if weight is None else weight.dtype
     return (
-        _round(grad_x, x.dtype),
+        _round(grad_x, dtype),
         _round(grad_weight, parameter_dtype),
         _round(grad_bias, parameter_dtype),
     )
@@ -199,31 +195,25 @@ def _prepare(x, normalized_shape):
     The result is contiguous, because NumPy sums pairwise (error growing as log n) only along
     contiguous memory; over strides it adds one by one.
     """
-    x = _checked(x, normalized_shape)
-    half = x.dtype.name in _checks.LOW_PRECISION
-    x = np.ascontiguousarray(x, dtype=np.float32 if half else x.dtype)
+    x, dtype = _checked(x, normalized_shape)
+    half = dtype.name in _checks.LOW_PRECISION
+    x = np.ascontiguousarray(x, dtype=np.float32 if half else dtype)
     return x, tuple(range(-len(normalized_shape), 0))
 
 
-def _checked(x, normalized_shape):
-    """Return `x` as an array that can be normalized over `normalized_shape`, or raise."""
+def _checked(x, normalized_shape, **parameters):
+    """Return `x` and the parameters as arrays, and the dtype of `x`; raise if they do not fit."""
     x = np.asarray(x)
-    _refuse(TypeError, _checks.dtype_problem(x.dtype.name))
-    _refuse(TypeError, _checks.normalized_shape_problem(normalized_shape))
-    _refuse(ValueError, _checks.shape_problem(x.shape, normalized_shape))
-    return x
-
-
-def _checked_parameters(x, normalized_shape, **parameters):
-    """Return the parameters as arrays that go with `x`, or raise; None stays None."""
     arrays = {k: None if v is None else np.asarray(v) for k, v in parameters.items()}
     dtypes = {k: None if v is None else v.dtype.name for k, v in arrays.items()}
     _refuse(TypeError, _checks.dtype_problem(x.dtype.name, **dtypes))
+    _refuse(TypeError, _checks.normalized_shape_problem(normalized_shape))
+    _refuse(ValueError, _checks.shape_problem(x.shape, normalized_shape))
     for name, array in arrays.items():
         if array is not None:
             problem = _checks.parameter_shape_problem(name, array.shape, normalized_shape)
             _refuse(ValueError, problem)
-    return tuple(arrays.values())
+    return x, *arrays.values(), x.dtype
 
 
 def _checked_grad_y(grad_y, x):
@@ -241,8 +231,7 @@ def _refuse(error, problem):
 
 def _eps(eps):
     """Return `eps` as a Python float, which leaves the dtype of what it is added to alone."""
-    if not isinstance(eps, Real):
-        raise TypeError(f"eps must be a number, got {eps!r}. PyTorch's default is 1e-5.")
+    _refuse(TypeError, _checks.eps_problem(eps))
     return float(eps)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from html import escape
+from textwrap import fill
 
 
 class ParityError(AssertionError):
@@ -104,8 +105,9 @@ class ParityReport:
 
     def __str__(self):
         """Return the table for a terminal, at most 80 columns wide."""
-        lines = [self.summary(), ""]
-        lines += [f"{f.code}: {f.message}\n  mend: {f.fix}" for f in self.findings]
+        lines = [_wrap(self.summary()), ""]
+        for finding in self.findings:
+            lines += [_wrap(f"{finding.code}: {finding.message}"), _wrap(f"  mend: {finding.fix}")]
         lines += [""] if self.findings else []
         lines += [_ROW.format("case", "worst in", "error", "allowed", "PyTorch", "")]
         lines += [_ROW.format(*_cells(c)) for c in self.worst()]
@@ -130,6 +132,11 @@ class ParityReport:
             f'<div class="ln-report"><p>{escape(self.summary())}</p>{findings}'
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
+
+
+def _wrap(text):
+    """Break a sentence into lines of at most 80 columns, all but the first indented."""
+    return fill(text, 80, subsequent_indent="  ")
 
 
 _ROW = "{:<22} {:<12} {:>9} {:>9} {:>9}  {}"
