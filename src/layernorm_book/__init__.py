@@ -8,7 +8,6 @@ What needs torch is imported when it is first asked for, so that the NumPy half 
 """
 
 from importlib import import_module
-from importlib.metadata import version
 
 from layernorm_book.reference import (
     layer_norm,
@@ -17,8 +16,6 @@ from layernorm_book.reference import (
     normalize,
     scale_and_shift,
 )
-
-__version__ = version("layernorm-book")
 
 _NEEDS_TORCH = {
     "LayerNorm": "layernorm_book.module",
@@ -41,7 +38,9 @@ __all__ = [
 
 
 def __getattr__(name):
-    """Import what needs torch on first use (PEP 562)."""
+    """Look up on first use what takes time: the version, and all that needs torch (PEP 562)."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("layernorm-book")
     if name not in _NEEDS_TORCH:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_NEEDS_TORCH[name]), name)
