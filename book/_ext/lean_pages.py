@@ -1,0 +1,160 @@
+"""Leave on each page only what that page uses, and tell search engines what it is about.
+
+The stock theme loads 1.3 MB on every page, most of it for features that this book does without.
+Nothing here edits the theme: it takes scripts and style sheets off a page's list, adds attributes
+to its HTML, and in the end deletes the files that no page asks for.
+"""
+
+import os
+import re
+from html import escape
+from pathlib import Path
+from xml.etree import ElementTree
+
+from docutils import nodes
+from sphinx.builders.html._assets import _JavaScript
+
+# Name in the list of scripts or style sheets: what in the page's body shows that it is needed.
+ON_DEMAND = {
+    "sphinx-design.min.css": 'class="sd-',
+    "design-tabs.js": "sd-tab-label",
+    "exercise.css": "exercise admonition",
+}
+SEARCH_ONLY = ("doctools.js", "sphinx_highlight.js")
+UNUSED = (
+    "**/*.map",
+    "**/*.LICENSE.txt",
+    "_static/**/fontawesome",
+    "_static/**/fontawesome.js",
+    "_static/**/bootstrap.js",
+    "_static/locales",
+    "_static/images",
+    "_static/*.png",
+    "_static/sbt-webpack-macros.html",
+    "_static/webpack-macros.html",
+    "_sphinx_design_static",
+)
+
+
+def on_page(app, pagename, templatename, context, doctree):
+    body = context.get("body", "")
+    search = pagename == "search"
+    context["css_files"] = [c for c in context["css_files"] if wanted(c, body)]
+    if not search:
+        context["script_files"] = [
+            deferred(s) for s in context["script_files"] if wanted(s, body) and not_for_search(s)
+        ]
+    if body:
+        context["body"] = mended(app, body)
+    context["header_buttons"] = [plain_link(b) for b in context.get("header_buttons", [])]
+    context["metatags"] = context.get("metatags", "") + described(app, context, doctree)
+
+
+def plain_link(button):
+    """Put a link in place of a menu of one entry: the menu would need Bootstrap."""
+    if button["type"] == "group" and [b["text"] for b in button["buttons"]] == ["Colab"]:
+        return button["buttons"][0] | {"text": "Open in Colab", "icon": "fa-solid fa-play"}
+    return button
+
+
+def name(asset):
+    return os.path.basename(os.fspath(asset.filename or ""))
+
+
+def wanted(asset, body):
+    return ON_DEMAND.get(name(asset), "") in body
+
+
+def not_for_search(script):
+    """The theme's inline scripts set options of a version switcher and of search-as-you-type."""
+    inline = script.attributes.get("body", "")
+    return name(script) not in SEARCH_ONLY and not inline.startswith("DOCUMENTATION_OPTIONS.")
+
+
+def deferred(script):
+    """Return a copy: the objects are shared by all pages, and search needs its scripts at once."""
+    if not script.filename or {"async", "defer", "type"} & set(script.attributes):
+        return script
+    return _JavaScript(
+        script.filename, priority=script.priority, **script.attributes, defer="defer"
+    )
+
+
+def mended(app, body):
+    """Give pictures their size, so that text does not jump, and load all but the first lazily."""
+    sources = {target: Path(source) for source, target in app.builder.images.items()}
+    seen = 0
+
+    def picture(match):
+        nonlocal seen
+        seen += 1
+        lazy = ' loading="lazy" decoding="async"' if seen > 1 else ""
+        source = sources.get(re.search(r'src="[^"]*?([^"/]+)"', match[0])[1])
+        return f"<img{size(app.srcdir / source) if source else ''}{lazy}{match[1]}"
+
+    # The label differs from the text that is seen, so a voice command by that text would fail.
+    body = body.replace(' aria-label="Toggle hidden content"', "")
+    return re.sub(r"<img\b([^>]*>)", picture, body)
+
+
+def size(path):
+    """Return the attributes for an SVG's own size in CSS pixels; other formats keep theirs."""
+    if path.suffix != ".svg":
+        return ""
+    box = ElementTree.parse(path).getroot().get("viewBox")
+    if not box:
+        return ""
+    width, height = (round(float(v) * 4 / 3) for v in box.split()[2:])
+    return f' width="{width}" height="{height}"'
+
+
+def described(app, context, doctree):
+    """Return the page's description and what a link to it shows elsewhere."""
+    title = context.get("title") or app.config.html_title
+    text = first_paragraph(doctree) if doctree else f"{title}: {app.config.html_title}."
+    card = {
+        "og:title": re.sub(r"<[^>]+>", "", title),
+        "og:description": text,
+        "og:type": "article",
+        "og:site_name": app.config.html_title,
+    }
+    if base := app.config.html_baseurl:
+        card["og:url"] = context.get("pageurl") or base
+        card["og:image"] = f"{base.rstrip('/')}/_static/card.png"
+    tags = [f'<meta name="description" content="{escape(text)}" />']
+    tags += [f'<meta property="{k}" content="{escape(v)}" />' for k, v in card.items()]
+    tags += ['<meta name="twitter:card" content="summary_large_image" />']
+    return "\n".join(tags)
+
+
+def first_paragraph(doctree):
+    paragraphs = (p for p in doctree.findall(nodes.paragraph) if p.parent.tagname == "section")
+    text = " ".join(next((p.astext() for p in paragraphs), doctree.astext()).split())
+    return text if len(text) <= 160 else text[:160].rsplit(" ", 1)[0] + " …"
+
+
+def known_address(app, config):
+    """Canonical links need the address, which is known only where the book is published."""
+    config.html_baseurl = config.html_baseurl or os.environ.get("BOOK_URL", "")
+
+
+def delete_unused(app, exception):
+    if exception or app.builder.format != "html":
+        return
+    for pattern in UNUSED:
+        for path in sorted(Path(app.outdir).glob(pattern), reverse=True):
+            if path.is_dir():
+                for file in sorted(path.rglob("*"), reverse=True):
+                    file.rmdir() if file.is_dir() else file.unlink()
+                path.rmdir()
+            else:
+                path.unlink()
+
+
+def setup(app):
+    # Jupyter Book sets this value of sphinx-comments, which the book does not load.
+    app.add_config_value("comments_config", {}, "html")
+    app.connect("config-inited", known_address)
+    app.connect("html-page-context", on_page, priority=900)
+    app.connect("build-finished", delete_unused, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
