@@ -19,7 +19,7 @@ def fold(app, doctree, docname):
     dropdowns = [n for n in doctree.findall(nodes.Admonition) if "dropdown" in n["classes"]]
     for node in dropdowns:
         title, *content = node.children
-        folded = details(ids=node["ids"], classes=["admonition", *node["classes"]])
+        folded = details(ids=node["ids"], classes=["admonition", node.tagname, *node["classes"]])
         folded += summary("", title.astext(), classes=["admonition-title"])
         folded += content
         node.replace_self(folded)

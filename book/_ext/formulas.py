@@ -28,6 +28,11 @@ ENVIRONMENTS = {
 # A label that MyST makes up for an unlabelled environment differs from build to build.
 MADE_UP = re.compile(r"equation-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
+# Brackets that need not grow keep their own size; grown, they would stand apart from one line.
+ONE_LINE = re.compile(
+    r"\\left([(\[])((?:(?!\\left|\\right|\\[td]?frac|\\sum|\\prod|\\sqrt|\\begin).)*)\\right([)\]])"
+)
+
 
 def to_mathml(tex, display):
     """Return `tex` as a <math> element, or raise LatexError."""
@@ -37,6 +42,7 @@ def to_mathml(tex, display):
 
     tex = re.sub(r"\\(begin|end)\{(\w+\*?)\}", rename, tex.strip())
     tex = re.sub(r"\\label\{[^}]*\}", "", tex)
+    tex = ONE_LINE.sub(r"\1\2\3", tex)
     if display and r"\\" in tex and r"\begin" not in tex:
         tex = rf"\begin{{aligned}}{tex}\end{{aligned}}"
     return CONVERTER.convert_with_local_state(tex, displaystyle=display)
