@@ -33,7 +33,7 @@ tidy: $(READY)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf _build .book_cache .venv .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is older than the pins when the pins change, and then pip runs again.

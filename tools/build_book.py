@@ -1,7 +1,9 @@
-"""Build the book from nothing into _build/html, or leave no book behind and exit 1.
+"""Build the book into _build/html, or leave no book behind and exit 1.
 
-A stale _build would hide two things: with -W a warning fails the first build and passes the
-second, and a page that is no longer written would still be there to read.
+The notebooks run first, side by side (see run_notebooks.py); Jupyter Book then makes the pages from
+their outputs, with every warning an error. A stale _build would hide two things: with -W a warning
+fails the first build and passes the second, and a page that is no longer written would still be
+there to read. So _build is always made from nothing.
 """
 
 import os
@@ -9,6 +11,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import run_notebooks
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "_build"
@@ -19,23 +23,41 @@ COMMAND = (
     "--keep-going",
     ".",
 )
+# Jupyter Book's own first page has no title and no language, and says nothing without a redirect.
+FIRST_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8" />
+<title>LayerNorm, step by step</title>
+<meta name="viewport" content="width=device-width, initial-scale=1" />
+<meta name="description" content="An interactive book about layer normalization." />
+<meta http-equiv="refresh" content="0; url=book/index.html" />
+<link rel="icon" href="_static/favicon.svg" />
+</head>
+<body><main><h1>LayerNorm, step by step</h1>
+<p><a href="book/index.html">Open the book</a></p></main></body>
+</html>
+"""
 
 
 def main():
     """Build, then say where the book is or which cell of which notebook failed."""
     shutil.rmtree(BUILD, ignore_errors=True)
-    # The kernels import this tree's package, whichever one the environment was installed from.
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    status = subprocess.run(COMMAND, cwd=ROOT, env=environment).returncode
-    if status == 0 and (BUILD / "html" / "index.html").is_file():
+    cache, failed = run_notebooks.run()
+    if not failed and pages(cache):
+        (BUILD / "html" / "index.html").write_text(FIRST_PAGE, encoding="utf-8")
         print(f"The book is in {BUILD / 'html' / 'index.html'}")
         return 0
-    reports = sorted((BUILD / "html" / "reports").rglob("*.err.log"))
-    for report in reports:
-        print(f"\nFailed: {report.name.removesuffix('.err.log')}\n{report.read_text()}")
     shutil.rmtree(BUILD / "html", ignore_errors=True)
     print("No book was built. The cause stands above.", file=sys.stderr)
     return 1
+
+
+def pages(cache):
+    """Make the pages from the outputs in `cache`; return whether that went without a warning."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "BOOK_CACHE": str(cache)}
+    status = subprocess.run(COMMAND, cwd=ROOT, env=environment).returncode
+    return status == 0 and (BUILD / "html" / "index.html").is_file()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,152 @@
+"""Run the book's notebooks side by side and keep their outputs, so that an unchanged one rests.
+
+Outputs are kept by jupyter-cache under a digest of all that they depend on: the package, the data,
+the pins, what is installed, the configuration. A change to any of these starts an empty cache; a
+change in one notebook's code runs that notebook alone; a failing notebook is never kept.
+
+A notebook with a cell tagged `timing` measures time. It runs after the others, with the machine to
+itself and all its cores; the others share the cores, one thread each.
+"""
+
+import hashlib
+import json
+import logging
+import multiprocessing
+import os
+import platform
+import shutil
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+
+from jupyter_cache import get_cache
+from jupyter_cache.executors.basic import (
+    ExecutionWorkerLocalMProc,
+    JupyterExecutorLocalMproc,
+    ProcessData,
+)
+from jupyter_cache.executors.utils import single_nb_execution
+from sphinx_external_toc.parsing import parse_toc_yaml
+from traitlets.config import Config
+
+ROOT = Path(__file__).parents[1]
+KEPT = ROOT / ".book_cache"
+INPUTS = ("src/**/*", "book/data/**/*", "requirements.txt", "_config.yml", "tools/run_notebooks.py")
+TIMEOUT = 300  # seconds for one cell
+# Kernels speak to us encrypted; without this each one warns that it does not.
+ENCRYPTED = Config({"KernelManager": {"transport_encryption": "auto"}})
+
+
+def digest():
+    """Return a name for everything, other than a notebook's own code, that its outputs rest on."""
+    state = hashlib.sha256(f"{sys.version} {platform.platform()}".encode())
+    for installed in sorted(f"{d.name}=={d.version}" for d in distributions()):
+        state.update(installed.encode())
+    for path in sorted({p for pattern in INPUTS for p in ROOT.glob(pattern) if p.is_file()}):
+        if path.suffix != ".pyc" and not any(part.endswith(".egg-info") for part in path.parts):
+            state.update(f"\0{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return state.hexdigest()[:16]
+
+
+def notebooks():
+    """Return the notebooks that the table of contents names."""
+    toc = parse_toc_yaml(ROOT / "_toc.yml")
+    return [path for name in toc for path in ROOT.glob(f"{name}.ipynb")]
+
+
+def measures_time(path):
+    """Return whether a cell of the notebook is tagged `timing`."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return any("timing" in cell["metadata"].get("tags", []) for cell in cells)
+
+
+def failure(path, result):
+    """Say which cell of which notebook failed, and how."""
+    code = [cell for cell in result.nb.cells if cell.cell_type == "code"]
+    failed = [c for c in code if any(o.output_type == "error" for o in c.get("outputs", []))]
+    failed = failed or [c for c in code if c.get("execution_count") is None] or code[-1:]
+    number = result.nb.cells.index(failed[0]) + 1
+    where = f"{path.relative_to(ROOT)}, cell {number} of {len(result.nb.cells)}"
+    return f"\nFailed: {where}\n{result.err}\n"
+
+
+class Worker(ExecutionWorkerLocalMProc):
+    """jupyter-cache's worker with encrypted kernels, which says how each notebook went."""
+
+    def log_info(self, msg):
+        """Keep quiet: `execute` says it."""
+
+    @property
+    def logger(self):
+        """A logger that says nothing, since the failure was printed with its cell."""
+        quiet = logging.getLogger("run_notebooks")
+        quiet.disabled = True
+        return quiet
+
+    @staticmethod
+    def execute(project_nb, data):
+        """Run one notebook in its own folder."""
+        path = Path(project_nb.uri)
+        result = single_nb_execution(
+            project_nb.nb,
+            cwd=str(path.parent),
+            timeout=data.timeout,
+            allow_errors=data.allow_errors,
+            config=ENCRYPTED,
+        )
+        if result.err:
+            print(failure(path, result), flush=True)
+        else:
+            print(f"{result.time:6.1f} s  {path.relative_to(ROOT)}", flush=True)
+            (KEPT / f"{path.stem}.seconds").write_text(str(result.time))
+        return result
+
+
+class Executor(JupyterExecutorLocalMproc):
+    """jupyter-cache's parallel executor, longest notebook first and one at a time to each core."""
+
+    def run_and_cache(self, *, filter_uris, processes, timeout=TIMEOUT):
+        """Run what is not in the cache; return the paths that failed."""
+        jobs = [
+            ProcessData(record.pk, record.uri, self.cache, timeout, False)
+            for record in sorted(self.get_records(filter_uris), key=longest_first)
+        ]
+        with multiprocessing.Pool(processes) as pool:
+            results = list(pool.imap_unordered(Worker(), jobs, chunksize=1))
+        return [uri for status, uri in results if status]
+
+
+def longest_first(record):
+    """Sort by the time of an earlier run; a new notebook may be long, so it goes first."""
+    earlier = KEPT / f"{Path(record.uri).stem}.seconds"
+    return -float(earlier.read_text()) if earlier.is_file() else -float("inf")
+
+
+def run():
+    """Run every notebook that needs it; return (folder of the cache, paths that failed)."""
+    folder = KEPT / digest()
+    KEPT.mkdir(exist_ok=True)
+    for other in KEPT.iterdir():
+        if other.is_dir() and other != folder:
+            shutil.rmtree(other)
+    cache = get_cache(folder)
+    for record in cache.list_project_records():
+        cache.remove_nb_from_project(record.pk)
+    paths = notebooks()
+    for path in paths:
+        cache.add_nb_to_project(str(path))
+    alone = [str(p) for p in paths if measures_time(p)]
+    together = [str(p) for p in paths if str(p) not in alone]
+    waiting = len(cache.list_unexecuted())
+    print(f"Running {waiting} of {len(paths)} notebooks; the others have not changed.", flush=True)
+
+    # The kernels import this tree's package, whichever one the environment was installed from.
+    os.environ["PYTHONPATH"] = str(ROOT / "src")
+    executor, failed = Executor(cache), []
+    if together:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        failed += executor.run_and_cache(filter_uris=together, processes=os.cpu_count())
+        del os.environ["OMP_NUM_THREADS"]
+    if alone:
+        failed += executor.run_and_cache(filter_uris=alone, processes=1)
+    return folder, failed
