@@ -142,8 +142,8 @@ def run():
         record = cache.add_nb_to_project(str(path), **how)
         measured = measures_time(cache.get_project_notebook(record.pk).nb)
         (alone if measured else together).append(str(path))
-    waiting = len(cache.list_unexecuted())
-    print(f"Running {waiting} of {len(alone + together)} notebooks; the others have not changed.", flush=True)
+    running, total = len(cache.list_unexecuted()), len(alone + together)
+    print(f"Running {running} of {total} notebooks; the others have not changed.", flush=True)
 
     # The kernels import this tree's package, whichever one the environment was installed from.
     os.environ["PYTHONPATH"] = str(ROOT / "src")

@@ -20,7 +20,7 @@ ON_DEMAND = {
     "design-tabs.js": "sd-tab-label",
     "exercise.css": "exercise admonition",
 }
-# In the theme's style sheet: 1900 rules that each name one glyph of the font, a third of its weight.
+# In the theme's style sheet: 1900 rules that each name one glyph, a third of its weight.
 GLYPHS = re.compile(r"(?:\.fa-[\w-]+:before,?)+\{content:[^}]*\}|@font-face\{[^}]*Awesome[^}]*\}")
 SEARCH_ONLY = ("doctools.js", "sphinx_highlight.js")
 UNUSED = (
