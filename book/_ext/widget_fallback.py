@@ -1,0 +1,34 @@
+"""A widget's still picture goes into the page beside the widget, for readers without JavaScript.
+
+MyST-NB keeps one form of each output. A widget's output has two that belong together: the view,
+which the page's script brings to life, and an HTML table of its state, which that script removes.
+"""
+
+from docutils import nodes
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+VIEW, STILL = "application/vnd.jupyter.widget-view+json", "text/html"
+
+
+class KeepStill(SphinxPostTransform):
+    """Move a widget's HTML form into its view, before MyST-NB chooses between them."""
+
+    default_priority = 3  # MyST-NB chooses at 4
+
+    def run(self, **kwargs):
+        for bundle in self.document.findall(nodes.container):
+            forms = {form.get("mime_type"): form for form in bundle.children if _is_form(form)}
+            if VIEW in forms and STILL in forms:
+                box = [nodes.raw("", text, format="html") for text in ('<div class="widget">', "</div>")]
+                forms[VIEW].children = [
+                    box[0], *forms[VIEW].children, *forms[STILL].children, box[1]
+                ]
+
+
+def _is_form(node):
+    return isinstance(node, nodes.container) and "mime_type" in node
+
+
+def setup(app):
+    app.add_post_transform(KeepStill)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
