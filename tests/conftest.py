@@ -20,6 +20,8 @@ hypothesis.settings.load_profile("book")
 
 ROOT = Path(__file__).parents[1]
 
+pytest_plugins = ("browser",)  # a page in a real browser
+
 
 def build(tree):
     """Build the book of a tree; return (exit status, everything it printed)."""
