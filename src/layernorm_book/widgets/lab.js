@@ -30,6 +30,17 @@ const same = (a, b) => a === b || (a.length === b.length && a.every?.((v, i) => 
 const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);
 const largest = (values) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
 
+/** Set an attribute, and leave the page alone where it stands already. */
+function put(node, name, value) {
+  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+}
+
+/** Set a text, in the text node that is there: cheaper for the browser than a new one. */
+function say(node, text) {
+  node.firstChild ?? node.append("");
+  if (node.firstChild.data !== text) node.firstChild.data = text;
+}
+
 // --- numbers as text ------------------------------------------------------------------------------
 
 const typeset = (text) => text.replaceAll("-", "−").replace("e+", "e");
@@ -218,7 +229,7 @@ function render({ model, el, live = true }) {
   root.className = "ln-lab";
   root.dataset.stage = stage;
   root.autocomplete = "off";
-  root.setAttribute("aria-label", "Layer normalization lab");
+  put(root, "aria-label", "Layer normalization lab");
   root.innerHTML = skeleton;
   el.append(root);
 
@@ -329,16 +340,21 @@ function render({ model, el, live = true }) {
   /** Follow one element through all steps. */
   function select(i) {
     selected = i;
-    for (const step of Object.values(steps)) step.column.setAttribute("x", i - first);
+    for (const step of Object.values(steps)) put(step.column, "x", i - first);
     for (const cell of root.querySelectorAll("td[data-index]")) cell.classList.toggle("ln-on", +cell.dataset.index === i);
+  }
+
+  function setRange(range, { lo, hi, step }, value) {
+    if (+range.min !== lo || +range.max !== hi) Object.assign(range, { min: lo, max: hi, step });
+    if (+range.value !== value) range.value = value;
   }
 
   /** Write a number: its full value into data-value, its text for the eye. */
   function write(node, value, text) {
-    if (node.dataset.value !== String(value)) node.dataset.value = value;
+    put(node, "data-value", value);
     const input = node.querySelector("input");
-    if (input) { if (input !== document.activeElement || !input.dataset.editing) input.value = text; }
-    else if (node.textContent !== text) node.textContent = text;
+    if (input) { if (!input.dataset.editing && input.value !== text) input.value = text; }
+    else say(node, text);
   }
   const writeOne = (quantity, value, text = short(value)) => readouts[quantity] && write(readouts[quantity][0], value, text);
 
@@ -349,24 +365,23 @@ function render({ model, el, live = true }) {
     const height = (v) => +clamp((100 * (hi - v)) / (hi - lo), 0, 100).toFixed(2);
     const line = (v) => `M0 ${height(v)}H${columns.length}`;
     const zero = height(base);
-    nodes.bars.setAttribute("d", columns.map((i, k) => `M${k + 0.22} ${zero}V${height(values[i])}h.56V${zero}z`).join(""));
-    nodes.zero.setAttribute("d", line(base));
-    nodes.guide.setAttribute("d", (guide ?? []).map(line).join(""));
-    nodes.marks.setAttribute("d", (marks ? columns : []).map((i, k) => `M${k + 0.1} ${height(marks[i])}h.8`).join(""));
+    put(nodes.bars, "d", columns.map((i, k) => `M${k + 0.22} ${zero}V${height(values[i])}h.56V${zero}z`).join(""));
+    put(nodes.zero, "d", line(base));
+    put(nodes.guide, "d", (guide ?? []).map(line).join(""));
+    put(nodes.marks, "d", (marks ? columns : []).map((i, k) => `M${k + 0.1} ${height(marks[i])}h.8`).join(""));
     if (band) {
-      nodes.band.setAttribute("y", height(band[1]));
-      nodes.band.setAttribute("height", height(band[0]) - height(band[1]));
+      put(nodes.band, "y", height(band[1]));
+      put(nodes.band, "height", height(band[0]) - height(band[1]));
     }
-    nodes.hi.textContent = short(hi, 3 + (lo > 0 || hi < 0));
-    nodes.lo.textContent = short(lo, 3 + (lo > 0 || hi < 0));
+    say(nodes.hi, short(hi, 3 + (lo > 0 || hi < 0)));
+    say(nodes.lo, short(lo, 3 + (lo > 0 || hi < 0)));
     columns.forEach((i, k) => {
       const text = fixed(values[i], digits);
       write(readouts[name][k], values[i], text);
       const range = nodes.sliders[k];
       if (!range) return;
-      if (+range.min !== lo || +range.max !== hi) Object.assign(range, { min: lo, max: hi, step: scale.step });
-      if (range.value !== String(values[i])) range.value = values[i];
-      range.setAttribute("aria-valuetext", text);
+      setRange(range, scale, values[i]);
+      put(range, "aria-valuetext", text);
     });
   }
 
@@ -389,7 +404,7 @@ function render({ model, el, live = true }) {
     }
     const { lo, hi, digits } = scales.x;
     const chars = Math.max(5.2, fixed(lo, digits).length, fixed(hi, digits).length);
-    find("table").style.cssText = `--n: ${columns.length}; --chars: ${chars}`;
+    put(find("table"), "style", `--n: ${columns.length}; --chars: ${chars}`);
     drawStep("x", now.x, scales.x, { band: [now.mean - sigma, now.mean + sigma], guide: [now.mean], base: clamp(0, lo, hi) });
     // The same bars on the same scale, standing on the mean: subtracting it moves zero, nothing else.
     drawStep("centred", centred, { ...scales.x, lo: lo - now.mean, hi: hi - now.mean }, { band: [-sigma, sigma] });
@@ -418,7 +433,7 @@ function render({ model, el, live = true }) {
     const range = find("[name=eps]");
     const text = short(state.eps, 3);
     range.value = Math.log10(state.eps);
-    range.setAttribute("aria-valuetext", text);
+    put(range, "aria-valuetext", text);
     writeOne("eps", Math.fround(state.eps), text);
     find(`[name=placement][value=${state.placement}]`).checked = true;
     for (const [placement, knee] of [["inside", now.var], ["outside", sigma]]) {
@@ -440,6 +455,7 @@ function render({ model, el, live = true }) {
     const exact = sigma > 0 ? relativeGap(sigma, state.eps) : 0;
     writeOne("sign", Math.sign(exact), exact > 0 ? "Outside is larger: σ is below ½." : exact < 0 ? "Outside is smaller: σ is above ½." : "");
 
+    const dot = find(".ln-gap circle");
     // |gap| as a fraction of x̂, both axes logarithmic: σ from 1e-4 to 100, the gap from 1e-8 to 1.
     const across = (s) => 30 + (206 * (Math.log10(s) + 4)) / 6;
     const up = (g) => clamp(4 - (70 * Math.log10(Math.abs(g) || 1e-12)) / 8, 4, 74);
@@ -455,12 +471,11 @@ function render({ model, el, live = true }) {
       }
       return d;
     };
-    find(".ln-leading").setAttribute("d", curve(leadingOrderGap, (g) => Math.abs(g) < 1));
-    find(".ln-larger").setAttribute("d", curve(relativeGap, (g) => g > 0));
-    find(".ln-smaller").setAttribute("d", curve(relativeGap, (g) => g < 0));
-    const dot = find(".ln-gap circle");
-    dot.setAttribute("cx", across(clamp(sigma, 1e-4, 100)));
-    dot.setAttribute("cy", up(exact));
+    put(find(".ln-leading"), "d", curve(leadingOrderGap, (g) => Math.abs(g) < 1));
+    put(find(".ln-larger"), "d", curve(relativeGap, (g) => g > 0));
+    put(find(".ln-smaller"), "d", curve(relativeGap, (g) => g < 0));
+    put(dot, "cx", across(clamp(sigma, 1e-4, 100)));
+    put(dot, "cy", up(exact));
   }
 
   /** What PyTorch said to exactly this state: live it answers each change, else it is on record. */
@@ -486,17 +501,16 @@ function render({ model, el, live = true }) {
     const most = said && largest(off);
     const node = find(".ln-says");
     node.dataset.ulps = said ? most : "";
-    node.textContent = said
+    say(node, said
       ? `${live ? "PyTorch says" : "While this page was built, PyTorch said"}: ${most ? `the largest difference is ${short(most, 2)} ${most === 1 ? "unit" : "units"} in the last place of the largest value (${short(most * unit, 2)})` : "the same to the last bit"}.`
       : live ? "Waiting for PyTorch’s answer, which takes a running kernel."
-        : "PyTorch answered for the starting input at each stop of ε, and for each preset, while this page was built. For this state it has no answer here: the numbers above are your browser’s own.";
+        : "PyTorch answered for the starting input at each stop of ε, and for each preset, while this page was built. For this state it has no answer here: the numbers above are your browser’s own.");
   }
 
   function drawAll() {
     for (const name of ["weight", "bias"]) {
-      const { lo, hi, step } = scales[name];
       const mean = state[name].reduce((a, b) => a + b) / state[name].length;
-      Object.assign(find(`[name=${name}-all]`), { min: lo, max: hi, step, value: mean });
+      setRange(find(`[name=${name}-all]`), scales[name], mean);
     }
   }
 
@@ -505,15 +519,15 @@ function render({ model, el, live = true }) {
     const height = (v) => ((100 * (hi - v)) / (hi - lo)).toFixed(1);
     const zero = height(clamp(0, lo, hi));
     const box = find(".ln-overview");
-    box.querySelector("svg").setAttribute("viewBox", `0 0 ${x.length} 100`);
+    put(box.querySelector("svg"), "viewBox", `0 0 ${x.length} 100`);
     let d = "";
     for (let i = 0; i < x.length; i++) d += `M${i} ${zero}V${height(x[i])}h.8V${zero}z`;
-    box.querySelector(".ln-bars").setAttribute("d", d);
+    put(box.querySelector(".ln-bars"), "d", d);
     const column = box.querySelector(".ln-column");
-    column.setAttribute("x", first);
-    column.setAttribute("width", columns.length);
+    put(column, "x", first);
+    put(column, "width", columns.length);
     box.querySelector("input").value = first;
-    box.querySelector("span").textContent = `elements ${first} to ${first + columns.length - 1} of ${x.length}`;
+    say(box.querySelector("span"), `elements ${first} to ${first + columns.length - 1} of ${x.length}`);
   }
 
   function drawTrace(now, centred, said) {
@@ -523,7 +537,7 @@ function render({ model, el, live = true }) {
     if (stage !== "statistics") parts.push(`x̂ = ${digits(now.xHat[i])}`);
     if (stage === "affine") parts.push(`γ·x̂ + β = y = ${digits(now.y[i])}`);
     if (said && stage !== "statistics") parts.push(`PyTorch ${digits(said.values[i])}`);
-    find(".ln-trace").textContent = `Element ${i}: ${parts.join(" → ")}`;
+    say(find(".ln-trace"), `Element ${i}: ${parts.join(" → ")}`);
   }
 
   /** Tell a screen reader once the hand rests, and nothing at the start. */
