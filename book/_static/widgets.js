@@ -48,14 +48,13 @@
   async function mount(script, id) {
     const el = document.createElement("div");
     script.before(el);
-    const still = script.parentElement.querySelector(".ln-still");
     try {
       const state = states[id].state;
       if (!state._esm) throw new Error("it needs a running kernel");
       const widget = await load(state);
       const model = createModel(state);
       const ends = [await widget.initialize?.({ model }), await widget.render({ model, el, live: false })];
-      still?.remove();
+      el.closest(".widget")?.replaceChildren(el); // the still picture has done its work
       addEventListener("pagehide", ({ persisted }) => persisted || ends.forEach((end) => end?.()));
     } catch (error) {
       el.setAttribute("role", "alert");

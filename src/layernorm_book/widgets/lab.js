@@ -141,16 +141,16 @@ const epsilon = `
     </fieldset>
     <p class="ln-facts"><span>x − μ is multiplied by ${out("rstd")}</span></p>
   </div>
-  <figure class="ln-gap">
+  <div class="ln-gap">
     <svg viewBox="0 0 240 92" aria-hidden="true">
       <path class="ln-axis" d="M30 4V74H236M30 39h-3M30 4h-3M30 74h-3"/>
       <text x="24" y="9" class="ln-end">1</text><text x="24" y="42" class="ln-end">10⁻⁴</text><text x="24" y="76" class="ln-end">10⁻⁸</text>
       <text x="30" y="86">σ = 10⁻⁴</text><text x="158" y="86" class="ln-mid">½</text><text x="236" y="86" class="ln-end">100</text>
       <path class="ln-leading"/><path class="ln-larger"/><path class="ln-smaller"/><circle r="4"/>
     </svg>
-    <figcaption>Gap between the placements: ${out("gap")}, by the leading order ${out("leading")}.
-      ${out("sign")}</figcaption>
-  </figure>`;
+    <p>Gap between the placements: ${out("gap")}, by the leading order ${out("leading")}.
+      ${out("sign")}</p>
+  </div>`;
 
 const affine = `
   <div class="ln-affine">

@@ -38,7 +38,7 @@ PRESETS = (
     },
     {
         "label": "tiny variance",
-        "x": _drawn(8, seed=1, mean=0.5, sigma=3.2e-3).tolist(),
+        "x": _drawn(8, seed=1, mean=0.5, sigma=4.7e-3).tolist(),
         "story": "σ is about √ε. Now ε is as large as the variance, and the standard deviation "
         "of x̂ is about 0.7 instead of 1.",
     },
