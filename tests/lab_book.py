@@ -1,4 +1,4 @@
-"""A small book with the lab in every stage, built as the real one is, for the tests of its pages."""
+"""A small book with the lab in every stage, for the tests of its pages."""
 
 import nbformat
 

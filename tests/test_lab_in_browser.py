@@ -138,7 +138,9 @@ def test_pytorch_is_quoted_where_it_answered_and_nowhere_else(open_lab):
     move(page, "[name=x][data-index='0']", 2.5)
     assert page.get_attribute(".ln-says", "data-ulps") == ""
     assert "your browser’s own" in page.text_content(".ln-says")
-    said = page.eval_on_selector_all("[data-quantity=torch]", "nodes => nodes.map(n => n.textContent)")
+    said = page.eval_on_selector_all(
+        "[data-quantity=torch]", "nodes => nodes.map(n => n.textContent)"
+    )
     assert set(said) == {"·"}
 
 

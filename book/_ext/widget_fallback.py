@@ -16,13 +16,17 @@ class KeepStill(SphinxPostTransform):
     default_priority = 3  # MyST-NB chooses at 4
 
     def run(self, **kwargs):
+        """Move each one that has both."""
         for bundle in self.document.findall(nodes.container):
             forms = {form.get("mime_type"): form for form in bundle.children if _is_form(form)}
             if VIEW in forms and STILL in forms:
-                box = [nodes.raw("", text, format="html") for text in ('<div class="widget">', "</div>")]
-                forms[VIEW].children = [
-                    box[0], *forms[VIEW].children, *forms[STILL].children, box[1]
-                ]
+                before, after = _html('<div class="widget">'), _html("</div>")
+                view, still = forms[VIEW].children, forms[STILL].children
+                forms[VIEW].children = [before, *view, *still, after]
+
+
+def _html(text):
+    return nodes.raw("", text, format="html")
 
 
 def _is_form(node):

@@ -132,7 +132,8 @@ const epsilon = `
       <label><span>ε</span><input type="range" name="eps" min="-12" max="1" step="0.25"></label>
       <span class="ln-knee ln-inside" title="Here an inside ε takes x̂ down to 0.71 of its size">ε = σ²</span>
       <span class="ln-knee ln-outside" title="Here an outside ε takes x̂ down to half its size">ε = σ</span>
-      <span class="ln-ticks" aria-hidden="true"><i>10⁻¹²</i><i>10⁻⁹</i><i>10⁻⁶</i><i>10⁻³</i><i>1</i></span>
+      <span class="ln-ticks" aria-hidden="true">${["10⁻¹²", "10⁻⁹", "10⁻⁶", "10⁻³", "1"]
+        .map((text, k) => `<i style="--at: ${(3 * k) / 13}">${text}</i>`).join("")}</span>
     </div>
     <span class="ln-value" data-quantity="eps"><label>${hidden("ε as a number")}<input name="eps-typed" inputmode="decimal"></label></span>
     <fieldset><legend class="ln-hidden">Where ε stands</legend>
@@ -205,9 +206,9 @@ function fromFragment(fragment, index) {
 const toPython = ({ x, weight, bias, eps, placement }) => `import torch
 import torch.nn.functional as F
 
-x = torch.tensor([${x.join(", ")}])
-weight = torch.tensor([${weight.join(", ")}])
-bias = torch.tensor([${bias.join(", ")}])
+x = torch.tensor([${x.join(", ")}], dtype=torch.float32)
+weight = torch.tensor([${weight.join(", ")}], dtype=torch.float32)
+bias = torch.tensor([${bias.join(", ")}], dtype=torch.float32)
 ${placement === "inside"
     ? `y = F.layer_norm(x, x.shape, weight, bias, eps=${eps})`
     : `y = (x - x.mean()) / (x.std(correction=0) + ${eps}) * weight + bias`}

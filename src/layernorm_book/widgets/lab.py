@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from traitlets import Dict, Enum, Float, List, TraitError, TraitType, default, observe, validate
 
-from layernorm_book.widgets.joined import FOLDER, join_modules
+from layernorm_book.widgets.joined import join_modules, read_style
 
 LARGEST_N, LARGEST_SIZE = 4096, 1e9
 SMALLEST_EPS, LARGEST_EPS = 1e-12, 10.0
@@ -141,9 +141,7 @@ def _answer(stage, x, weight, bias, stops):
     """Return what PyTorch says to one row at each eps, both placements, in few digits of JSON."""
     shown = "y" if stage == "affine" else "x_hat"
     said = {
-        placement: [
-            _digits(layer_norm_at(x, weight, bias, eps, placement)[shown]) for eps in stops
-        ]
+        placement: [_digits(layer_norm_at(x, weight, bias, eps, placement)[shown]) for eps in stops]
         for placement in PLACEMENTS
     }
     return {"x": x, "weight": weight, "bias": bias, "eps": stops, **said}
@@ -190,7 +188,7 @@ class LayerNormLab(anywidget.AnyWidget):
     """
 
     _esm = join_modules("layernorm.js", "lab.js")
-    _css = (FOLDER / "lab.css").read_text(encoding="utf-8")
+    _css = read_style("lab.css")
 
     x = _Row((1.2, 0.4, 3.1, 2.0, -0.6, 1.7, 2.6, 0.8)).tag(sync=True)
     weight = _Row().tag(sync=True)
