@@ -1,7 +1,8 @@
-"""The lab under a hand in a real browser: every control moves the numbers, and they are PyTorch's."""
+"""The lab under a hand in a real browser: controls move the numbers, and those are PyTorch's."""
 
 import gzip
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -85,7 +86,7 @@ def test_each_control_moves_the_numbers_and_they_are_pytorchs(open_lab):
         seen.append(assert_pytorch_agrees(page))
     page.check("[value=outside]")
     seen.append(assert_pytorch_agrees(page))
-    assert all(not torch.equal(a, b) for a, b in zip(seen, seen[1:], strict=False))
+    assert all(not torch.equal(a, b) for a, b in pairwise(seen))
 
 
 def test_the_stages_open_one_step_further(open_lab):

@@ -1,4 +1,4 @@
-"""Pages with the lab, built as the book is: alive over HTTP and from file://, alone with themselves.
+"""Pages with the lab, built as the book is: alive over HTTP and from file://.
 
 `PAGES` names what a page must show at its start. The pages are those of a small book; a page of
 the real one needs one more line in `PAGES` and its folder from `built_book`.

@@ -84,7 +84,7 @@ def breaches(rows, results):
         inside = equivalent_eps(x, eps, placement)
         inputs = Inputs(x, (len(x),), weight, bias, inside, grad_y=torch.ones_like(x))
         true = truth(inputs)
-        own_error = {name: 0.0 for name in true} | {"y": largest(own.double() - true["y"])}
+        own_error = dict.fromkeys(true, 0.0) | {"y": largest(own.double() - true["y"])}
         allowed = allowance(inputs, true, own_error)["y"]
         error = largest(y.double() - true["y"])
         if not error <= allowed:

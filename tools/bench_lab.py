@@ -90,7 +90,7 @@ def through_kernel(n, rounds=20):
     manager, client = start_new_kernel()
     try:
         comm = _run(client, KERNEL.format(n=n)).strip().splitlines()[-1]
-        return sorted(_update(client, comm, -5 + k / 4) for k in range(rounds))[1:]
+        return sorted(_update(client, comm, -4.75 + k / 4) for k in range(rounds))[1:]
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
