@@ -1,6 +1,9 @@
 # make book    build the book into _build/html, every cell executed
 # make test    lint, then every test; one of them builds the book
 # make serve   serve the built book on this machine
+# make colab   run every chapter on Colab's versions, from an empty folder
+# make tidy    strip and format the notebooks
+# make repository URL=https://github.com/OWNER/REPOSITORY [BRANCH=main]   move the book there
 # make clean   remove what the others made
 #
 # Each makes its own environment in .venv on the first call and reuses it after.
@@ -14,7 +17,7 @@ READY := $(VENV)/.ready
 export PYTHONPATH := $(CURDIR)/src
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: book test serve clean tidy
+.PHONY: book test serve colab tidy repository clean
 .DELETE_ON_ERROR:
 
 book: $(READY)
@@ -32,8 +35,15 @@ tidy: $(READY)
 	$(BIN)/python tools/tidy_notebooks.py
 	$(BIN)/ruff format .
 
+colab: $(READY)
+	@$(BIN)/python tools/rehearse_colab.py
+
+repository: $(READY)
+	@$(BIN)/python tools/repository.py $(URL) $(if $(BRANCH),--branch $(BRANCH))
+	@$(BIN)/python tools/tidy_notebooks.py
+
 clean:
-	rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf _build .venv .venv-colab .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is older than the pins when the pins change, and then pip runs again.
