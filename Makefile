@@ -2,6 +2,9 @@
 # make test    lint, then every test; one of them builds the book
 # make bench   time the lab in a browser, beside a live kernel
 # make serve   serve the built book on this machine
+# make colab   run every chapter on Colab's versions, from an empty folder
+# make tidy    strip and format the notebooks
+# make repository URL=https://github.com/OWNER/REPOSITORY [BRANCH=main]   move the book there
 # make clean   remove what the others made
 #
 # Each makes its own environment in .venv on the first call and reuses it after.
@@ -15,7 +18,7 @@ READY := $(VENV)/.ready
 export PYTHONPATH := $(CURDIR)/src
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: book test bench serve clean tidy
+.PHONY: book test bench serve colab tidy repository clean
 .DELETE_ON_ERROR:
 
 book: $(READY)
@@ -35,6 +38,13 @@ serve: book
 tidy: $(READY)
 	$(BIN)/python tools/tidy_notebooks.py
 	$(BIN)/ruff format .
+
+colab: $(READY)
+	@$(BIN)/python tools/rehearse_colab.py
+
+repository: $(READY)
+	@$(BIN)/python tools/repository.py $(URL) $(if $(BRANCH),--branch $(BRANCH))
+	@$(BIN)/python tools/tidy_notebooks.py
 
 clean:
 	rm -rf _build .book_cache .cache .venv .pytest_cache .ruff_cache .hypothesis src/*.egg-info
