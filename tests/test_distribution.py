@@ -37,7 +37,8 @@ def test_the_wheel_carries_everything_that_the_package_reads(built):
 
 def test_the_source_distribution_carries_the_licence(built):
     (archive,) = built.glob("*.tar.gz")
-    names = {name.partition("/")[2] for name in tarfile.open(archive).getnames()}
+    with tarfile.open(archive) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
     assert {"LICENSE", "README.md", "pyproject.toml"} <= names
 
 
