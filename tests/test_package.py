@@ -33,12 +33,12 @@ print(seconds, "torch" in sys.modules, "matplotlib" in sys.modules)
 
 
 def test_the_numpy_half_loads_at_once_and_without_torch():
-    seconds = []
-    for _ in range(5):  # processor time, and the best of several: others may share the machine
+    tries = []
+    while not tries or (min(tries) >= 0.3 and len(tries) < 10):  # the machine may be busy
         printed = subprocess.check_output([sys.executable, "-c", IMPORT], text=True).split()
         assert printed[1:] == ["False", "False"]
-        seconds.append(float(printed[0]))
-    assert min(seconds) < 0.3
+        tries.append(float(printed[0]))
+    assert min(tries) < 0.3
 
 
 def test_every_name_on_offer_is_there():

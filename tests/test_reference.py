@@ -233,6 +233,12 @@ def test_any_number_will_do_as_eps_and_leaves_the_dtype_alone(eps, dtype):
     assert_agrees({"y": torch.from_numpy(y), "grad_x": torch.from_numpy(grad_x)}, inputs)
 
 
+@pytest.mark.parametrize("eps", NUMPYS, ids=repr)
+def test_the_steps_stay_in_the_dtype_of_x_whatever_eps_is(eps):
+    x = draw((5, 8), "float32")
+    assert normalize(x, *mean_and_variance(x, (8,)), eps=eps).dtype == np.float32
+
+
 @pytest.mark.parametrize("eps", ["1e-5", None, 1e-5 + 0j, [1e-5]])
 def test_what_is_no_number_is_refused_as_eps(eps):
     x = draw((3, 4))
