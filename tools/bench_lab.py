@@ -67,12 +67,12 @@ print(slider.comm.comm_id)
 """
 
 
-def in_browser(n, rounds=300):
+def in_browser(browser_path, n, rounds=300):
     """Return {control: sorted times in milliseconds} for a row of n."""
     row = [((7 * i) % 13) / 4 for i in range(n)]
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         write_page(Path(folder), "lab", LayerNormLab(x=row))
-        browser = playwright.chromium.launch(executable_path=find_or_install_browser(), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
         page = browser.new_page(viewport={"width": 900, "height": 900})
         page.goto(Path(folder, "lab.html").as_uri())
         page.wait_for_selector(".ln-lab tbody")
@@ -121,10 +121,11 @@ def _update(client, comm, value):
 def main():
     """Print a table; fail where a median is over its limit."""
     print("From event to painted frame, milliseconds: median (95th percentile)")
+    browser_path = find_or_install_browser()
     over = False
     for n, limit in LIMITS.items():
         kernel = statistics.median(through_kernel(n))
-        for control, times in in_browser(n).items():
+        for control, times in in_browser(browser_path, n).items():
             median = statistics.median(times)
             late = times[int(0.95 * len(times))]
             over |= median > limit

@@ -28,10 +28,9 @@ def find_browser():
         if not Path(named).is_file():
             raise NoBrowser(f"CHROMIUM names {named}, and there is no such file.")
         return named
-    for path in (*map(shutil.which, NAMES), MAC, _playwrights_own()):
-        if path and Path(path).is_file():
-            return path
-    return None
+    known = (*map(shutil.which, NAMES), MAC)
+    here = [path for path in known if path and Path(path).is_file()]
+    return here[0] if here else _playwrights_own()
 
 
 def find_or_install_browser():
@@ -69,7 +68,8 @@ def _playwrights_own():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        return playwright.chromium.executable_path
+        path = playwright.chromium.executable_path
+    return path if Path(path).is_file() else None
 
 
 if __name__ == "__main__":

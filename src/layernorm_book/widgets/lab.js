@@ -252,6 +252,7 @@ function render({ model, el, live = true }) {
   let steps = {}; // by name: the nodes that draw() writes to
   let readouts = {};
   let pushing = false;
+  let curvesFor = 0; // the ε that the curves of the gap are drawn for
   let speaking = 0;
 
   // --- changing the state ---
@@ -321,6 +322,7 @@ function render({ model, el, live = true }) {
     columns = Array.from({ length }, (_, k) => first + k);
     selected = clamp(selected, first, first + length - 1);
     find("table").innerHTML = table(stage, columns);
+    curvesFor = 0;
     find(".ln-overview").hidden = length === n;
     find("[name=window]").max = n - length;
 
@@ -460,6 +462,10 @@ function render({ model, el, live = true }) {
     // |gap| as a fraction of x̂, both axes logarithmic: σ from 1e-4 to 100, the gap from 1e-8 to 1.
     const across = (s) => 30 + (206 * (Math.log10(s) + 4)) / 6;
     const up = (g) => clamp(4 - (70 * Math.log10(Math.abs(g) || 1e-12)) / 8, 4, 74);
+    put(dot, "cx", across(clamp(sigma, 1e-4, 100)));
+    put(dot, "cy", up(exact));
+    if (curvesFor === state.eps) return;
+    curvesFor = state.eps;
     const curve = (gapAt, wanted) => {
       let d = "";
       let pen = "M";
@@ -475,8 +481,6 @@ function render({ model, el, live = true }) {
     put(find(".ln-leading"), "d", curve(leadingOrderGap, (g) => Math.abs(g) < 1));
     put(find(".ln-larger"), "d", curve(relativeGap, (g) => g > 0));
     put(find(".ln-smaller"), "d", curve(relativeGap, (g) => g < 0));
-    put(dot, "cx", across(clamp(sigma, 1e-4, 100)));
-    put(dot, "cy", up(exact));
   }
 
   /** What PyTorch said to exactly this state: live it answers each change, else it is on record. */
