@@ -54,7 +54,9 @@ def copy_tree(target):
         source, copy = ROOT / name, target / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                source, copy, ignore=shutil.ignore_patterns("__pycache__", "node_modules")
+            )
         elif source.exists():
             shutil.copy(source, copy)
 

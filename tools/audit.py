@@ -4,25 +4,24 @@
     make audit PAGES="04 index"    pages whose name contains one of these
 
 It serves _build/html as `make serve` does, with gzip and the content security policy, and looks at
-each page in a real browser: light and dark, desk and phone. Needs Node.js 18.16 or newer and
-Chromium or Chrome (CHROME_PATH names one elsewhere). The first run installs the packages that
-tools/audit/package.json names.
+each page in a real browser: light and dark, desk and phone. Needs Node.js 18.16 or newer; the
+first run installs the packages that tools/audit/package.json names. See browser_path.py for the
+browser.
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import browser_path
 import serve
 
 AUDIT = Path(__file__).parent / "audit"
 MOST_BYTES, MOST_REQUESTS = 140_000, 20
 LEAST = {"performance": 0.97, "accessibility": 1, "best-practices": 1, "seo": 1}
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
 def breaches(result):
@@ -58,9 +57,10 @@ def tools():
     node, npm = shutil.which("node"), shutil.which("npm")
     if not (node and npm):
         sys.exit("The audit needs Node.js 18.16 or newer with npm. Install it and try again.")
-    browser = os.environ.get("CHROME_PATH") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not browser:
-        sys.exit("The audit needs Chromium or Chrome. Install one, or name one in CHROME_PATH.")
+    try:
+        browser = browser_path.find_or_install_browser()
+    except browser_path.NoBrowser as problem:
+        sys.exit(str(problem))
     stamp = AUDIT / "node_modules" / ".installed"
     wanted = (AUDIT / "package.json").read_text(encoding="utf-8")
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
