@@ -181,10 +181,10 @@ class LayerNormLab(anywidget.AnyWidget):
     Example:
         >>> lab = LayerNormLab(x=[1.0, 2.0, 3.0, 6.0], eps=0.5)
         >>> lab.y
-        (-1.0, -0.5, 0.0, 1.5)
+        [-1.0, -0.5, 0.0, 1.5]
         >>> lab.bias = [1.0, 1.0, 1.0, 1.0]
         >>> lab.y
-        (0.0, 0.5, 1.0, 2.5)
+        [0.0, 0.5, 1.0, 2.5]
     """
 
     _esm = join_modules("layernorm.js", "lab.js")
