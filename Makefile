@@ -1,5 +1,6 @@
 # make book    build the book into _build/html, every cell executed
 # make test    lint, then every test; one of them builds the book
+# make bench   time the lab in a browser, beside a live kernel
 # make serve   serve the built book on this machine
 # make clean   remove what the others made
 #
@@ -14,7 +15,7 @@ READY := $(VENV)/.ready
 export PYTHONPATH := $(CURDIR)/src
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: book test serve clean tidy
+.PHONY: book test bench serve clean tidy
 .DELETE_ON_ERROR:
 
 book: $(READY)
@@ -25,6 +26,9 @@ test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
 
+bench: $(READY)
+	@$(BIN)/python tools/bench_lab.py
+
 serve: book
 	@$(BIN)/python tools/serve.py $(PORT)
 
@@ -33,7 +37,7 @@ tidy: $(READY)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf _build .book_cache .venv .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf _build .book_cache .cache .venv .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is older than the pins when the pins change, and then pip runs again.

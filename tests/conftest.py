@@ -20,6 +20,8 @@ hypothesis.settings.load_profile("book")
 
 ROOT = Path(__file__).parents[1]
 
+pytest_plugins = ("browser",)  # a page in a real browser
+
 
 def build(tree):
     """Build the book of a tree; return (exit status, everything it printed)."""
@@ -44,18 +46,23 @@ def built_book():
     return ROOT / "_build" / "html"
 
 
-@pytest.fixture
-def small_book(tmp_path):
-    """A copy of this tree whose book is one short chapter, for breaking things in."""
+def copy_tree(target):
+    """Copy what a book needs besides its chapters into an empty folder."""
     kept = ("_config.yml", "pyproject.toml", "requirements.txt", "src", "tools", "book/_ext")
     kept += ("book/_static", "book/_templates", "book/references.bib", "book/notation.md")
     for name in kept:
-        source, target = ROOT / name, tmp_path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
+        source, copy = ROOT / name, target / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
         elif source.exists():
-            shutil.copy(source, target)
+            shutil.copy(source, copy)
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    """A copy of this tree whose book is one short chapter, for breaking things in."""
+    copy_tree(tmp_path)
     (tmp_path / "_toc.yml").write_text(
         "format: jb-book\nroot: book/notation\nchapters:\n  - file: book/chapter\n"
     )

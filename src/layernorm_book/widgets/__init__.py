@@ -1,0 +1,5 @@
+"""The book's instruments: each a Python class, with its JavaScript and CSS beside it."""
+
+from layernorm_book.widgets.lab import LayerNormLab
+
+__all__ = ["LayerNormLab"]

@@ -1,0 +1,46 @@
+"""Joins ES modules into the one string that anywidget takes as a widget's front end.
+
+What is handed over has no comments and no indentation, a tenth of the bytes: those stay in the
+files of this folder, which are the ones to read.
+"""
+
+import re
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+_IMPORT = re.compile(r'^import\s*\{[^}]*\}\s*from\s*"\./([^"]+)";\n', re.MULTILINE)
+_COMMENT = re.compile(r"^ *(?:/\*.*?\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
+_INDENT = re.compile(r"^[ \n]+", re.MULTILINE)
+
+
+def join_modules(*names):
+    """Join modules of this folder, dependencies first, and drop the imports between them.
+
+    So the arithmetic has one copy, which the tests import by itself.
+
+    Args:
+        names: file names; each may import by name from those before it.
+
+    Returns:
+        str: one module. What any of them exports stays exported.
+
+    Raises:
+        ValueError: a module imports one that was not named before it.
+    """
+    parts = []
+    for position, name in enumerate(names):
+        source = (FOLDER / name).read_text(encoding="utf-8")
+        absent = set(_IMPORT.findall(source)) - set(names[:position])
+        if absent:
+            raise ValueError(f"{name} imports {', '.join(absent)}: name it before {name}.")
+        parts.append(_lean(_IMPORT.sub("", source)))
+    return "".join(parts)
+
+
+def read_style(name):
+    """Return a stylesheet of this folder."""
+    return _lean((FOLDER / name).read_text(encoding="utf-8"))
+
+
+def _lean(source):
+    return _INDENT.sub("", _COMMENT.sub("", source))

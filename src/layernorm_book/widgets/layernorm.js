@@ -1,0 +1,115 @@
+/**
+ * Layer normalization in float32, one function per step:
+ *
+ *     mean, var = meanAndVariance(x)
+ *     xHat      = normalize(x, mean, var, eps, placement)
+ *     y         = scaleAndShift(xHat, weight, bias)
+ *
+ * JavaScript computes in float64. One + − × ÷ or √ of float32 numbers, rounded to float32
+ * afterwards, is exactly what float32 hardware gives: so `f` stands around every operation, and
+ * an assignment into a Float32Array rounds as well.
+ *
+ * @typedef {"inside" | "outside"} Placement  where ε stands: √(σ² + ε) or √σ² + ε
+ */
+
+const f = Math.fround;
+
+/**
+ * Sum in halves, so that rounding errors grow as log n and not as n.
+ * @param {Float32Array} values
+ * @returns {number}
+ */
+export function sum(values, from = 0, to = values.length) {
+  if (to - from > 8) {
+    const middle = (from + to) >> 1;
+    return f(sum(values, from, middle) + sum(values, middle, to));
+  }
+  let total = 0;
+  for (let i = from; i < to; i++) total = f(total + values[i]);
+  return total;
+}
+
+/**
+ * The mean and the biased variance, in two passes: Σ x / n, then Σ (x − mean)² / n.
+ * @param {Float32Array} x
+ */
+export function meanAndVariance(x) {
+  const mean = f(sum(x) / x.length);
+  const squares = x.map((v) => f(v - mean) ** 2);
+  return { mean, var: f(sum(squares) / x.length) };
+}
+
+/**
+ * What x − mean is multiplied by: 1 / √(var + ε), or 1 / (√var + ε).
+ * @param {number} variance
+ * @param {number} eps
+ * @param {Placement} placement
+ */
+export function reciprocalStd(variance, eps, placement = "inside") {
+  const e = f(eps);
+  const std = placement === "inside" ? f(Math.sqrt(f(variance + e))) : f(f(Math.sqrt(variance)) + e);
+  return f(1 / std);
+}
+
+/**
+ * Centre x and scale it to unit variance.
+ * @param {Float32Array} x
+ * @param {number} mean
+ * @param {number} variance
+ * @param {number} eps
+ * @param {Placement} placement
+ * @returns {Float32Array}
+ */
+export function normalize(x, mean, variance, eps, placement = "inside") {
+  const rstd = reciprocalStd(variance, eps, placement);
+  return x.map((v) => f(v - mean) * rstd);
+}
+
+/**
+ * Give each element its own scale and shift.
+ * @param {Float32Array} xHat
+ * @param {Float32Array} weight
+ * @param {Float32Array} bias
+ * @returns {Float32Array}
+ */
+export function scaleAndShift(xHat, weight, bias) {
+  return xHat.map((v, i) => f(v * weight[i]) + bias[i]);
+}
+
+/**
+ * All three steps, with everything that they find on the way.
+ * @param {ArrayLike<number>} row
+ * @param {{ weight?: ArrayLike<number>, bias?: ArrayLike<number>, eps?: number, placement?: Placement }} options
+ */
+export function layerNorm(row, { weight, bias, eps = 1e-5, placement = "inside" } = {}) {
+  const x = Float32Array.from(row);
+  const { mean, var: variance } = meanAndVariance(x);
+  const xHat = normalize(x, mean, variance, eps, placement);
+  const y = scaleAndShift(
+    xHat,
+    weight ? Float32Array.from(weight) : x.map(() => 1),
+    bias ? Float32Array.from(bias) : x.map(() => 0),
+  );
+  return { x, mean, var: variance, rstd: reciprocalStd(variance, eps, placement), xHat, y };
+}
+
+/**
+ * By what fraction the outside form is larger than the inside form, for real numbers:
+ * √(σ² + ε) / (σ + ε) − 1, written without a difference of near equals. Zero at σ = (1 − ε) / 2.
+ */
+export function relativeGap(sigma, eps) {
+  const inside = Math.sqrt(sigma * sigma + eps);
+  const outside = sigma + eps;
+  return (eps * (1 - 2 * sigma - eps)) / (outside * (inside + outside));
+}
+
+/** The same to leading order in ε: ε · (1/(2σ²) − 1/σ). Zero at σ = ½. */
+export function leadingOrderGap(sigma, eps) {
+  return eps * (1 / (2 * sigma * sigma) - 1 / sigma);
+}
+
+/** One unit in the last place of a float32: its distance to the next larger one. */
+export function ulp(value) {
+  const exponent = Math.floor(Math.log2(Math.abs(value) || 2 ** -126));
+  return 2 ** (Math.max(exponent, -126) - 23);
+}

@@ -1,0 +1,116 @@
+"""A real browser for the tests, with the network cut off, and pages for it to open."""
+
+import functools
+import http.server
+import json
+import re
+import shutil
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from ipywidgets.embed import embed_data
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+
+from browser_path import NoBrowser, find_or_install_browser  # noqa: E402
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--js-flags=--expose-gc",
+    "--enable-precise-memory-info",
+    # The network is cut off: no name resolves but this machine's own.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+)
+HTML = """<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title><link rel="icon" href="data:,"><script defer src="widgets.js"></script>
+<main>{views}</main><script type="application/vnd.jupyter.widget-state+json">{state}</script>"""
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser; the test run fails, and says why, where there is none to be had."""
+    try:
+        path = find_or_install_browser()
+    except NoBrowser as problem:
+        pytest.fail(str(problem))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    """A fresh page. At the end it must have been silent and asked no other origin for anything."""
+    context = chromium.new_context(viewport={"width": 900, "height": 900})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.complaints = []
+    page.on("console", lambda m: m.type == "error" and page.complaints.append(m.text))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("request", lambda request: page.complaints.extend(foreign(request.url)))
+    yield page
+    complaints = page.complaints
+    context.close()
+    assert not complaints
+
+
+def foreign(url):
+    """Return the address in a list if it leaves this machine."""
+    at_home = re.match(r"(file|blob|data|about):|http://(localhost|127\.0\.0\.1)[:/]", url)
+    return [] if at_home else [f"asked for {url}"]
+
+
+class Site:
+    """A folder of pages, at its address on localhost and at its file:// address."""
+
+    def __init__(self, folder, port):
+        self.folder = folder
+        self.addresses = {"localhost": f"http://localhost:{port}", "file": folder.as_uri()}
+
+    def url(self, name, scheme="localhost"):
+        return f"{self.addresses[scheme]}/{name}"
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+def serve(folder):
+    """Serve a folder on a free port of this machine; return (Site, function that stops it)."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("localhost", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def stop():
+        server.shutdown()
+        server.server_close()
+
+    return Site(Path(folder), server.server_port), stop
+
+
+def write_page(folder, name, *widgets):
+    """Write a page that holds widgets as a built notebook does, without Sphinx or a theme."""
+    data = embed_data(views=widgets, drop_defaults=False)
+    views = "".join(
+        f'<div class="widget"><script type="application/vnd.jupyter.widget-view+json">'
+        f"{json.dumps(view)}</script>{_still(widget)}</div>"
+        for view, widget in zip(data["view_specs"], widgets, strict=True)
+    )
+    state = json.dumps(data["manager_state"]).replace("</", "<\\/")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "book" / "_static" / "widgets.js", folder)
+    page = HTML.format(title=name, views=views, state=state)
+    (folder / f"{name}.html").write_text(page, encoding="utf-8")
+
+
+def _still(widget):
+    return widget.to_html() if hasattr(widget, "to_html") else ""

@@ -1,0 +1,139 @@
+"""Time the lab: from an input event to the painted frame, in a real browser.
+
+    python tools/bench_lab.py
+
+Beside it, the same update through a live kernel: a plain ipywidgets slider and a matplotlib
+figure, from the slider's message to the new picture's arrival. That leaves out the browser's own
+part, so the ratio flatters the kernel.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("JUPYTER_PLATFORM_DIRS", "1")
+
+from jupyter_client.manager import start_new_kernel
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from browser import FLAGS, find_or_install_browser, write_page  # noqa: E402
+
+from layernorm_book.widgets import LayerNormLab  # noqa: E402
+
+LIMITS = {8: 4.0, 768: 16.0}  # milliseconds, of the median
+CONTROLS = {"eps": "[name=eps]", "x": "[name=x][data-index='1']", "weight": "[name=weight]"}
+
+# A browser hands an input event over right before it draws a frame; a message posted then is
+# delivered when that frame has been painted.
+TO_FRAME = """async ({ selector, rounds }) => {
+    const input = document.querySelector(selector);
+    const [min, max] = [Number(input.min), Number(input.max)];
+    const { port1, port2 } = new MessageChannel();
+    const times = [];
+    for (let k = 0; k < rounds; k++) {
+        times.push(await new Promise((done) => requestAnimationFrame(() => {
+            const start = performance.now();
+            input.value = min + ((k % 13) / 13) * (max - min);
+            input.dispatchEvent(new Event("input", { bubbles: true }));
+            port1.onmessage = () => done(performance.now() - start);
+            port2.postMessage(null);
+        })));
+    }
+    return times;
+}"""
+
+KERNEL = """
+import matplotlib
+matplotlib.use("module://matplotlib_inline.backend_inline")
+import matplotlib.pyplot as plt
+import ipywidgets
+import torch
+x = torch.linspace(-1, 1, {n})
+def show(log_eps):
+    y = torch.nn.functional.layer_norm(x, x.shape, eps=10**log_eps)
+    figure, axes = plt.subplots(2, 1)
+    axes[0].bar(range({n}), x)
+    axes[1].bar(range({n}), y)
+    plt.show()
+slider = ipywidgets.FloatSlider(value=-5, min=-12, max=1, step=0.25)
+panel = ipywidgets.interactive(show, log_eps=slider)
+print(slider.comm.comm_id)
+"""
+
+
+def in_browser(n, rounds=300):
+    """Return {control: sorted times in milliseconds} for a row of n."""
+    row = [((7 * i) % 13) / 4 for i in range(n)]
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        write_page(Path(folder), "lab", LayerNormLab(x=row))
+        browser = playwright.chromium.launch(executable_path=find_or_install_browser(), args=FLAGS)
+        page = browser.new_page(viewport={"width": 900, "height": 900})
+        page.goto(Path(folder, "lab.html").as_uri())
+        page.wait_for_selector(".ln-lab tbody")
+        times = {}
+        for name, selector in CONTROLS.items():
+            page.evaluate(TO_FRAME, {"selector": selector, "rounds": 50})  # to warm up
+            measured = page.evaluate(TO_FRAME, {"selector": selector, "rounds": rounds})
+            times[name] = sorted(measured)
+        browser.close()
+    return times
+
+
+def through_kernel(n, rounds=20):
+    """Return the sorted times in milliseconds from a slider's message to the new picture."""
+    manager, client = start_new_kernel()
+    try:
+        comm = _run(client, KERNEL.format(n=n)).strip().splitlines()[-1]
+        return sorted(_update(client, comm, -4.75 + k / 4) for k in range(rounds))[1:]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def _run(client, code):
+    printed = []
+    client.execute_interactive(
+        code,
+        timeout=120,
+        output_hook=lambda m: printed.append(m["content"].get("text", "")),
+    )
+    return "".join(printed)
+
+
+def _update(client, comm, value):
+    content = {"comm_id": comm, "data": {"method": "update", "state": {"value": value}}}
+    message = client.session.msg("comm_msg", content)
+    start = time.perf_counter()
+    client.shell_channel.send(message)
+    while True:
+        answer = client.get_iopub_msg(timeout=60)
+        data = answer["content"].get("data", {})
+        if answer["msg_type"] == "display_data" and "image/png" in data:
+            return 1000 * (time.perf_counter() - start)
+
+
+def main():
+    """Print a table; fail where a median is over its limit."""
+    print("From event to painted frame, milliseconds: median (95th percentile)")
+    over = False
+    for n, limit in LIMITS.items():
+        kernel = statistics.median(through_kernel(n))
+        for control, times in in_browser(n).items():
+            median = statistics.median(times)
+            late = times[int(0.95 * len(times))]
+            over |= median > limit
+            print(
+                f"n = {n:3}  {control:6}  {median:5.1f} ({late:5.1f})  limit {limit:4.1f}"
+                f"   kernel and matplotlib {kernel:6.1f}, {kernel / median:5.0f} times as long"
+            )
+    return int(over)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
