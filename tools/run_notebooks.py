@@ -9,7 +9,6 @@ itself and all its cores; the others share the cores, one thread each.
 """
 
 import hashlib
-import json
 import logging
 import multiprocessing
 import os
@@ -26,6 +25,7 @@ from jupyter_cache.executors.basic import (
     ProcessData,
 )
 from jupyter_cache.executors.utils import single_nb_execution
+from myst_nb.core.read import is_myst_markdown_notebook
 from sphinx_external_toc.parsing import parse_toc_yaml
 from traitlets.config import Config
 
@@ -49,15 +49,19 @@ def digest():
 
 
 def notebooks():
-    """Return the notebooks that the table of contents names."""
+    """Return {path: how it is read} for each page of the table of contents with cells to run."""
     toc = parse_toc_yaml(ROOT / "_toc.yml")
-    return [path for name in toc for path in ROOT.glob(f"{name}.ipynb")]
+    files = [path for name in toc for path in ROOT.glob(f"{name}.*")]
+    found = {path: None for path in files if path.suffix == ".ipynb"}
+    for path in files:
+        if path.suffix == ".md" and is_myst_markdown_notebook(path.read_text(encoding="utf-8")):
+            found[path] = {"type": "plugin", "name": "myst_nb_md"}
+    return found
 
 
-def measures_time(path):
+def measures_time(notebook):
     """Return whether a cell of the notebook is tagged `timing`."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return any("timing" in cell["metadata"].get("tags", []) for cell in cells)
+    return any("timing" in cell.metadata.get("tags", []) for cell in notebook.cells)
 
 
 def failure(path, result):
@@ -132,13 +136,14 @@ def run():
     cache = get_cache(folder)
     for record in cache.list_project_records():
         cache.remove_nb_from_project(record.pk)
-    paths = notebooks()
-    for path in paths:
-        cache.add_nb_to_project(str(path))
-    alone = [str(p) for p in paths if measures_time(p)]
-    together = [str(p) for p in paths if str(p) not in alone]
-    waiting = len(cache.list_unexecuted())
-    print(f"Running {waiting} of {len(paths)} notebooks; the others have not changed.", flush=True)
+    alone, together = [], []
+    for path, reader in notebooks().items():
+        how = {"read_data": reader} if reader else {}
+        record = cache.add_nb_to_project(str(path), **how)
+        measured = measures_time(cache.get_project_notebook(record.pk).nb)
+        (alone if measured else together).append(str(path))
+    running, total = len(cache.list_unexecuted()), len(alone + together)
+    print(f"Running {running} of {total} notebooks; the others have not changed.", flush=True)
 
     # The kernels import this tree's package, whichever one the environment was installed from.
     os.environ["PYTHONPATH"] = str(ROOT / "src")

@@ -122,7 +122,7 @@ class ParityReport:
         )
         head = "".join(
             f'<th scope="col">{h}</th>'
-            for h in ("case", "worst in", "error", "allowed", "PyTorch’s own", "")
+            for h in ("case", "worst in", "error", "allowed", "PyTorch’s own", "result")
         )
         rows = "".join(
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(c)) + "</tr>"
