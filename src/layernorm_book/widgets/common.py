@@ -6,7 +6,7 @@ from html import escape
 import anywidget
 import numpy as np
 import torch
-from traitlets import TraitError, TraitType
+from traitlets import TraitError, TraitType, Undefined
 
 LARGEST_N, LARGEST_SIZE = 4096, 1e9
 
@@ -34,17 +34,21 @@ class Number(TraitType):
 class Row(TraitType):
     """One row of finite numbers: a list, tuple, array or tensor, kept as a tuple of floats."""
 
+    def __init__(self, default_value=Undefined, most=LARGEST_N):
+        super().__init__(default_value)
+        self.most = most
+
     def validate(self, obj, value):
         """Return the row as a tuple, which cannot change unseen; or raise a TraitError."""
         try:
             given = value.detach().cpu() if isinstance(value, torch.Tensor) else value
             row = np.asarray(given)
-            good = row.dtype.kind in "iuf" and row.ndim == 1 and 1 <= row.size <= LARGEST_N
+            good = row.dtype.kind in "iuf" and row.ndim == 1 and 1 <= row.size <= self.most
         except (TypeError, ValueError):
             good = False
         if not good or not (np.abs(row) <= LARGEST_SIZE).all():
             raise TraitError(
-                f"{self.name} takes one row of 1 to {LARGEST_N} finite numbers, none larger than "
+                f"{self.name} takes one row of 1 to {self.most} finite numbers, none larger than "
                 f"{LARGEST_SIZE:g}, such as [1.0, 2.0, 4.0]; got {_shortened(value)}."
             )
         return tuple(float(v) for v in row)
