@@ -2,6 +2,11 @@
 # make test    lint, then every test; one of them builds the book
 # make bench   time the lab in a browser, beside a live kernel
 # make serve   serve the built book on this machine
+# make audit   measure every page of the built book in a browser
+# make zip     pack the built book, for reading without a network
+# make colab   run every chapter on Colab's versions, from an empty folder
+# make tidy    strip and format the notebooks
+# make repository URL=https://github.com/OWNER/REPOSITORY [BRANCH=main]   move the book there
 # make clean   remove what the others made
 #
 # Each makes its own environment in .venv on the first call and reuses it after.
@@ -15,7 +20,7 @@ READY := $(VENV)/.ready
 export PYTHONPATH := $(CURDIR)/src
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: book test bench serve clean tidy
+.PHONY: book test bench serve audit zip colab tidy repository clean
 .DELETE_ON_ERROR:
 
 book: $(READY)
@@ -32,12 +37,26 @@ bench: $(READY)
 serve: book
 	@$(BIN)/python tools/serve.py $(PORT)
 
+audit: book
+	@$(BIN)/python tools/audit.py $(PAGES)
+
+zip: book
+	@cd _build && $(BIN)/python -m zipfile -c layernorm-book.zip html
+	@echo "The book is in $(CURDIR)/_build/layernorm-book.zip: unpack it and open html/index.html"
+
 tidy: $(READY)
 	$(BIN)/python tools/tidy_notebooks.py
 	$(BIN)/ruff format .
 
+colab: $(READY)
+	@$(BIN)/python tools/rehearse_colab.py
+
+repository: $(READY)
+	@$(BIN)/python tools/repository.py $(URL) $(if $(BRANCH),--branch $(BRANCH))
+	@$(BIN)/python tools/tidy_notebooks.py
+
 clean:
-	rm -rf _build .book_cache .cache .venv .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf _build .book_cache .cache tools/audit/node_modules .venv .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is older than the pins when the pins change, and then pip runs again.

@@ -24,12 +24,29 @@ KEPT = (
     + "±×⋅⊙⊗⊕−=≠≈≡∼∝≤≥≪≫→↦∈⊤⊥‖⟨⟩⌊⌋…⋯⋮⋱∑∏√⏟ˆ˜¯′’\u0302\u0303\u0304\u0305\u0332"
 )
 
+LARGE = {"summation", "product"}  # larger in a display
+GROWING = "()[]{}|‖√⏟\u0302\u0305\u0332"  # all others keep one size
+
+
+def keep_one_size(font):
+    """Forget the larger drawings of every character that is not in GROWING."""
+    names = {font.getBestCmap()[ord(c)] for c in GROWING}
+    variants = font["MATH"].table.MathVariants
+    for way in ("Vert", "Horiz"):
+        coverage = getattr(variants, f"{way}GlyphCoverage")
+        grown = getattr(variants, f"{way}GlyphConstruction")
+        kept = [i for i, name in enumerate(coverage.glyphs) if name in names or name in LARGE]
+        coverage.glyphs = [coverage.glyphs[i] for i in kept]
+        setattr(variants, f"{way}GlyphConstruction", [grown[i] for i in kept])
+        setattr(variants, f"{way}GlyphCount", len(kept))
+
 
 def main(source):
     """Write the subset and say what it weighs."""
     # No layout features: drawings of their own for small sizes would triple the file.
     options = subset.Options(layout_features=[], desubroutinize=True, flavor="woff2", hinting=False)
     font = TTFont(source)
+    keep_one_size(font)
     missing = sorted({c for c in KEPT if ord(c) not in font.getBestCmap()})
     cut = subset.Subsetter(options)
     cut.populate(text=KEPT)

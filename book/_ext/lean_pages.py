@@ -41,6 +41,10 @@ UNUSED = (
 def on_page(app, pagename, templatename, context, doctree):
     body = context.get("body", "")
     search = pagename == "search"
+    if search:  # from a file the browser may not fetch the pages that it found, to quote them
+        offline = 'if (location.protocol === "file:") '
+        offline += "DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;"
+        context["script_files"] = [*context["script_files"], _JavaScript("", body=offline)]
     context["css_files"] = [c for c in context["css_files"] if wanted(c, body)]
     if not search:
         context["script_files"] = [
@@ -96,6 +100,8 @@ def mended(app, body):
 
     # The label differs from the text that is seen, so a voice command by that text would fail.
     body = body.replace(' aria-label="Toggle hidden content"', "")
+    # ARIA withdrew this role; the entries stand in a list.
+    body = body.replace('role="doc-biblioentry"', 'role="listitem"')
     return re.sub(r"<img\b([^>]*>)", picture, body)
 
 

@@ -33,7 +33,10 @@ async function look(browser, path, view) {
   page.on("pageerror", (e) => messages.push(String(e)));
   page.on("requestfailed", (r) => messages.push(`failed: ${r.url()}`));
   await page.setViewport(view.viewport);
-  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: view.scheme }]);
+  await page.emulateMediaFeatures([
+    { name: "prefers-color-scheme", value: view.scheme },
+    { name: "prefers-reduced-motion", value: "reduce" }, // or axe meets colours half way
+  ]);
   await page.goto(base + path, { waitUntil: "networkidle0" });
   const labs = await page.evaluate(() => {
     const promised = document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]');

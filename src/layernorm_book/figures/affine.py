@@ -2,34 +2,7 @@
 
 import numpy as np
 
-from layernorm_book.figures.steps import three_steps
-from layernorm_book.figures.style import BLUE, GREY, INK, VERMILION, new_picture
-
-
-def scaled_and_shifted(x, x_hat, weight, bias, y):
-    """Draw one row at each step, with x_hat outlined behind y and γ and β named below.
-
-    Args:
-        x, x_hat, weight, bias, y: arrays of shape (n,).
-    """
-    picture = three_steps(x, x_hat, y)
-    lowest = picture.axes[-1]
-    position = np.arange(len(x))
-    lowest.bar(
-        position,
-        x_hat,
-        width=0.78,
-        facecolor="none",
-        edgecolor=INK,
-        linewidth=1.2,
-        linestyle=":",
-        label=r"$\hat{x}$, before γ and β",
-    )
-    lowest.legend(loc="lower left", bbox_to_anchor=(0, 0.96), borderpad=0, frameon=False)
-    pairs = zip(weight, bias, strict=True)
-    labels = [f"{j}\nγ = {g:g}\nβ = {b:g}" for j, (g, b) in enumerate(pairs)]
-    lowest.set_xticks(position, [label.replace("-", "−") for label in labels])
-    return picture
+from layernorm_book.figures.style import BLUE, GREY, VERMILION, new_picture
 
 
 def learning(losses, floor, x_hat, target, weight, bias):

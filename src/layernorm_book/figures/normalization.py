@@ -22,34 +22,6 @@ PLANE /= np.linalg.norm(PLANE, axis=1, keepdims=True)
 LABEL_GROUND = {"facecolor": "white", "linewidth": 0, "alpha": 0.8, "pad": 0.5}
 
 
-def centre_and_scale(x, centred, x_hat):
-    """Draw one row before centring, after it, and after scaling, all on one vertical scale.
-
-    Args:
-        x, centred, x_hat: arrays of shape (n,).
-    """
-    picture, axes = new_picture(3, 1, height=5.6, sharex=True, sharey=True)
-    position = np.arange(len(x))
-    steps = (
-        ("x", x, BLUE),
-        ("x − μ", centred, ORANGE),
-        (r"$\hat{x}$", x_hat, GREEN),
-    )
-    for ax, (name, values, colour) in zip(axes, steps, strict=True):
-        mean, std = values.mean(), values.std()
-        ax.axhspan(mean - std, mean + std, color=INK, alpha=0.1, linewidth=0)
-        bars = ax.bar(position, values, color=colour, width=0.6)
-        ax.bar_label(bars, fmt=_number, padding=2, color=INK, bbox=LABEL_GROUND)
-        ax.axhline(0, color=GREY, linewidth=0.8)
-        ax.axhline(mean, color=INK, linewidth=1.5)
-        ax.set_ylabel(name, rotation=0, labelpad=22, va="center")
-        ax.margins(y=0.22)
-        ax.set_title(f"mean {abs(mean):.3g}, band ±{std:.3g}", loc="right")
-    axes[-1].set_xlabel("element")
-    axes[-1].set_xticks(position)
-    return picture
-
-
 def plane_and_circle(x, centred, x_hat):
     """Draw rows of three numbers as points, on their way to the plane and to the circle.
 
@@ -101,10 +73,6 @@ def knees(std, predicted, measured, eps):
     ax.set_ylabel("standard deviation of the output")
     ax.legend(loc="lower right", frameon=False, handlelength=1.2)
     return picture
-
-
-def _number(value):
-    return f"{value:.3g}".replace("-", "−")
 
 
 def _draw_space(ax, x, centred, x_hat):

@@ -21,45 +21,6 @@ _GAP = 0.6  # between two blocks of cells, in cells
 _POINTS = {"textcoords": "offset points"}
 
 
-def row_with_band(x, mean, var):
-    """Draw one row as distances to its mean, over the band of one standard deviation.
-
-    Args:
-        x: array of shape (n,).
-        mean, var: the row's statistics, of any shape that holds one number.
-    """
-    mean, std = float(np.squeeze(mean)), float(np.sqrt(np.squeeze(var)))
-    position = np.arange(len(x))
-    picture, ax = new_picture(height=3.4)
-    ax.axhspan(mean - std, mean + std, color=SKY, alpha=0.3, linewidth=0)
-    ax.axhline(mean, color=INK, linewidth=1.5)
-    ax.vlines(position, mean, x, color=VERMILION, linewidth=2)
-    ax.plot(position, x, "o", color=BLUE, markersize=9)
-    for i, distance in enumerate(x - mean):
-        text = f"{distance:+g}".replace("-", "−") if distance else "0"
-        below = distance < 0
-        ax.annotate(
-            text,
-            (i, x[i]),
-            (0, -9 if below else 9),
-            ha="center",
-            va="top" if below else "bottom",
-            **_POINTS,
-        )
-    edge = {"xycoords": ("axes fraction", "data"), "xytext": (6, 0), "va": "center"}
-    for level, text in (
-        (mean, f"mean {mean:g}"),
-        (mean + std, f"mean + σ = {mean + std:g}"),
-        (mean - std, f"mean − σ = {mean - std:g}"),
-    ):
-        ax.annotate(text, (1, level), annotation_clip=False, **edge, **_POINTS)
-    ax.margins(y=0.2)
-    ax.set_xticks(position)
-    ax.set_xlabel("element")
-    ax.set_ylabel("x", rotation=0, labelpad=12, va="center")
-    return picture
-
-
 def shared_cells(panels, names):
     """Draw arrays cell by cell; cells with the same number share one mean and one variance.
 

@@ -7,6 +7,7 @@ ground of its own, so that a picture reads the same on a light and on a dark pag
 from io import StringIO
 
 import matplotlib
+from cycler import cycler
 from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = (
@@ -23,7 +24,7 @@ STYLE = {
     "axes.edgecolor": GREY,
     "axes.grid": False,
     "axes.labelcolor": INK,
-    "axes.prop_cycle": matplotlib.cycler(
+    "axes.prop_cycle": cycler(
         color=[BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY],
     ),
     "axes.spines.right": False,

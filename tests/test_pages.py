@@ -1,0 +1,166 @@
+"""The finished pages: light, whole, readable without a script, and all of one site."""
+
+import gzip
+import html
+import re
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from conftest import build
+from test_gate import build_twice, write_chapter
+
+ROOT = Path(__file__).parents[1]
+sys.path += [str(ROOT / "tools"), str(ROOT / "book" / "_ext")]
+
+import formulas  # noqa: E402
+import serve  # noqa: E402
+from inner_links import dead_links  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def pages(built_book):
+    """Every page but the one that only leads on: {path: HTML}."""
+    paths = sorted(set(built_book.rglob("*.html")) - {built_book / "index.html"})
+    return {path: path.read_text(encoding="utf-8") for path in paths}
+
+
+def attributes(text, tag, attribute):
+    return re.findall(rf'<{tag}\b[^>]*\b{attribute}="([^"]*)"', text)
+
+
+def test_nothing_comes_from_elsewhere(pages):
+    for path, text in pages.items():
+        loaded = attributes(text, "script", "src") + attributes(text, "img", "src")
+        loaded += re.findall(
+            r'<link\b(?=[^>]*rel="(?:stylesheet|icon|preload)")[^>]*href="([^"]*)', text
+        )
+        foreign = [address for address in loaded if re.match(r"(https?:)?//", address)]
+        assert not foreign, (path.name, foreign)
+        assert not [address for address in loaded if "mathjax" in address.lower()], path.name
+
+
+def test_what_a_page_loads_at_once_is_light(pages):
+    for path, text in pages.items():
+        once = attributes(text, "script", "src") + attributes(text, "link", "href")
+        first_pictures = [
+            re.search(r'src="([^"]*)"', tag)[1]
+            for tag in re.findall(r"<img\b[^>]*>", text)
+            if 'loading="lazy"' not in tag
+        ]
+        files = {(path.parent / link.split("?")[0]).resolve() for link in once + first_pictures}
+        files = {f for f in files if f.suffix in (".css", ".js", ".svg", ".png")} | {path}
+        packed = sum(len(gzip.compress(f.read_bytes())) for f in files)
+        font = (ROOT / "book" / "_static" / "fonts" / "book-math.woff2").stat().st_size
+        assert packed + font < 140_000, (path.name, packed)
+
+
+def test_no_file_is_there_for_nothing(built_book):
+    kinds = {path.suffix for path in (built_book / "_static").rglob("*") if path.is_file()}
+    assert not kinds & {".map", ".ttf", ".scss"}
+    assert not list(built_book.rglob("fontawesome*"))
+
+
+def test_every_page_says_what_it_is(pages):
+    titles, descriptions = [], []
+    for path, text in pages.items():
+        titles += re.findall(r"<title>(.*?)</title>", text, re.DOTALL)
+        found = re.findall(r'<meta name="description" content="([^"]+)"', text)
+        assert len(found) == 1, path.name
+        assert len(html.unescape(found[0])) <= 165, path.name
+        descriptions += found
+        assert 'property="og:title"' in text, path.name
+        assert 'rel="icon"' in text, path.name
+    assert len(titles) == len(pages) == len(set(titles))
+    assert len(set(descriptions)) == len(descriptions)
+
+
+def test_every_picture_has_words(pages):
+    for path, text in pages.items():
+        for tag in re.findall(r"<img\b[^>]*>", text):
+            alt = re.search(r'alt="([^"]*)"', tag)
+            assert alt, (path.name, tag)
+            if "_images" in tag:
+                assert len(alt[1]) > 40, (path.name, alt[1])
+                assert 'width="' in tag, (path.name, tag)
+
+
+def test_headings_go_down_one_step_at_a_time(pages):
+    for path, text in pages.items():
+        article = text[text.index('id="main-content"') :]
+        levels = [int(level) for level in re.findall(r"<h([1-6])\b", article)]
+        levels = levels[levels.index(1) :]
+        assert all(deeper <= level + 1 for level, deeper in pairwise(levels)), (path.name, levels)
+
+
+def test_every_link_inside_leads_somewhere(built_book):
+    assert dead_links(built_book) == []
+
+
+def test_the_policy_names_no_foreign_origin(built_book):
+    policy = serve.policy(built_book)
+    assert "//" not in policy.replace("sha256-", "").split("style-src")[1]
+    assert "'unsafe-inline'" not in policy.split("style-src")[0]
+    assert "'unsafe-eval'" not in policy
+
+
+def test_the_math_font_has_every_character_of_every_formula(pages):
+    ttlib = pytest.importorskip("fontTools.ttLib")
+    pytest.importorskip("brotli")
+    font = ttlib.TTFont(ROOT / "book" / "_static" / "fonts" / "book-math.woff2")
+    drawn = set(font.getBestCmap()) | set(map(ord, "\n\u2061\u2062\u2063\u2009\ufe00"))
+    for path, text in pages.items():
+        for formula in re.findall(r"<math\b.*?</math>", text, re.DOTALL):
+            plain = html.unescape(re.sub(r"<[^>]+>", "", formula)).replace("\u00a0", " ")
+            assert not {c for c in plain if ord(c) not in drawn}, (path.name, plain)
+
+
+@pytest.mark.parametrize(
+    ("tex", "element"),
+    [
+        (r"\begin{split}a &= b\\ c &= d\end{split}", "mtable"),
+        (r"\begin{align}a &= b\\ c &= d\end{align}", "mtable"),
+        (r"a = b \\ c = d", "mtable"),
+        (r"\frac{1}{\sqrt{\sigma^2 + \varepsilon}}", "msqrt"),
+    ],
+)
+def test_formulas_become_mathml(tex, element):
+    assert f"<{element}" in formulas.to_mathml(tex, display=True)
+
+
+def test_a_numbered_environment_has_no_number_of_its_own():
+    assert "(1)" not in formulas.to_mathml(r"\begin{equation}a\end{equation}", display=True)
+
+
+def test_brackets_grow_only_round_what_is_tall():
+    assert 'stretchy="false"' in formulas.to_mathml(r"\left(a + b\right)", display=True)
+    assert 'stretchy="false"' not in formulas.to_mathml(r"\left(\frac{a}{b}\right)", display=True)
+
+
+@pytest.mark.parametrize(
+    ("prose", "complaint"),
+    [
+        pytest.param(r"So $\frac{1$ it is.", "bad formula", id="formula"),
+        pytest.param(
+            'See <a href="notation.html#no-such-place">here</a>.', "dead link", id="anchor"
+        ),
+        pytest.param('See <a href="no-such-page.html">here</a>.', "dead link", id="page"),
+    ],
+)
+def test_a_fault_that_only_a_reader_would_meet_fails_the_build(small_book, prose, complaint):
+    write_chapter(small_book, prose=prose, code="ready")
+    assert complaint in build_twice(small_book)
+
+
+def test_only_what_changed_runs_again_and_never_too_little(small_book):
+    write_chapter(small_book, code="from layernorm_book import normalize")
+    assert "Running 1 of 1" in build(small_book)[1]
+    write_chapter(small_book, prose="Other words.", code="from layernorm_book import normalize")
+    assert "Running 0 of 1" in build(small_book)[1]
+    assert "Other words." in (small_book / "_build/html/book/chapter.html").read_text()
+    with (small_book / "src" / "layernorm_book" / "reference.py").open("a") as source:
+        source.write("# a change\n")
+    assert "Running 1 of 1" in build(small_book)[1]
+    write_chapter(small_book, code="assert False, 'now wrong'")
+    assert "now wrong" in build_twice(small_book)
