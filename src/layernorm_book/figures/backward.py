@@ -1,11 +1,10 @@
-"""The backward pass: three terms, a line taken out of a gradient, a Jacobian, a sum over rows."""
+"""The backward pass: a line taken out of a gradient, a Jacobian, a sum over rows."""
 
 import matplotlib
 import numpy as np
 
 from layernorm_book.figures.style import (
     BLUE,
-    GREEN,
     GREY,
     INK,
     ORANGE,
@@ -17,40 +16,6 @@ from layernorm_book.figures.style import (
 )
 
 UNIT_ROUNDOFF = 2.0**-24  # float32: half a unit in the last place of 1
-
-
-def three_terms(g, x_hat, rstd):
-    """Draw what a row of x receives: the three terms, element above element, and their sum.
-
-    Args:
-        g: array of shape (n,), the gradient that arrives at x_hat.
-        x_hat: array of shape (n,).
-        rstd: the number that the sum of the three terms is multiplied by.
-    """
-    terms = (g, np.full_like(g, -g.mean()), -x_hat * (g * x_hat).mean())
-    rows = (
-        ("g", terms[0], BLUE, "what arrives"),
-        ("−mean(g)", terms[1], ORANGE, "the way through μ"),
-        (r"−$\hat{x}$·mean(g·$\hat{x}$)", terms[2], GREEN, "the way through σ²"),
-        ("grad_x", rstd * sum(terms), VERMILION, f"the sum of the three, times rstd = {rstd:.3g}"),
-    )
-    picture, axes = new_picture(4, 1, height=6.6, sharex=True, sharey=True)
-    position = np.arange(len(g))
-    for ax, (name, values, colour, story) in zip(axes, rows, strict=True):
-        bars = ax.bar(position, values, color=colour, width=0.6)
-        ax.bar_label(bars, fmt=_number, padding=2, color=INK)
-        ax.margins(y=0.22)
-        ax.axhline(0, color=GREY, linewidth=0.8)
-        ax.set_title(name, loc="left", color=colour)
-        ax.set_title(story, loc="right")
-    axes[-1].set_xlabel("element")
-    axes[-1].set_xticks(position)
-    picture.supylabel("gradient", fontsize="medium", color=INK)
-    return picture
-
-
-def _number(value):
-    return "0" if abs(value) < 5e-4 else f"{value:.3g}".replace("-", "−")
 
 
 def line_and_rest(x_hat, g, slope, intercept):
