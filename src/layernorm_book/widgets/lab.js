@@ -1,4 +1,8 @@
 import { layerNorm, leadingOrderGap, relativeGap, ulp } from "./layernorm.js";
+import {
+  barNodes, barRows, clamp, drawBars, fixed, hidden, largest, LARGEST, out, panel, parse, put,
+  same, say, scaleFor, setRange, short, torchRows, write,
+} from "./kit.js";
 
 /**
  * The lab's front end. The reader's hand changes `state`; `draw` shows it. Nothing else is kept.
@@ -9,13 +13,10 @@ import { layerNorm, leadingOrderGap, relativeGap, ulp } from "./layernorm.js";
  * @property {number[]} bias
  * @property {number} eps
  * @property {"inside" | "outside"} placement
- *
- * @typedef {{ lo: number, hi: number, step: number, digits: number }} Scale
  */
 
 const KEYS = ["x", "weight", "bias", "eps", "placement"];
 const EPS = { least: 1e-12, most: 10 }; // the slider runs over their logarithms
-const LARGEST = 1e9;
 const MOST_COLUMNS = 20; // a longer row shows a window of WINDOW elements
 const WINDOW = 8;
 const HINT = "Drag a bar or type a number: every step follows.";
@@ -26,101 +27,10 @@ const STEPS = {
   affine: ["x", "centred", "x_hat", "weight", "bias", "y"],
 };
 const other = (placement) => (placement === "inside" ? "outside" : "inside");
-const same = (a, b) => a === b || (a.length === b.length && a.every?.((v, i) => v === b[i]));
-const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);
-const largest = (values) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
-
-/** Set an attribute, and leave the page alone where it stands already. */
-function put(node, name, value) {
-  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
-}
-
-/** Set a text, in the text node that is there: cheaper for the browser than a new one. */
-function say(node, text) {
-  node.firstChild ?? node.append("");
-  if (node.firstChild.data !== text) node.firstChild.data = text;
-}
-
-// --- numbers as text ------------------------------------------------------------------------------
-
-const typeset = (text) => text.replaceAll("-", "−").replace("e+", "e");
-const fixed = (v, digits) => typeset(digits > 5 ? v.toExponential(1) : v.toFixed(digits)).replace(/^−(?=[0.]+$)/, "");
-
-/** As many digits as asked for, and no zeros that say nothing. */
-function short(v, digits = 4) {
-  const size = Math.abs(v);
-  const plain = size === 0 || (size >= 1e-3 && size < 1e6);
-  return typeset(plain ? String(+v.toPrecision(digits)) : v.toExponential(digits - 1).replace(/\.?0+e/, "e"));
-}
-
-/** A number as someone types it: with a real minus sign, a comma, or the word of a sign. */
-const parse = (text) => (text.trim() ? Number(text.trim().replace("−", "-").replace(",", ".")) : NaN);
-
-// --- scales ---------------------------------------------------------------------------------------
-
-/** The next of …, 1, 2, 5, 10, … from `size` up. */
-function nice(size) {
-  const decade = 10 ** Math.floor(Math.log10(size));
-  return [1, 2, 5, 10].find((k) => k * decade >= size * 0.999) * decade;
-}
-
-/**
- * A scale that holds the values, with zero in view unless the row lies far from it. The old scale
- * stays while it serves, so that the picture does not jump under the hand.
- * @returns {Scale}
- */
-function scaleFor(values, old) {
-  let [lo, hi] = [Math.min(...values), Math.max(...values)];
-  const spread = hi - lo || Math.abs(hi) || 1;
-  if (lo > 0 && lo < 3 * spread) lo = 0;
-  if (hi < 0 && -hi < 3 * spread) hi = 0;
-  const span = Math.max(hi - lo, spread);
-  if (old && old.lo <= lo && hi <= old.hi && old.hi - old.lo < 4 * span) return old;
-  const tick = nice(span / 5);
-  const round = (v) => +v.toPrecision(12);
-  lo = round(Math.floor(lo / tick - 0.5) * tick);
-  hi = round(Math.ceil(hi / tick + 0.5) * tick);
-  const digits = clamp(2 - Math.floor(Math.log10(hi - lo)), hi - lo < 100 ? 2 : largest([lo, hi]) < 1000 ? 1 : 0, 9);
-  return { lo, hi, step: round(tick / 50), digits };
-}
 
 // --- the page -------------------------------------------------------------------------------------
 
-const hidden = (text) => `<span class="ln-hidden">${text}</span>`;
-const out = (quantity) => `<output data-quantity="${quantity}"></output>`;
-
-/** A range and a field to type in, each in its label: one control of one element. */
-const slider = (name, i) =>
-  `<label>${hidden(`${SYMBOL[name]}, element ${i}`)}<input type="range" name="${name}" data-index="${i}"></label>`;
-const field = (name, i) =>
-  `<label>${hidden(`${SYMBOL[name]}, element ${i}, as a number`)}<input name="${name}-typed" data-index="${i}" inputmode="decimal"></label>`;
 const hasSliders = (step) => ["x", "weight", "bias"].includes(step);
-
-const stepRows = (step, columns) => `
-  <tbody class="ln-step ln-${step}" data-step="${step}">
-    <tr>
-      <th scope="row" rowspan="2"><i class="ln-hi"></i><b>${SYMBOL[step]}</b><i class="ln-lo"></i></th>
-      <td colspan="${columns.length}"><div class="ln-plot">
-        <svg viewBox="0 0 ${columns.length} 100" preserveAspectRatio="none" aria-hidden="true">
-          <rect class="ln-column" width="1" height="100"/><rect class="ln-band" width="${columns.length}"/>
-          <path class="ln-bars"/><path class="ln-guide"/><path class="ln-zero"/><path class="ln-marks"/>
-        </svg>
-        ${hasSliders(step) ? columns.map((i) => slider(step, i)).join("") : ""}
-      </div></td>
-    </tr>
-    <tr class="ln-numbers">${columns
-      .map((i) => `<td data-quantity="${step}" data-index="${i}">${hasSliders(step) ? field(step, i) : ""}</td>`)
-      .join("")}</tr>
-  </tbody>`;
-
-const torchRows = (columns) => `
-  <tbody class="ln-torch">${[["torch", "torch"], ["ulps", "ulp"]]
-    .map(([name, title]) => `<tr class="ln-numbers"><th scope="row">${title}</th>${columns
-      .map((i) => `<td data-quantity="${name}" data-index="${i}"></td>`).join("")}</tr>`).join("")}
-  </tbody>`;
-
-const panel = (columns, content) =>
-  `<tbody><tr><td class="ln-panel" colspan="${columns.length + 1}"><div>${content}</div></td></tr></tbody>`;
 
 const statistics = `<p class="ln-facts">
   <span>mean μ = ${out("mean")}</span> <span>variance σ² = ${out("var")}</span>
@@ -165,7 +75,7 @@ const after = { x: statistics, centred: epsilon, x_hat: affine };
 
 const table = (stage, columns) => `
   <thead><tr><th scope="col">element</th>${columns.map((i) => `<th scope="col">${i}</th>`).join("")}</tr></thead>
-  ${STEPS[stage].map((step, k, steps) => stepRows(step, columns)
+  ${STEPS[stage].map((step, k, steps) => barRows(step, SYMBOL[step], columns, hasSliders(step))
     + (after[step] && (k < steps.length - 1) ? panel(columns, after[step]) : "")).join("")}
   ${stage === "statistics" ? "" : torchRows(columns)}`;
 
@@ -329,11 +239,7 @@ function render({ model, el, live = true }) {
     const all = (selector) => [...root.querySelectorAll(selector)];
     steps = {};
     for (const step of STEPS[stage]) {
-      const body = find(`[data-step="${step}"]`);
-      const part = (name) => body.querySelector(`.ln-${name}`);
-      steps[step] = Object.fromEntries(["hi", "lo", "column", "band", "bars", "guide", "zero", "marks"].map((name) => [name, part(name)]));
-      steps[step].sliders = all(`input[name="${step}"]`);
-      steps[step].fields = all(`input[name="${step}-typed"]`);
+      steps[step] = barNodes(find(`[data-step="${step}"]`));
     }
     readouts = {};
     for (const node of all("[data-quantity]")) (readouts[node.dataset.quantity] ??= []).push(node);
@@ -347,46 +253,10 @@ function render({ model, el, live = true }) {
     for (const cell of root.querySelectorAll("td[data-index]")) cell.classList.toggle("ln-on", +cell.dataset.index === i);
   }
 
-  function setRange(range, { lo, hi, step }, value) {
-    if (+range.min !== lo || +range.max !== hi) Object.assign(range, { min: lo, max: hi, step });
-    if (+range.value !== value) range.value = value;
-  }
-
-  /** Write a number: its full value into data-value, its text for the eye. */
-  function write(node, value, text) {
-    put(node, "data-value", value);
-    const input = node.querySelector("input");
-    if (input) { if (!input.dataset.editing && input.value !== text) input.value = text; }
-    else say(node, text);
-  }
   const writeOne = (quantity, value, text = short(value)) => readouts[quantity] && write(readouts[quantity][0], value, text);
 
-  function drawStep(name, values, scale, { band, guide, marks, base = 0 } = {}) {
-    const nodes = steps[name];
-    if (!nodes) return;
-    const { lo, hi, digits } = scale;
-    const height = (v) => +clamp((100 * (hi - v)) / (hi - lo), 0, 100).toFixed(2);
-    const line = (v) => `M0 ${height(v)}H${columns.length}`;
-    const zero = height(base);
-    put(nodes.bars, "d", columns.map((i, k) => `M${k + 0.22} ${zero}V${height(values[i])}h.56V${zero}z`).join(""));
-    put(nodes.zero, "d", line(base));
-    put(nodes.guide, "d", (guide ?? []).map(line).join(""));
-    put(nodes.marks, "d", (marks ? columns : []).map((i, k) => `M${k + 0.1} ${height(marks[i])}h.8`).join(""));
-    if (band) {
-      put(nodes.band, "y", height(band[1]));
-      put(nodes.band, "height", height(band[0]) - height(band[1]));
-    }
-    say(nodes.hi, short(hi, 3 + (lo > 0 || hi < 0)));
-    say(nodes.lo, short(lo, 3 + (lo > 0 || hi < 0)));
-    columns.forEach((i, k) => {
-      const text = fixed(values[i], digits);
-      write(readouts[name][k], values[i], text);
-      const range = nodes.sliders[k];
-      if (!range) return;
-      setRange(range, scale, values[i]);
-      put(range, "aria-valuetext", text);
-    });
-  }
+  const drawStep = (name, values, scale, marks) =>
+    steps[name] && drawBars(steps[name], readouts[name], columns, values, scale, marks);
 
   function draw() {
     const n = state.x.length;

@@ -1,18 +1,15 @@
 """The lab: one row of numbers through layer normalization, with every number in reach of a hand."""
 
-import sys
 from functools import cache
-from html import escape
 
-import anywidget
 import numpy as np
 import torch
 import torch.nn.functional as F
-from traitlets import Dict, Enum, Float, List, TraitError, TraitType, default, observe, validate
+from traitlets import Dict, Enum, Float, List, TraitError, default, observe, validate
 
+from layernorm_book.widgets.common import Number, Row, StillWidget, shortest_decimals, still_table
 from layernorm_book.widgets.joined import join_modules, read_style
 
-LARGEST_N, LARGEST_SIZE = 4096, 1e9
 SMALLEST_EPS, LARGEST_EPS = 1e-12, 10.0
 # Where the slider stops: four stops a decade, rounded so that Python and JavaScript agree.
 EPS_STOPS = tuple(float(f"{10 ** (quarter / 4):.3g}") for quarter in range(-48, 5))
@@ -68,50 +65,6 @@ PRESETS = (
 )
 
 
-class _Number(TraitType):
-    """A finite number between two bounds."""
-
-    def __init__(self, default_value, least, most):
-        super().__init__(default_value)
-        self.least, self.most = least, most
-
-    def validate(self, obj, value):
-        """Return the value as a float, or raise a TraitError that says what is allowed."""
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = float("nan")
-        if isinstance(value, (str, bool)) or not self.least <= number <= self.most:
-            raise TraitError(
-                f"{self.name} takes a number from {self.least:g} to {self.most:g}, got {value!r}."
-            )
-        return number
-
-
-class _Row(TraitType):
-    """One row of finite numbers: a list, tuple, array or tensor, kept as a tuple of floats."""
-
-    def validate(self, obj, value):
-        """Return the row as a tuple, which cannot change unseen; or raise a TraitError."""
-        try:
-            given = value.detach().cpu() if isinstance(value, torch.Tensor) else value
-            row = np.asarray(given)
-            good = row.dtype.kind in "iuf" and row.ndim == 1 and 1 <= row.size <= LARGEST_N
-        except (TypeError, ValueError):
-            good = False
-        if not good or not (np.abs(row) <= LARGEST_SIZE).all():
-            raise TraitError(
-                f"{self.name} takes one row of 1 to {LARGEST_N} finite numbers, none larger than "
-                f"{LARGEST_SIZE:g}, such as [1.0, 2.0, 4.0]; got {_shortened(value)}."
-            )
-        return tuple(float(v) for v in row)
-
-
-def _shortened(value):
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def layer_norm_at(x, weight, bias, eps, placement):
     """Let PyTorch compute one row in float32: with its own kernel, or with eps outside the root.
 
@@ -141,7 +94,10 @@ def _answer(stage, x, weight, bias, stops):
     """Return what PyTorch says to one row at each eps, both placements, in few digits of JSON."""
     shown = "y" if stage == "affine" else "x_hat"
     said = {
-        placement: [_digits(layer_norm_at(x, weight, bias, eps, placement)[shown]) for eps in stops]
+        placement: [
+            shortest_decimals(layer_norm_at(x, weight, bias, eps, placement)[shown])
+            for eps in stops
+        ]
         for placement in PLACEMENTS
     }
     return {"x": x, "weight": weight, "bias": bias, "eps": stops, **said}
@@ -156,12 +112,7 @@ def _preset_answers(stage):
     ]
 
 
-def _digits(tensor):
-    """Return float32 numbers as the shortest decimals that round back to them."""
-    return [float(str(v)) for v in tensor.numpy()]
-
-
-class LayerNormLab(anywidget.AnyWidget):
+class LayerNormLab(StillWidget):
     """One instrument in three stages: drag x, eps, weight and bias, and watch every step.
 
     The browser computes in float32 by itself. With a live kernel the traits follow the reader's
@@ -187,13 +138,13 @@ class LayerNormLab(anywidget.AnyWidget):
         [0.0, 0.5, 1.0, 2.5]
     """
 
-    _esm = join_modules("layernorm.js", "lab.js")
+    _esm = join_modules("layernorm.js", "kit.js", "lab.js")
     _css = read_style("lab.css")
 
-    x = _Row((1.2, 0.4, 3.1, 2.0, -0.6, 1.7, 2.6, 0.8)).tag(sync=True)
-    weight = _Row().tag(sync=True)
-    bias = _Row().tag(sync=True)
-    eps = _Number(1e-5, SMALLEST_EPS, LARGEST_EPS).tag(sync=True)
+    x = Row((1.2, 0.4, 3.1, 2.0, -0.6, 1.7, 2.6, 0.8)).tag(sync=True)
+    weight = Row().tag(sync=True)
+    bias = Row().tag(sync=True)
+    eps = Number(1e-5, SMALLEST_EPS, LARGEST_EPS).tag(sync=True)
     placement = Enum(PLACEMENTS, "inside").tag(sync=True)
     stage = Enum(STAGES, "affine").tag(sync=True)
 
@@ -256,16 +207,8 @@ class LayerNormLab(anywidget.AnyWidget):
         for name in ("mean", "var", "rstd"):
             self.set_trait(name, said[name])
         for name in ("x_hat", "y"):
-            self.set_trait(name, _digits(said[name]))
+            self.set_trait(name, shortest_decimals(said[name]))
         self.set_trait("answer", _answer(self.stage, *self._rows, [self.eps]))
-
-    def _repr_mimebundle_(self, **kwargs):
-        """Add a table of the state, for whoever shows this output without running its script."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
-        if data and "google.colab" not in sys.modules:  # Colab always runs scripts
-            data["text/html"] = self.to_html()
-        return bundle
 
     def to_html(self, most=12):
         """Return the state as an HTML table: the first `most` elements at each step."""
@@ -274,21 +217,9 @@ class LayerNormLab(anywidget.AnyWidget):
             steps["x̂"] = self.x_hat
         if self.stage == "affine":
             steps |= {"γ": self.weight, "β": self.bias, "y": self.y}
-        columns = range(min(len(self.x), most))
-        header = "".join(f'<th scope="col">{i}</th>' for i in columns)
-        rows = "".join(
-            f'<tr><th scope="row">{escape(name)}</th>'
-            + "".join(f"<td>{values[i]:.4g}</td>" for i in columns)
-            + "</tr>"
-            for name, values in steps.items()
-        )
         shown = f"first {most} of {len(self.x)}" if len(self.x) > most else f"{len(self.x)}"
         caption = (
             f"Layer normalization of {shown} elements: mean μ = {self.mean:.4g}, "
             f"variance σ² = {self.var:.4g}, ε = {self.eps:g} {self.placement} the root."
         )
-        return (
-            f'<table class="ln-still"><caption>{caption}</caption>'
-            f'<thead><tr><th scope="col">element</th>{header}</tr></thead>'
-            f"<tbody>{rows}</tbody></table>"
-        )
+        return still_table(caption, steps, most)

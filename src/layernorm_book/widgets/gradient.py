@@ -1,0 +1,164 @@
+"""The gradient lab: a row, the gradient that arrives at it, and the three terms that go on to x."""
+
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from traitlets import Dict, Float, List, TraitError, observe, validate
+
+from layernorm_book.widgets.common import Number, Row, StillWidget, shortest_decimals, still_table
+from layernorm_book.widgets.joined import join_modules, read_style
+
+MOST = 20  # elements: as many as stand side by side
+SMALLEST_EPS, LARGEST_EPS = 1e-12, 10.0
+X = (5.0, 9.0, 2.0, 4.0, 7.0, 4.0, 5.0, 4.0)
+GRAD_Y = (1.5, 3.5, -1.0, 1.0, 2.0, -0.5, 1.0, 0.5)
+
+PRESETS = (
+    {
+        "label": "all equal",
+        "x": X,
+        "grad_y": (1.0,) * 8,
+        "story": "This is what y.sum() sends back. g is all mean, the mean stays behind, and "
+        "nothing goes on to x.",
+    },
+    {
+        "label": "a straight line",
+        "x": X,
+        "grad_y": (1.0, 3.0, -0.5, 0.5, 2.0, 0.5, 1.0, 0.5),
+        "story": "Every g lies on one line over x̂. The line stays behind; only ε lets about "
+        "a millionth through.",
+    },
+    {
+        "label": "one output",
+        "x": X,
+        "grad_y": (0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0),
+        "story": "One output alone has a gradient, and every x receives some: all of them "
+        "share μ and σ².",
+    },
+    {
+        "label": "constant row",
+        "x": (7.0,) * 8,
+        "grad_y": tuple(float(k) for k in range(8)),
+        "story": "x̂ is 0, so the third term is 0 too. σ² is 0, and rstd is 1/√ε = 316, the largest "
+        "that it can be. Move one x by 0.01.",
+    },
+    {
+        "label": "n = 2",
+        "x": (0.0, 2.0),
+        "grad_y": (1.0, 0.0),
+        "story": "A line passes through any two points. With two elements nothing is left to go "
+        "on, up to ε.",
+    },
+)
+
+
+def backward_at(x, grad_y, eps):
+    """Let PyTorch's own kernel carry one gradient back, in float32, with γ = 1.
+
+    Args:
+        x, grad_y: sequences of n numbers.
+        eps: a positive number.
+
+    Returns:
+        grad_x, a float32 tensor of n.
+    """
+    x = torch.tensor(x, dtype=torch.float32, requires_grad=True)  # n
+    F.layer_norm(x, x.shape, eps=eps).backward(torch.tensor(grad_y, dtype=torch.float32))
+    return x.grad
+
+
+def _answer(x, grad_y, eps):
+    said = shortest_decimals(backward_at(x, grad_y, eps))
+    return {"x": list(x), "grad_y": list(grad_y), "eps": eps, "grad_x": said}
+
+
+@cache
+def _preset_answers():
+    return [_answer(preset["x"], preset["grad_y"], 1e-5) for preset in PRESETS]
+
+
+class GradientLab(StillWidget):
+    """Drag x and the gradient that arrives, and see what goes on to x, term by term.
+
+    grad_x = rstd · (g − mean(g) − x_hat · mean(g · x_hat)), where g is grad_y, since γ = 1.
+
+    The browser computes in float32 by itself. With a live kernel PyTorch's backward answers every
+    change; a static page carries its answers to the start and to each preset.
+
+    Args:
+        x: one row of 1 to 20 numbers.
+        grad_y: as many numbers, the gradient of a loss with respect to y.
+        eps: from 1e-12 to 10.
+
+    Raises:
+        TraitError: a value is not allowed; the message says what is, and nothing changes.
+
+    Example:
+        >>> lab = GradientLab(x=[1.0, 2.0, 3.0, 6.0], grad_y=[4.0, 0.0, 2.0, 2.0], eps=0.5)
+        >>> lab.grad_x
+        [0.875, -1.0625, 0.0, 0.1875]
+    """
+
+    _esm = join_modules("layernorm.js", "kit.js", "backward.js", "gradient.js")
+    _css = read_style("lab.css") + read_style("gradient.css")
+
+    x = Row(X, MOST).tag(sync=True)
+    grad_y = Row(GRAD_Y, MOST).tag(sync=True)
+    eps = Number(1e-5, SMALLEST_EPS, LARGEST_EPS).tag(sync=True)
+
+    grad_x = List(Float(), read_only=True)  # what PyTorch says to the row as it is now
+
+    presets = List(Dict(), read_only=True).tag(sync=True)
+    recorded = List(Dict(), read_only=True).tag(sync=True)  # the start, and each preset
+    answer = Dict(read_only=True).tag(sync=True)  # the row as it is now
+
+    def __init__(self, x=None, grad_y=None, eps=1e-5, **kwargs):
+        given = {"x": x, "grad_y": grad_y}
+        kwargs |= {name: row for name, row in given.items() if row is not None}
+        super().__init__(eps=eps, **kwargs)
+        start = _answer(self.x, self.grad_y, self.eps)
+        self.set_trait("presets", [{"eps": 1e-5, **preset} for preset in PRESETS])
+        self.set_trait("recorded", [start, *_preset_answers()])
+        self._recompute()
+
+    @validate("grad_y")
+    def _one_for_each_element(self, proposal):
+        row, n = proposal["value"], len(self.x)
+        if len(row) != n:
+            raise TraitError(
+                f"grad_y takes one number for each of the {n} elements of x, got {len(row)}. "
+                "Set x first when its length changes."
+            )
+        return row
+
+    @observe("x")
+    def _keep_lengths_equal(self, change):
+        n = len(self.x)
+        if len(self.grad_y) != n:
+            self.grad_y = (*self.grad_y, *(0.0,) * n)[:n]
+
+    @observe("x", "grad_y", "eps")
+    def _recompute(self, change=None):
+        if len(self.x) != len(self.grad_y):
+            return  # x has a new length, and its grad_y follows
+        self.set_trait("answer", _answer(self.x, self.grad_y, self.eps))
+        self.set_trait("grad_x", self.answer["grad_x"])
+
+    def to_html(self):
+        """Return the state as an HTML table, with the three terms."""
+        x, g = (torch.tensor(v, dtype=torch.float64) for v in (self.x, self.grad_y))  # n
+        x_hat = F.layer_norm(x, x.shape, eps=self.eps)
+        rstd = (x.var(correction=0) + self.eps).rsqrt().item()
+        steps = {
+            "x": self.x,
+            "g": self.grad_y,
+            "−mean(g)": (-g.mean()).expand_as(g).tolist(),
+            "−x̂·mean(g·x̂)": (-x_hat * (g * x_hat).mean()).tolist(),
+            "grad_x": self.grad_x,
+        }
+        caption = (
+            "A gradient g on its way back through layer normalization: grad_x is the sum of "
+            f"three terms, times rstd = {rstd:.4g}."
+        )
+        return still_table(caption, steps, MOST)

@@ -1,0 +1,150 @@
+/**
+ * What the book's instruments share: numbers as text, scales, and the row of bars under sliders.
+ *
+ * @typedef {{ lo: number, hi: number, step: number, digits: number }} Scale
+ */
+
+export const LARGEST = 1e9;
+export const same = (a, b) => a === b || (a.length === b.length && a.every?.((v, i) => v === b[i]));
+export const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);
+export const largest = (values) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+
+/** Set an attribute, and leave the page alone where it stands already. */
+export function put(node, name, value) {
+  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+}
+
+/** Set a text, in the text node that is there: cheaper for the browser than a new one. */
+export function say(node, text) {
+  node.firstChild ?? node.append("");
+  if (node.firstChild.data !== text) node.firstChild.data = text;
+}
+
+// --- numbers as text ------------------------------------------------------------------------------
+
+const typeset = (text) => text.replaceAll("-", "−").replace("e+", "e");
+export const fixed = (v, digits) => typeset(digits > 5 ? v.toExponential(1) : v.toFixed(digits)).replace(/^−(?=[0.]+$)/, "");
+
+/** As many digits as asked for, and no zeros that say nothing. */
+export function short(v, digits = 4) {
+  const size = Math.abs(v);
+  const plain = size === 0 || (size >= 1e-3 && size < 1e6);
+  return typeset(plain ? String(+v.toPrecision(digits)) : v.toExponential(digits - 1).replace(/\.?0+e/, "e"));
+}
+
+/** A number as someone types it: with a real minus sign, a comma, or the word of a sign. */
+export const parse = (text) => (text.trim() ? Number(text.trim().replace("−", "-").replace(",", ".")) : NaN);
+
+// --- scales ---------------------------------------------------------------------------------------
+
+/** The next of …, 1, 2, 5, 10, … from `size` up. */
+function nice(size) {
+  const decade = 10 ** Math.floor(Math.log10(size));
+  return [1, 2, 5, 10].find((k) => k * decade >= size * 0.999) * decade;
+}
+
+/**
+ * A scale that holds the values, with zero in view unless the row lies far from it. The old scale
+ * stays while it serves, so that the picture does not jump under the hand.
+ * @returns {Scale}
+ */
+export function scaleFor(values, old) {
+  let [lo, hi] = [Math.min(...values), Math.max(...values)];
+  const spread = hi - lo || Math.abs(hi) || 1;
+  if (lo > 0 && lo < 3 * spread) lo = 0;
+  if (hi < 0 && -hi < 3 * spread) hi = 0;
+  const span = Math.max(hi - lo, spread);
+  if (old && old.lo <= lo && hi <= old.hi && old.hi - old.lo < 4 * span) return old;
+  const tick = nice(span / 5);
+  const round = (v) => +v.toPrecision(12);
+  lo = round(Math.floor(lo / tick - 0.5) * tick);
+  hi = round(Math.ceil(hi / tick + 0.5) * tick);
+  const digits = clamp(2 - Math.floor(Math.log10(hi - lo)), hi - lo < 100 ? 2 : largest([lo, hi]) < 1000 ? 1 : 0, 9);
+  return { lo, hi, step: round(tick / 50), digits };
+}
+
+// --- a row of bars --------------------------------------------------------------------------------
+
+export const hidden = (text) => `<span class="ln-hidden">${text}</span>`;
+export const out = (quantity) => `<output data-quantity="${quantity}"></output>`;
+
+/** A range and a field to type in, each in its label: one control of one element. */
+const slider = (name, symbol, i) =>
+  `<label>${hidden(`${symbol}, element ${i}`)}<input type="range" name="${name}" data-index="${i}"></label>`;
+const field = (name, symbol, i) =>
+  `<label>${hidden(`${symbol}, element ${i}, as a number`)}<input name="${name}-typed" data-index="${i}" inputmode="decimal"></label>`;
+
+/** Two rows of a table: the bars of a quantity, under sliders if it has them, and its numbers. */
+export const barRows = (name, symbol, columns, sliders) => `
+  <tbody class="ln-step ln-${name}" data-step="${name}">
+    <tr>
+      <th scope="row" rowspan="2"><i class="ln-hi"></i><b>${symbol}</b><i class="ln-lo"></i></th>
+      <td colspan="${columns.length}"><div class="ln-plot">
+        <svg viewBox="0 0 ${columns.length} 100" preserveAspectRatio="none" aria-hidden="true">
+          <rect class="ln-column" width="1" height="100"/><rect class="ln-band" width="${columns.length}"/>
+          <path class="ln-bars"/><path class="ln-guide"/><path class="ln-zero"/><path class="ln-marks"/>
+        </svg>
+        ${sliders ? columns.map((i) => slider(name, symbol, i)).join("") : ""}
+      </div></td>
+    </tr>
+    <tr class="ln-numbers">${columns
+      .map((i) => `<td data-quantity="${name}" data-index="${i}">${sliders ? field(name, symbol, i) : ""}</td>`)
+      .join("")}</tr>
+  </tbody>`;
+
+/** What PyTorch says to each element, and how far off that is in units in the last place. */
+export const torchRows = (columns) => `
+  <tbody class="ln-torch">${[["torch", "torch"], ["ulps", "ulp"]]
+    .map(([name, title]) => `<tr class="ln-numbers"><th scope="row">${title}</th>${columns
+      .map((i) => `<td data-quantity="${name}" data-index="${i}"></td>`).join("")}</tr>`).join("")}
+  </tbody>`;
+
+/** A box between two steps, as wide as the table. */
+export const panel = (columns, content) =>
+  `<tbody><tr><td class="ln-panel" colspan="${columns.length + 1}"><div>${content}</div></td></tr></tbody>`;
+
+/** The nodes of one such body that drawing writes to. */
+export function barNodes(body) {
+  const names = ["hi", "lo", "column", "band", "bars", "guide", "zero", "marks"];
+  const nodes = Object.fromEntries(names.map((name) => [name, body.querySelector(`.ln-${name}`)]));
+  return { ...nodes, sliders: [...body.querySelectorAll("[type=range]")] };
+}
+
+export function setRange(range, { lo, hi, step }, value) {
+  if (+range.min !== lo || +range.max !== hi) Object.assign(range, { min: lo, max: hi, step });
+  if (+range.value !== value) range.value = value;
+}
+
+/** Write a number: its full value into data-value, its text for the eye. */
+export function write(node, value, text) {
+  put(node, "data-value", value);
+  const input = node.querySelector("input");
+  if (input) { if (!input.dataset.editing && input.value !== text) input.value = text; }
+  else say(node, text);
+}
+
+/** Draw the values of `columns` as bars on a scale, and write them into their readouts. */
+export function drawBars(nodes, readouts, columns, values, scale, { band, guide, marks, base = 0 } = {}) {
+  const { lo, hi, digits } = scale;
+  const height = (v) => +clamp((100 * (hi - v)) / (hi - lo), 0, 100).toFixed(2);
+  const line = (v) => `M0 ${height(v)}H${columns.length}`;
+  const zero = height(base);
+  put(nodes.bars, "d", columns.map((i, k) => `M${k + 0.22} ${zero}V${height(values[i])}h.56V${zero}z`).join(""));
+  put(nodes.zero, "d", line(base));
+  put(nodes.guide, "d", (guide ?? []).map(line).join(""));
+  put(nodes.marks, "d", (marks ? columns : []).map((i, k) => `M${k + 0.1} ${height(marks[i])}h.8`).join(""));
+  if (band) {
+    put(nodes.band, "y", height(band[1]));
+    put(nodes.band, "height", height(band[0]) - height(band[1]));
+  }
+  say(nodes.hi, short(hi, 3 + (lo > 0 || hi < 0)));
+  say(nodes.lo, short(lo, 3 + (lo > 0 || hi < 0)));
+  columns.forEach((i, k) => {
+    const text = fixed(values[i], digits);
+    write(readouts[k], values[i], text);
+    const range = nodes.sliders[k];
+    if (!range) return;
+    setRange(range, scale, values[i]);
+    put(range, "aria-valuetext", text);
+  });
+}
