@@ -251,6 +251,7 @@ def test_it_follows_the_theme_and_prints_without_its_controls(lab):
     lab.evaluate("document.documentElement.dataset.theme = 'dark'")
     assert lab.evaluate(ground) != light
     lab.emulate_media(media="print")
+    assert lab.evaluate(ground) == light  # paper is white
     assert not lab.is_visible(".lb-presets")
     assert not lab.is_visible("[name=eps]")
     assert lab.is_visible("[data-format=float16] [data-quantity=stored]")
@@ -267,6 +268,31 @@ def test_many_moves_leave_nothing_behind(lab):
         }
     }""")
     assert lab.evaluate(count) == before
+
+
+@pytest.fixture(scope="module")
+def book(built_book):
+    site, stop = serve(built_book)
+    yield site
+    stop()
+
+
+@pytest.mark.parametrize("scheme", ["localhost", "file"])
+def test_the_chapter_opens_with_it(page, book, scheme):
+    page.goto(book.url("book/06_precision.html", scheme))
+    page.wait_for_selector(".ln-bits")
+    assert_pytorch_agrees(page, 1e-8)
+    move(page, "[name=eps]", -5)
+    assert_pytorch_agrees(page, 1e-5)
+
+
+def test_without_javascript_it_is_a_table(chromium, book):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(book.url("book/06_precision.html"))
+    assert page.locator("table.ln-still").count() == 1
+    assert "float16" in page.text_content("table.ln-still")
+    context.close()
 
 
 def test_it_is_light():
