@@ -40,7 +40,7 @@ async function look(browser, path, view) {
   await page.goto(base + path, { waitUntil: "networkidle0" });
   const labs = await page.evaluate(() => {
     const promised = document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]');
-    return { promised: promised.length, alive: document.querySelectorAll(".ln-lab input").length };
+    return { promised: promised.length, alive: document.querySelectorAll(".widget input").length };
   });
   const size = {
     requests: requests.size,

@@ -1,0 +1,84 @@
+/**
+ * Three floating-point formats: what each stores of a number, and in which bits.
+ *
+ * JavaScript's own numbers are float64. What is rounded here is the float64 that was given, once,
+ * to the nearest number of the format, and to the one with an even fraction from halfway between.
+ *
+ * @typedef {{ name: string, exponent: number, fraction: number }} Format  widths in bits
+ * @typedef {"normal" | "subnormal" | "zero" | "infinite"} Kind
+ */
+
+/** @type {Format[]} */
+export const FORMATS = [
+  { name: "float32", exponent: 8, fraction: 23 },
+  { name: "float16", exponent: 5, fraction: 10 },
+  { name: "bfloat16", exponent: 8, fraction: 7 },
+];
+
+const view = new DataView(new ArrayBuffer(8));
+
+/** The power of two that a float64 starts with, read from its bits, since log2 would round. */
+function exponentOf(value) {
+  view.setFloat64(0, value);
+  return ((view.getUint16(0) >> 4) & 0x7ff) - 1023;
+}
+
+/** The exponent of the smallest normal number; subnormal numbers share its step. */
+const leastExponent = ({ exponent }) => 2 - 2 ** (exponent - 1);
+
+/** The nearest whole number, and the even one from halfway. */
+function nearestEven(value) {
+  const below = Math.floor(value);
+  const rest = value - below;
+  return below + (rest > 0.5 || (rest === 0.5 && below % 2 === 1));
+}
+
+/**
+ * What the format stores of a number. Dividing by a power of two is exact, so this rounds once.
+ * @param {number} value
+ * @param {Format} format
+ */
+export function store(value, format) {
+  const size = Math.abs(value);
+  const step = 2 ** (Math.max(exponentOf(size), leastExponent(format)) - format.fraction);
+  const largest = (2 - 2 ** -format.fraction) * 2 ** (1 - leastExponent(format));
+  const rounded = size < Infinity ? nearestEven(size / step) * step : size;
+  return (Object.is(Math.sign(value), -0) || value < 0 ? -1 : 1) * (rounded > largest ? Infinity : rounded);
+}
+
+/**
+ * 1 + a stored number, in the format. A float64 has more than twice the digits of each format, so
+ * rounding the sum to float64 first changes nothing.
+ * @param {number} stored
+ * @param {Format} format
+ */
+export const addOne = (stored, format) => store(1 + stored, format);
+
+/** @returns {Kind} */
+export function kindOf(stored, format) {
+  const size = Math.abs(stored);
+  if (size === Infinity) return "infinite";
+  return size >= 2 ** leastExponent(format) ? "normal" : size ? "subnormal" : "zero";
+}
+
+/**
+ * A stored number in its three fields, as strings of bits, and read as significand · 2^power.
+ * @param {number} stored
+ * @param {Format} format
+ */
+export function fieldsOf(stored, format) {
+  const { exponent, fraction } = format;
+  const kind = kindOf(stored, format);
+  const size = Math.abs(stored);
+  const power = kind === "normal" ? exponentOf(size) : leastExponent(format);
+  const significand = size / 2 ** power;
+  const [e, f] = {
+    normal: [power - leastExponent(format) + 1, significand - 1],
+    subnormal: [0, significand],
+    zero: [0, 0],
+    infinite: [2 ** exponent - 1, 0],
+  }[kind];
+  const bits = (whole, width) => whole.toString(2).padStart(width, "0");
+  const sign = stored < 0 || Object.is(stored, -0) ? "1" : "0";
+  return { fields: [sign, bits(e, exponent), bits(f * 2 ** fraction, fraction)], significand, power };
+}
