@@ -1,5 +1,6 @@
 """The book's instruments: each a Python class, with its JavaScript and CSS beside it."""
 
+from layernorm_book.widgets.axes import AxisPicker
 from layernorm_book.widgets.lab import LayerNormLab
 
-__all__ = ["LayerNormLab"]
+__all__ = ["AxisPicker", "LayerNormLab"]

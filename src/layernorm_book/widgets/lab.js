@@ -1,4 +1,5 @@
 import { layerNorm, leadingOrderGap, relativeGap, ulp } from "./layernorm.js";
+import { hidden, put, say } from "./page.js";
 
 /**
  * The lab's front end. The reader's hand changes `state`; `draw` shows it. Nothing else is kept.
@@ -29,17 +30,6 @@ const other = (placement) => (placement === "inside" ? "outside" : "inside");
 const same = (a, b) => a === b || (a.length === b.length && a.every?.((v, i) => v === b[i]));
 const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);
 const largest = (values) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
-
-/** Set an attribute, and leave the page alone where it stands already. */
-function put(node, name, value) {
-  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
-}
-
-/** Set a text, in the text node that is there: cheaper for the browser than a new one. */
-function say(node, text) {
-  node.firstChild ?? node.append("");
-  if (node.firstChild.data !== text) node.firstChild.data = text;
-}
 
 // --- numbers as text ------------------------------------------------------------------------------
 
@@ -86,7 +76,6 @@ function scaleFor(values, old) {
 
 // --- the page -------------------------------------------------------------------------------------
 
-const hidden = (text) => `<span class="ln-hidden">${text}</span>`;
 const out = (quantity) => `<output data-quantity="${quantity}"></output>`;
 
 /** A range and a field to type in, each in its label: one control of one element. */
