@@ -105,8 +105,8 @@ def test_a_wrong_claim_is_caught():
         weight = "(4, 2, 3)" if "RMS" in line else "(4,)"
         with pytest.raises(AssertionError):
             assert_the_claim_holds("images", numbers, name, line, weight, centred=True)
+    line = "nn.LayerNorm((4, 2, 3))(x)"
     with pytest.raises(AssertionError):
-        line = "nn.LayerNorm((4, 2, 3))(x)"
         assert_the_claim_holds("images", numbers, "LayerNorm", line, "(4,)", centred=True)
 
 

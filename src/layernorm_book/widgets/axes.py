@@ -42,9 +42,7 @@ PRESETS = {
 
 _C_LAST = "{}(x.movedim(1, -1)).movedim(-1, 1)"
 _C_MIDDLE = "{}(x.mT).mT"
-_BATCH = (
-    "In training. After eval() it uses running averages and shares nothing within the batch."
-)
+_BATCH = "In training. After eval() it uses running averages and shares nothing within the batch."
 _ALL = "The batch size is part of γ’s shape: it takes batches of two and no other."
 
 # Layers that take x as it stands, or with its channels moved: (layout, axes, groups, centred)
