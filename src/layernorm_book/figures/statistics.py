@@ -21,7 +21,7 @@ _GAP = 0.6  # between two blocks of cells, in cells
 _POINTS = {"textcoords": "offset points"}
 
 
-def shared_cells(panels, names):
+def shared_cells(panels, names, columns=None):
     """Draw arrays cell by cell; cells with the same number share one mean and one variance.
 
     The last two axes are a block of cells. Blocks are stacked along the third axis from the end
@@ -31,17 +31,24 @@ def shared_cells(panels, names):
         panels: list of (title, groups), with `groups` an integer array of rank 2 to 4 that gives,
             for each cell, the number of the mean it shares.
         names: tuple with the name of each axis, for the longest of the arrays, last axis last.
+        columns: panels side by side; all of them unless given.
     """
-    widths, depths = zip(*(_extent(groups) for _, groups in panels), strict=True)
+    columns = columns or len(panels)
+    rows = -(-len(panels) // columns)
+    extents = [_extent(groups) for _, groups in panels]
+    widths = [max(width for width, _ in extents[j::columns]) for j in range(columns)]
+    depth = max(depth for _, depth in extents)
     cell = 6.6 / sum(widths)  # inches
     picture, axes = new_picture(
-        1,
-        len(panels),
-        height=cell * (max(depths) + 0.8) + 0.6,
+        rows,
+        columns,
+        height=rows * (cell * (depth + 0.8) + 0.6),
         squeeze=False,
         gridspec_kw={"width_ratios": widths},
     )
-    for ax, (title, groups) in zip(axes[0], panels, strict=True):
+    for ax in axes.flat[len(panels) :]:
+        ax.set_axis_off()
+    for ax, (title, groups) in zip(axes.flat, panels, strict=False):
         _draw_panel(ax, groups, names[-groups.ndim :])
         ax.set_title(title, fontsize=10)
         width, depth = _extent(groups)

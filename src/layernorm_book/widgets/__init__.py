@@ -1,7 +1,8 @@
 """The book's instruments: each a Python class, with its JavaScript and CSS beside it."""
 
+from layernorm_book.widgets.axes import AxisPicker
 from layernorm_book.widgets.bits import BitLab
 from layernorm_book.widgets.gradient import GradientLab
 from layernorm_book.widgets.lab import LayerNormLab
 
-__all__ = ["BitLab", "GradientLab", "LayerNormLab"]
+__all__ = ["AxisPicker", "BitLab", "GradientLab", "LayerNormLab"]

@@ -1,11 +1,9 @@
 """The bit-level lab: what float32, float16 and bfloat16 store of one number."""
 
-import sys
-
-import anywidget
 import torch
 from traitlets import Dict, List, TraitError, TraitType, observe
 
+from layernorm_book.widgets.common import StillWidget
 from layernorm_book.widgets.joined import join_modules, read_style
 
 FORMATS = (torch.float32, torch.float16, torch.bfloat16)
@@ -55,7 +53,7 @@ class _Eps(TraitType):
         )
 
 
-class BitLab(anywidget.AnyWidget):
+class BitLab(StillWidget):
     """Type or drag eps, and see sign, exponent and fraction of what three formats store.
 
     The browser rounds by itself, to nearest and to even from halfway. With a live kernel `eps`
@@ -90,14 +88,6 @@ class BitLab(anywidget.AnyWidget):
     @observe("eps")
     def _recompute(self, change=None):
         self.set_trait("answer", _answer(self.eps))
-
-    def _repr_mimebundle_(self, **kwargs):
-        """Add a table of the state, for whoever shows this output without running its script."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
-        if data and "google.colab" not in sys.modules:  # Colab always runs scripts
-            data["text/html"] = self.to_html()
-        return bundle
 
     def to_html(self):
         """Return the state as an HTML table: for each format its bits and the stored number."""

@@ -1,6 +1,7 @@
 import { ulp } from "./layernorm.js";
+import { put, say } from "./page.js";
 import {
-  barNodes, barRows, clamp, drawBars, fixed, largest, LARGEST, out, panel, parse, put, same, say, scaleFor, short, torchRows, write,
+  barNodes, barRows, clamp, drawBars, fixed, largest, LARGEST, out, panel, parse, same, scaleFor, short, torchRows, write,
 } from "./kit.js";
 import { layerNormBackward } from "./backward.js";
 

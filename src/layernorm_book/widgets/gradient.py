@@ -100,8 +100,8 @@ class GradientLab(StillWidget):
         [0.875, -1.0625, 0.0, 0.1875]
     """
 
-    _esm = join_modules("layernorm.js", "kit.js", "backward.js", "gradient.js")
-    _css = read_style("lab.css") + read_style("gradient.css")
+    _esm = join_modules("layernorm.js", "page.js", "kit.js", "backward.js", "gradient.js")
+    _css = read_style("base.css", "lab.css", "gradient.css")
 
     x = Row(X, MOST).tag(sync=True)
     grad_y = Row(GRAD_Y, MOST).tag(sync=True)

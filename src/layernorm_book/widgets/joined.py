@@ -32,14 +32,14 @@ def join_modules(*names):
         source = (FOLDER / name).read_text(encoding="utf-8")
         absent = set(_IMPORT.findall(source)) - set(names[:position])
         if absent:
-            raise ValueError(f"{name} imports {', '.join(absent)}: name it before {name}.")
+            raise ValueError(f"{name} imports {', '.join(sorted(absent))}: name it before {name}.")
         parts.append(_lean(_IMPORT.sub("", source)))
     return "".join(parts)
 
 
-def read_style(name):
-    """Return a stylesheet of this folder."""
-    return _lean((FOLDER / name).read_text(encoding="utf-8"))
+def read_style(*names):
+    """Return stylesheets of this folder as one."""
+    return "".join(_lean((FOLDER / name).read_text(encoding="utf-8")) for name in names)
 
 
 def _lean(source):

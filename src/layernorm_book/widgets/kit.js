@@ -4,21 +4,12 @@
  * @typedef {{ lo: number, hi: number, step: number, digits: number }} Scale
  */
 
+import { hidden, put, say } from "./page.js";
+
 export const LARGEST = 1e9;
 export const same = (a, b) => a === b || (a.length === b.length && a.every?.((v, i) => v === b[i]));
 export const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);
 export const largest = (values) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
-
-/** Set an attribute, and leave the page alone where it stands already. */
-export function put(node, name, value) {
-  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
-}
-
-/** Set a text, in the text node that is there: cheaper for the browser than a new one. */
-export function say(node, text) {
-  node.firstChild ?? node.append("");
-  if (node.firstChild.data !== text) node.firstChild.data = text;
-}
 
 // --- numbers as text ------------------------------------------------------------------------------
 
@@ -65,7 +56,6 @@ export function scaleFor(values, old) {
 
 // --- a row of bars --------------------------------------------------------------------------------
 
-export const hidden = (text) => `<span class="ln-hidden">${text}</span>`;
 export const out = (quantity) => `<output data-quantity="${quantity}"></output>`;
 
 /** A range and a field to type in, each in its label: one control of one element. */

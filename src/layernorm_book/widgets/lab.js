@@ -1,7 +1,8 @@
 import { layerNorm, leadingOrderGap, relativeGap, ulp } from "./layernorm.js";
+import { hidden, put, say } from "./page.js";
 import {
-  barNodes, barRows, clamp, drawBars, fixed, hidden, largest, LARGEST, out, panel, parse, put,
-  same, say, scaleFor, setRange, short, torchRows, write,
+  barNodes, barRows, clamp, drawBars, fixed, largest, LARGEST, out, panel, parse, same, scaleFor,
+  setRange, short, torchRows, write,
 } from "./kit.js";
 
 /**
