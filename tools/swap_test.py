@@ -113,6 +113,16 @@ def without_affine(weight, bias):
     bias.zero_()
 
 
+def without_bias(weight, bias):
+    """Set β to 0 and keep γ."""
+    bias.zero_()
+
+
+def one_gamma(weight, bias):
+    """Give every channel of a layer the layer's average γ, and keep β."""
+    weight.fill_(weight.mean())
+
+
 def silence(channel):
     """Return an edit that sets γ and β of one channel to 0."""
 
@@ -212,6 +222,8 @@ def measure(model, tokens):
             model, with_eps(LayerNorm, 1e-3), range(1, len(NAMES))
         ),
         "no affine": edited(model, without_affine),
+        "no beta": edited(model, without_bias),
+        "one gamma per layer": edited(model, one_gamma),
         "every gamma at mean 1, weights adjusted": releveled(model),
     }
     assert not layer_norm_names(models["book"]), "a torch.nn.LayerNorm is still there"
