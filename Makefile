@@ -1,6 +1,6 @@
 # make book    build the book into _build/html, every cell executed
 # make test    lint, then every test; one of them builds the book
-# make bench   time the lab in a browser, beside a live kernel
+# make bench   time the lab in a browser beside a live kernel, and the ladder of layer norms
 # make serve   serve the built book on this machine
 # make audit   measure every page of the built book in a browser
 # make zip     pack the built book, for reading without a network
@@ -36,6 +36,7 @@ test: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python tools/bench_lab.py
+	@$(BIN)/python tools/bench_speed.py
 
 serve: book
 	@$(BIN)/python tools/serve.py $(PORT)
