@@ -203,6 +203,7 @@ def test_the_recorded_swap_has_what_the_chapter_quotes(results, tool):
     assert tuple(results["layers"]) == NAMES
     assert EPS == 1e-12
     swaps = {name: swap["largest_difference"] for name, swap in results["swaps"].items()}
+    assert set(results["layers"][NAMES[-1]]["loudest"]) == {"127", "223", "319"}
     assert swaps["book"] < 1e-6 < swaps["book, eps 1e-5"] < swaps["book, eps 1e-3"]
     assert results["error_of_book"] < 2 * results["error_of_pytorch"] + 1e-7
 

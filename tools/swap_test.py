@@ -184,7 +184,7 @@ def digits(number, count=3):
 
 
 def watch(model, tokens):
-    """Return, for each LayerNorm, the σ of its input rows and its loudest channel in x_hat."""
+    """Return, for each LayerNorm, the σ of its input rows and the loudest channels of x_hat."""
     mask, seen, hooks = tokens["attention_mask"].bool(), {}, []
     for name, module_name in zip(NAMES, layer_norm_names(model), strict=True):
 
@@ -194,8 +194,10 @@ def watch(model, tokens):
             energy = ((x - x.mean(-1, keepdim=True)) / std).square().mean(0)  # (384,)
             seen[name] = {
                 "sigma": [digits(s) for s in (std.min(), std.median(), std.max())],
-                "loudest_channel": int(energy.argmax()),
-                "loudest_share": digits(energy.max() / energy.sum()),
+                "loudest": {
+                    str(channel): digits(energy[channel] / energy.sum())
+                    for channel in energy.topk(3).indices.tolist()
+                },
             }
 
         hooks.append(model.get_submodule(module_name).register_forward_hook(record))
