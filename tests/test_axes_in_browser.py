@@ -107,6 +107,7 @@ def test_the_start_is_layernorm_and_its_group_is_lit(open_picker):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_preset_chooses_its_layer(open_picker, layout):
     page = open_picker(layout)
+    assert page.locator("[data-preset]").all_text_contents() == list(PRESETS[layout])
     for name in PRESETS[layout]:
         page.click(f"[data-preset={name}]")
         assert shown(page, "name").rstrip("12d") == name

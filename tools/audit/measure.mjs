@@ -46,10 +46,11 @@ async function look(browser, path, view) {
     requests: requests.size,
     bytes: [...requests.values()].reduce((sum, n) => sum + n, 0),
   };
-  const wide = await page.evaluate(() => {
+  // A phone widens its window to what overflows, so the screen's own width is the measure.
+  const wide = await page.evaluate((screen) => {
     document.querySelectorAll("details").forEach((d) => (d.open = true));
-    return document.scrollingElement.scrollWidth - window.innerWidth;
-  });
+    return document.scrollingElement.scrollWidth - screen;
+  }, view.viewport.width);
   await page.evaluate(axe);
   const found = await page.evaluate(async () => (await window.axe.run()).violations);
   const violations = found.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).join(", ")}`);

@@ -113,8 +113,8 @@ function render({ model, el }) {
     draw();
   }
 
-  function preset(name, layout = state.layout) {
-    const [shared, groups, centred] = presets[layout][name];
+  function preset(wanted, layout = state.layout) {
+    const [, shared, groups, centred] = presets[layout].find(([name]) => name === wanted);
     return { layout, shared, groups, centred };
   }
   const matches = (wanted) => Object.keys(wanted).every((key) => wanted[key] === state[key]);
@@ -125,7 +125,7 @@ function render({ model, el }) {
   function layOut() {
     laidOut = state.layout;
     const { axes, shape } = layouts[laidOut];
-    find(".ln-presets").innerHTML = Object.keys(presets[laidOut]).map((name) =>
+    find(".ln-presets").innerHTML = presets[laidOut].map(([name]) =>
       `<button type="button" data-preset="${name}">${name}</button>`).join("");
     for (const label of root.querySelectorAll(".ln-axes label")) label.remove();
     fill(".ln-axes", [...axes].map((letter, k) =>

@@ -286,7 +286,11 @@ class AxisPicker(StillWidget):
         super().__init__(layout=layout, **kwargs)
         fixed = {
             "layouts": LAYOUTS,
-            "presets": PRESETS,
+            # Lists, for JSON that is sorted by key would sort the presets too.
+            "presets": {
+                where: [[name, *state] for name, state in presets.items()]
+                for where, presets in PRESETS.items()
+            },
             "answers": _answers(),
             "axis_names": AXES,
             "group_choices": list(GROUPS),
