@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from layernorm_book import layer_norm
-from layernorm_book.figures.affine import scaled_and_shifted
 from layernorm_book.figures.style import (
     BLUE,
     GREEN,
@@ -14,27 +12,6 @@ from layernorm_book.figures.style import (
     VERMILION,
     new_picture,
 )
-
-
-def few_channels(x, weight, bias, channels, eps):
-    """Draw one row of a few channels through all three steps, each named with its γ and β.
-
-    Args:
-        x: array of shape (k,), normalized over these k numbers.
-        weight, bias: arrays of shape (n,): γ and β of a whole layer.
-        channels: list of the k channels whose γ and β are used.
-        eps: added to the variance.
-    """
-    gamma, beta = weight[channels], bias[channels]
-    x_hat = layer_norm(x, x.shape, eps=eps)
-    y = layer_norm(x, x.shape, gamma, beta, eps=eps)
-    picture = scaled_and_shifted(x, x_hat, gamma, beta, y)
-    picture.set_size_inches(8.0, 5.6)
-    triples = zip(channels, gamma, beta, strict=True)
-    labels = [f"{c}\nγ = {g:.2f}\nβ = {b:.2f}" for c, g, b in triples]
-    picture.axes[-1].set_xticks(range(len(x)), [label.replace("-", "−") for label in labels])
-    picture.axes[-1].set_xlabel("channel")
-    return picture
 
 
 def gammas(names, weight, traced):
