@@ -101,7 +101,7 @@ class GradientLab(StillWidget):
     """
 
     _esm = join_modules("layernorm.js", "page.js", "kit.js", "backward.js", "gradient.js")
-    _css = read_style("base.css", "lab.css", "gradient.css")
+    _css = read_style("base.css", "bars.css", "gradient.css")
 
     x = Row(X, MOST).tag(sync=True)
     grad_y = Row(GRAD_Y, MOST).tag(sync=True)

@@ -139,7 +139,7 @@ class LayerNormLab(StillWidget):
     """
 
     _esm = join_modules("layernorm.js", "page.js", "kit.js", "lab.js")
-    _css = read_style("base.css", "lab.css")
+    _css = read_style("base.css", "bars.css", "lab.css")
 
     x = Row((1.2, 0.4, 3.1, 2.0, -0.6, 1.7, 2.6, 0.8)).tag(sync=True)
     weight = Row().tag(sync=True)
