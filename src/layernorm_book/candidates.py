@@ -13,8 +13,8 @@ import torch
 from layernorm_book.cases import CASES, QUANTITIES, Case
 from layernorm_book.sandbox import TimeLimit
 
-SCALE_NAMES = ("weight", "gamma", "a_2", "scale", "g", "gain", "w", "alpha")
-SHIFT_NAMES = ("bias", "beta", "b_2", "shift", "b", "offset")
+SCALE_NAMES = ("weight", "gamma", "a_2", "scale", "g", "gain", "w", "alpha", "weights", "scales")
+SHIFT_NAMES = ("bias", "beta", "b_2", "shift", "b", "offset", "biases", "shifts")
 EPS_NAMES = ("eps", "epsilon", "e", "variance_epsilon", "layer_norm_eps", "norm_eps")
 SHAPE_NAMES = ("normalized_shape", "shape", "normalized_dims", "dims")
 
@@ -39,6 +39,7 @@ class Subject:
         cases: those of `CASES` that it can take, in the form in which it takes them.
         call: a function from the Inputs of a case to an Outcome.
         weight, bias, eps: whether it takes them.
+        channels_last: False where it normalizes axis 1 of an image.
         notes: list of what a reader should know of how it was called.
     """
 
@@ -48,6 +49,7 @@ class Subject:
     weight: bool = True
     bias: bool = True
     eps: bool = True
+    channels_last: bool = True
     notes: list = field(default_factory=list)
 
 
@@ -84,7 +86,8 @@ def adapt(candidate, sandbox, backward=None, channels_last=True):
         subject = _module_subject(maker, layout, backward, names)
     else:
         subject = _function_subject(candidate, layout, backward, names, sandbox)
-    subject.cases = _select(subject, channels_last)
+    subject.channels_last = channels_last
+    subject.cases = _select(subject)
     if not subject.eps:
         subject.notes.append(f"It takes no eps, so it is expected to use {DEFAULT_EPS:g}.")
     return subject
@@ -184,30 +187,23 @@ def find_parameters(module):
     """Return the scale and the shift of a module, each a Parameter or None.
 
     Args:
-        module: a layer with at most one scale and one shift. By the usual names, or else by what
-            they start as: a scale of ones, a shift of zeros.
+        module: a layer with at most one scale and one shift, by whichever of the usual names.
 
     Returns:
-        (scale, shift).
+        (scale, shift), found by name.
 
     Raises:
         ValueError: there are parameters besides, so that it is unclear which ones scale and shift.
     """
     parameters = {name.rpartition(".")[2].lower(): p for name, p in module.named_parameters()}
-    found = []
-    for names, start in ((SCALE_NAMES, 1.0), (SHIFT_NAMES, 0.0)):
-        name = next((name for name in names if name in parameters), None)
-        if name is None:
-            starts = (n for n, p in parameters.items() if p.numel() and bool((p == start).all()))
-            known = (*SCALE_NAMES, *SHIFT_NAMES)
-            name = next((n for n in starts if n not in known), None)
-        found.append(parameters.pop(name, None))
+    scale = next((parameters.pop(name) for name in SCALE_NAMES if name in parameters), None)
+    shift = next((parameters.pop(name) for name in SHIFT_NAMES if name in parameters), None)
     if parameters:
         raise ValueError(
             f"cannot tell what the parameter {next(iter(parameters))!r} does. The scale may be "
             f"called {', '.join(SCALE_NAMES)}; the shift {', '.join(SHIFT_NAMES)}."
         )
-    return tuple(found)
+    return scale, shift
 
 
 # --- functions ------------------------------------------------------------------------------------
@@ -420,7 +416,7 @@ def _same(before, after):
 # --- the cases that a candidate can take ----------------------------------------------------------
 
 
-def _select(subject, channels_last):
+def _select(subject):
     """Return the cases of this subject: those it can take, in the form in which it takes them."""
     cases = subject.cases or list(CASES)
     if subject.kind == "NumPy function":
@@ -429,7 +425,7 @@ def _select(subject, channels_last):
         cases = [case for case in cases if case.weight and case.bias]
     if not subject.eps:
         cases = [_at_default_eps(case) for case in cases]
-    if not channels_last:
+    if not subject.channels_last:
         cases = [_as_image(case) for case in cases if case.axes == 1]
     return [replace(c, weight=c.weight and subject.weight, bias=c.bias and subject.bias) for c in cases]
 

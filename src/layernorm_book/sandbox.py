@@ -1,12 +1,13 @@
 """Runs somebody else's code so that it harms nothing: within a time limit, and held back.
 
 What a candidate prints is kept, and not shown; what it does to the random generators, to the
-warnings and to torch's default dtype is undone. It is a guard against accidents, and not against
+warnings, to torch's default dtype and to its number of threads is undone. It is a guard against accidents, and not against
 malice: code that never returns to Python cannot be stopped from Python.
 """
 
 import contextlib
 import ctypes
+import queue
 import random
 import threading
 import warnings
@@ -18,10 +19,6 @@ import torch
 
 class TimeLimit(Exception):
     """The candidate did not answer in time."""
-
-
-class _Stop(SystemExit):
-    """Raised inside a candidate's thread to end it; a thread ends silently on SystemExit."""
 
 
 class _Output(TextIOBase):
@@ -53,6 +50,7 @@ class Sandbox(contextlib.ExitStack):
         super().__init__()
         self.seconds = seconds
         self.output = _Output()
+        self._worker = None
 
     def __enter__(self):
         super().__enter__()
@@ -60,6 +58,9 @@ class Sandbox(contextlib.ExitStack):
         self.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002
         self.callback(random.setstate, random.getstate())
         self.callback(torch.set_default_dtype, torch.get_default_dtype())
+        self.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(1)  # the inputs are small, and waiting for a second core costs more
+        self.callback(self._dismiss)
         self.enter_context(warnings.catch_warnings(action="ignore"))
         self.enter_context(np.errstate(all="ignore"))
         return self
@@ -72,37 +73,62 @@ class Sandbox(contextlib.ExitStack):
             RuntimeError: it tried to end the program.
             Exception: its own.
         """
-        outcome = {}
-
-        def work():
-            try:
-                with np.errstate(all="ignore"):
-                    outcome["value"] = function(*args)
-            except BaseException as error:  # SystemExit too: a candidate must not end its judge
-                outcome["error"] = error
-
-        # A thread of its own: it can be given up, and torch's grad mode is fresh in it.
-        thread = threading.Thread(target=work, daemon=True, name="candidate")
+        if self._worker is None:
+            self._worker = _Worker()
         with contextlib.redirect_stdout(self.output), contextlib.redirect_stderr(self.output):
-            thread.start()
-            try:
-                thread.join(self.seconds)
-            finally:
-                if thread.is_alive():
-                    _interrupt(thread)
-        if "value" in outcome:
-            return outcome["value"]
-        error = outcome.get("error")
-        if error is None or isinstance(error, _Stop):
+            outcome = self._worker.call(function, args, self.seconds)
+        if outcome is None:
+            self._worker = None
             raise TimeLimit(f"no answer within {self.seconds:g} s")
+        value, error = outcome
+        if error is None:
+            return value
         if not isinstance(error, Exception):
             raise RuntimeError(f"it tried to end the program: {error!r}") from error
         raise error
 
+    def _dismiss(self):
+        if self._worker:
+            self._worker.tasks.put(None)
 
-def _interrupt(thread):
-    """Raise in another thread, at its next Python instruction, and give it a moment to end."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread.ident), ctypes.py_object(_Stop)
-    )
-    thread.join(0.5)
+
+class _Worker(threading.Thread):
+    """A thread that runs one function after another, and that can be given up.
+
+    One for all calls: to start a thread takes longer than most calls do.
+    """
+
+    def __init__(self):
+        super().__init__(daemon=True, name="candidate")
+        self.tasks, self.outcomes = queue.SimpleQueue(), queue.SimpleQueue()
+        self.start()
+
+    def run(self):
+        """Work until told to stop."""
+        while task := self.tasks.get():
+            function, args = task
+            try:
+                with torch.enable_grad(), np.errstate(all="ignore"):
+                    outcome = function(*args), None
+            except BaseException as error:  # SystemExit too: a candidate must not end its judge
+                outcome = None, error
+            self.outcomes.put(outcome)
+
+    def call(self, function, args, seconds):
+        """Return (value, error), or None where there is no answer in time."""
+        self.tasks.put((function, args))
+        try:
+            return self.outcomes.get(timeout=seconds)
+        except queue.Empty:
+            self._stop()
+            return None
+        except BaseException:  # the reader's own Ctrl+C: take the candidate down with it
+            self._stop()
+            raise
+
+    def _stop(self):
+        """Raise in this thread, at its next Python instruction, and give it a moment to end."""
+        self.tasks.put(None)
+        stop = ctypes.py_object(SystemExit)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident), stop)
+        self.join(0.5)
