@@ -6,6 +6,7 @@ shows a wrong axis, a constant row shows a gradient that divides by zero.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 
@@ -195,6 +196,20 @@ def allowance(inputs, true, pytorch_error):
         for name in QUANTITIES
         if true[name] is not None
     }
+
+
+def reference(inputs):
+    """Return (true, own, allowed): the truth, PyTorch's largest errors, and the errors allowed."""
+    true = truth(inputs)
+    own = {k: largest(v.double() - true[k]) for k, v in pytorch_results(inputs).items()}
+    return true, own, allowance(inputs, true, own)
+
+
+@lru_cache(maxsize=400)
+def reference_of(case, seed):
+    """Return (inputs, true, own, allowed) of one case, which no candidate changes."""
+    inputs = case.make(seed)
+    return inputs, *reference(inputs)
 
 
 def largest(tensor):

@@ -18,7 +18,7 @@ import math
 import torch
 
 from layernorm_book.candidates import Outcome, adapt
-from layernorm_book.cases import allowance, largest, pytorch_results, truth
+from layernorm_book.cases import largest, reference, reference_of
 from layernorm_book.diagnosis import Trial, diagnose, make_finding
 from layernorm_book.measure import Prober
 from layernorm_book.report import Comparison, ParityError, ParityReport
@@ -73,7 +73,7 @@ def check_parity(candidate, *, backward=None, seed=0, channels_last=True, time_l
         report.notes.extend(subject.notes)
         trials = []
         for case in subject.cases:
-            trials.append(_try(case, case.make(seed), subject, sandbox))
+            trials.append(_try(case, *reference_of(case, seed), subject, sandbox))
             report.cases.extend(trials[-1].comparisons)
             if isinstance(trials[-1].outcome.error, TimeLimit):
                 report.notes.append("It was given up at the first call that took too long.")
@@ -81,7 +81,7 @@ def check_parity(candidate, *, backward=None, seed=0, channels_last=True, time_l
         for finding in _faults_of_form(trials):
             _add(report, finding)
         prober = Prober(subject, sandbox, 3 * time_limit)
-        for finding in diagnose(prober, trials, lambda c, i: _try(c, i, subject, sandbox)):
+        for finding in diagnose(prober, trials, lambda c, i: _try(c, i, *reference(i), subject, sandbox)):
             _add(report, finding)
         _set_lesser_aside(report)
         _note_output(report, sandbox.output)
@@ -93,11 +93,8 @@ def _name(candidate):
     return getattr(candidate, "__qualname__", None) or repr(candidate)
 
 
-def _try(case, inputs, subject, sandbox):
+def _try(case, inputs, true, own, allowed, subject, sandbox):
     """Run the candidate on one input, and compare what it gives with the truth."""
-    true = truth(inputs)
-    own = _errors(pytorch_results(inputs), true)
-    allowed = allowance(inputs, true, own)
     try:
         outcome = sandbox.run(subject.call, inputs)
     except Exception as error:
