@@ -42,15 +42,15 @@ def by_var_mean(x, normalized_shape, weight, bias, eps):
 
 
 def by_welford(x, normalized_shape, weight, bias, eps):
-    rows = wide(x).flatten(x.ndim - len(normalized_shape))
-    mean, squares = torch.zeros_like(rows[..., :1]), torch.zeros_like(rows[..., :1])
-    for i in range(rows.shape[-1]):
-        value = rows[..., i : i + 1]
-        step = value - mean
-        mean = mean + step / (i + 1)
-        squares = squares + step * (value - mean)
-    x_hat = (rows - mean) * torch.rsqrt(squares / rows.shape[-1] + eps)
-    return finish(x_hat.reshape(x.shape), weight, bias, x)
+    rows = x.astype(np.promote_types(x.dtype, np.float32)).reshape(-1, math.prod(normalized_shape))
+    mean, squares = np.zeros_like(rows[:, :1]), np.zeros_like(rows[:, :1])
+    for i in range(rows.shape[1]):
+        step = rows[:, i : i + 1] - mean
+        mean = mean + step / rows.dtype.type(i + 1)
+        squares = squares + step * (rows[:, i : i + 1] - mean)
+    x_hat = ((rows - mean) / np.sqrt(squares / rows.dtype.type(rows.shape[1]) + eps)).reshape(x.shape)
+    x_hat = x_hat if weight is None else x_hat * weight
+    return (x_hat if bias is None else x_hat + bias).astype(x.dtype)
 
 
 def by_einsum(x, normalized_shape, weight, bias, eps):

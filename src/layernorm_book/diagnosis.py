@@ -13,7 +13,7 @@ import torch
 
 from layernorm_book.cases import Inputs, largest
 from layernorm_book.catalogue import CATALOGUE
-from layernorm_book.measure import LEVELS, NoAnswer, measure, n_of, subsets
+from layernorm_book.measure import LEVELS, NoAnswer, Refused, measure, n_of, subsets
 from layernorm_book.report import Comparison, Finding
 from layernorm_book.sizes import size
 
@@ -73,6 +73,10 @@ def diagnose(prober, trials, judge):
         return []
     try:
         found = measure(prober)
+    except Refused:
+        if any(t.outcome.error for t in trials):
+            return []  # what it raises is reported, and comes first
+        return [_unknown(failed, "it raises when it is asked more")]
     except NoAnswer as reason:
         return [_unknown(failed, str(reason))]
     codes = _codes_of(found)
@@ -105,10 +109,7 @@ def _codes_of(found):
     """Return {code: message} for the ways in which a measurement differs from a layer norm."""
     codes = {}
     if not _right_axes(found):
-        codes["wrong-axis"] = (
-            f"for x of shape {found.shape} and normalized_shape {found.shape[-1:]} it shares its "
-            f"statistics over {_axes(found.axes)}, and not over {_axes((len(found.shape) - 1,))}"
-        )
+        codes["wrong-axis"] = _axis_message(found)
     if found.centring != "centred":
         codes["no-centering"] = {
             "not centred": "it divides x by its root mean square, and subtracts no mean: RMSNorm",
@@ -146,6 +147,22 @@ def _codes_of(found):
     return codes
 
 
+def _axis_message(found):
+    """Say over which axes statistics are shared, in the layout that the candidate takes."""
+    shape, right = found.shape, (len(found.shape) - 1,)
+    if not found.channels_last:
+        place = [0, 2, 3, 1]  # of our axes among those of an image
+        shape = tuple(shape[place.index(a)] for a in range(4))
+        axes = tuple(sorted(place[a] for a in found.axes))
+        right = (1,)
+    else:
+        axes = found.axes
+    return (
+        f"for x of shape {shape} it shares its statistics over {_axes(axes)}, and not over "
+        f"{_axes(right)}"
+    )
+
+
 def _axes(axes):
     return f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"
 
@@ -177,11 +194,13 @@ def _eps_message(found):
 
 def _left_over(found, codes, failed):
     """Return the failed comparisons that the measured layer does not share."""
-    one_of = subsets if "wrong-axis" in codes else lambda ndim: [None]
+    wrong_axis = "wrong-axis" in codes
+    known = {}  # by the rank of x, the axes that explained the case before
     left = []
     for trial in dict.fromkeys(t for t, _ in failed):
         mine = [c for t, c in failed if t is trial]
-        for axes in one_of(trial.inputs.x.ndim):
+        ndim = trial.inputs.x.ndim
+        for axes in [known.get(ndim), *subsets(ndim)] if wrong_axis else [None]:
             expected = _expected(found, trial.inputs, axes)
             still = [c for c in mine if not _shares(trial, c, expected[c.quantity], codes)]
             if still:
@@ -192,6 +211,7 @@ def _left_over(found, codes, failed):
                     if not _shares(trial, c, expected[c.quantity], codes, slack[c.quantity])
                 ]
             if not still:
+                known[ndim] = axes
                 break
         left += [(trial, c) for c in still]
     return left
@@ -296,7 +316,11 @@ def _one_pass(prober, found, codes, left, judge):
 def _variance_error(prober, found, mean, dtype):
     """Return the relative errors of the variance and of the mean at an offset, or None."""
     generator = torch.Generator().manual_seed(7)
-    shape = (64, 256) if prober.subject.channels_last else (4, 4, 4, 256)
+    if _right_axes(found):
+        shape = (64, 256) if prober.subject.channels_last else (4, 4, 4, 256)
+        dims = (-1,)
+    else:
+        shape, dims = tuple(6 * size for size in found.shape), found.axes
     x = (mean + torch.randn(shape, generator=generator, dtype=torch.float64)).to(dtype)
     weight, bias = (torch.full(shape[-1:], v, dtype=dtype) for v in found.affine.neutral)
     try:
@@ -304,14 +328,15 @@ def _variance_error(prober, found, mean, dtype):
     except NoAnswer:
         return None
     wide = x.double()
-    centred = wide - wide.mean(-1, keepdim=True)
-    expected = found.layer()(wide, shape[-1:], weight.double(), bias.double(), 1e-5)
-    slope, due = ((centred * v).sum(-1) for v in (y, expected))
+    centred = wide - wide.mean(dims, keepdim=True)
+    expected = found.layer(dims)(wide, shape[-1:], weight.double(), bias.double(), 1e-5)
+    slope, due = ((centred * v).sum(dims, keepdim=True) for v in (y, expected))
     ratio = slope / due
     error = (ratio.square().reciprocal() - 1).nan_to_num(math.inf)  # of the variance
-    good = y.isfinite().all(-1)
-    offset = ((y - expected * ratio[..., None]).mean(-1) / (slope / centred.square().sum(-1)))[good]
-    mean_error = offset.abs().median().item() / mean if good.any() else math.inf
+    d = centred.square().sum(dims, keepdim=True) / slope
+    offset = (d * (y - expected * ratio)).mean(dims)
+    offset = offset[offset.isfinite()]
+    mean_error = offset.abs().median().item() / mean if offset.numel() else math.inf
     # The root mean square without the largest tenth: one row's luck is not to decide.
     kept = error.abs().flatten().sort().values[: int(0.9 * error.numel())]
     return kept.square().mean().sqrt().item(), mean_error
@@ -337,7 +362,7 @@ def _low_precision(prober, found, codes, left, judge):
             left = [(t, c) for t, c in left if not widened.get(t)]
             return {"low-precision-statistics": message}, left
     if found.tolerance > LEVELS[0][1] and left:
-        resolution = next((r for r in (1e-10, 1e-5) if _blind_to(prober, found, r)), None)
+        resolution = next((r for r in (1e-5, 1e-10) if _blind_to(prober, found, r)), None)
         if resolution:
             coarse = "float32" if resolution < 1e-6 else "half precision"
             message = f"wider x is computed in {coarse}: it cannot tell x from x · (1 + {resolution:g})"

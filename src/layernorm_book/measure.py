@@ -39,6 +39,10 @@ class NoAnswer(Exception):
     """The candidate gave nothing that could be measured."""
 
 
+class Refused(NoAnswer):
+    """The candidate raised, which is a finding of its own."""
+
+
 class Prober:
     """Puts questions to a candidate, within a time for all of them together."""
 
@@ -64,7 +68,7 @@ class Prober:
             self.end = 0.0
             raise NoAnswer("it stopped answering") from None
         except Exception as error:
-            raise NoAnswer(f"{type(error).__name__}: {error}") from None
+            raise Refused(f"{type(error).__name__}: {error}") from None
         y = outcome.results.get("y")
         if not isinstance(y, torch.Tensor) or y.shape != x.shape:
             raise NoAnswer("it gave no result of the shape of x")
@@ -157,6 +161,7 @@ class Measurement:
         place: a key of PLACES.
         eps: dict of the eps that was found by the eps that was given.
         detached: names of the statistics through which no gradient flows.
+        channels_last: False where the candidate takes images, of which this is axis 1.
         dtype, tolerance: with which it was measured.
     """
 
@@ -169,6 +174,7 @@ class Measurement:
     place: str = "inside"
     eps: dict = field(default_factory=dict)
     detached: frozenset = frozenset()
+    channels_last: bool = True
     dtype: torch.dtype = torch.float64
     tolerance: float = 0.0
     find_eps: Callable = _as_given  # (given eps, n) -> eps in use
@@ -226,13 +232,13 @@ def measure(prober):
     Raises:
         NoAnswer: what it does is of no known form; the message says what was seen.
     """
-    seen = []
+    reasons = []
     for dtype, tolerance, scales in LEVELS:
         try:
             return _measure(prober, dtype, tolerance, scales)
         except NoAnswer as reason:
-            seen.append(str(reason))
-    raise NoAnswer(seen[0])
+            reasons.append(reason)
+    raise reasons[0]
 
 
 def subsets(ndim):
@@ -254,13 +260,16 @@ def _measure(prober, dtype, tolerance, scales):
             continue
         break
     affine = _find_affine(prober, x, tolerance)
-    found = Measurement(affine, shape, dtype=dtype, tolerance=tolerance)
+    layout = prober.subject.channels_last
+    found = Measurement(affine, shape, channels_last=layout, dtype=dtype, tolerance=tolerance)
     given = GIVEN_EPS if prober.subject.eps else (DEFAULT_EPS,)
     curve = _Curve(prober, affine, x, given[0], scales)
     found.axes, found.centring, found.unbiased, found.place, eps = curve.fit(tolerance)
     found.eps = {given[0]: eps}
 
-    def find_eps(given, n, memo={(given[0], n_of(found.axes, shape)): eps}):  # noqa: B006
+    memo = {(given[0], n_of(found.axes, shape)): eps}
+
+    def find_eps(given, n):
         if (given, n) not in memo:
             memo[given, n] = _find_eps(prober, found, given, n, scales)
         return memo[given, n]
@@ -434,7 +443,7 @@ def _find_eps(prober, found, given, n, scales):
     if n < 2:
         return given
     shape, axes = found.shape, found.axes
-    if n != n_of(axes, shape):
+    if axes == (len(shape) - 1,):
         shape, axes = (*shape[:-1], n), (len(shape) - 1,)
     try:
         curve = _Curve(prober, found.affine, _draw(shape, found.dtype), given, scales)

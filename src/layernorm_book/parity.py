@@ -67,7 +67,7 @@ def check_parity(candidate, *, backward=None, seed=0, channels_last=True, time_l
         try:
             subject = adapt(candidate, sandbox, backward, channels_last)
         except TimeLimit as error:
-            _add(report, make_finding("raises", f"no case was tried: {error}"))
+            _add(report, make_finding("raises", f"it hangs: {error}", fix=_NO_END))
             return report
         report.kind = subject.kind
         report.notes.extend(subject.notes)
@@ -147,9 +147,13 @@ def _faults_of_form(trials):
             messages = [(t, m) for t, m in messages if "inplace operation" not in m]
         if messages:
             trial, message = messages[0]
-            yield make_finding(
-                code, f"{trial.case.name}: {message}", f"in {len(messages)} of {len(trials)} cases"
-            )
+            share = f"in {len(messages)} of {len(trials)} cases"
+            fix = ""
+            if isinstance(trial.outcome.error, TimeLimit):
+                fix = _NO_END
+            elif trial.outcome.error is None and code == "raises":
+                fix = "Return y, one array of the shape of x."
+            yield make_finding(code, f"{trial.case.name}: {message}", share, fix)
 
 
 def _raises(trial):
@@ -158,6 +162,8 @@ def _raises(trial):
         return f"returned {type(y).__name__}, and not an array"
     if error is None:
         return None
+    if isinstance(error, TimeLimit):
+        return f"it hangs: {error}"
     where = "the backward pass: " if trial.outcome.results else ""
     return f"{where}{type(error).__name__}: {_shortened(str(error))}"
 
@@ -182,6 +188,7 @@ def _mutated(trial):
     return None
 
 
+_NO_END = "Find the loop that does not end, or give it more time: time_limit."
 _FORMS = {
     "raises": _raises,
     "wrong-shape": _shape,

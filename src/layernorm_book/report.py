@@ -113,6 +113,8 @@ class ParityReport:
 
     def summary(self):
         """Return the outcome in one line."""
+        if not self.cases:
+            return f"{self.candidate} could not be compared with PyTorch {self.torch_version}"
         total, failed = len(self.cases), sum(not c.passed for c in self.cases)
         scope = "forward and gradients" if self.gradients_checked else "forward only"
         verdict, count = (
@@ -192,7 +194,8 @@ class ParityReport:
         for note in self.notes:
             lines += _wrap(f"note: {note}", 6)
         lines += [""] if self.notes else []
-        lines += [_ROW.format("case", "worst in", "error", "allowed", "PyTorch", "")]
+        if self.cases:
+            lines += [_ROW.format("case", "worst in", "error", "allowed", "PyTorch", "")]
         lines += [_ROW.format(*_cells(c)) for c in self.worst()]
         return "\n".join(line.rstrip() for line in lines)
 

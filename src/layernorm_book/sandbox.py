@@ -9,12 +9,16 @@ import contextlib
 import ctypes
 import queue
 import random
+import sys
 import threading
 import warnings
 from io import TextIOBase
 
 import numpy as np
 import torch
+
+
+MOST_EXTENSIONS = 10  # of the time limit, while torch compiles a candidate
 
 
 class TimeLimit(Exception):
@@ -118,15 +122,27 @@ class _Worker(threading.Thread):
         """Return (value, error), or None where there is no answer in time."""
         self.tasks.put((function, args))
         try:
-            return self.outcomes.get(timeout=seconds)
-        except queue.Empty:
-            self._stop()
+            for _ in range(MOST_EXTENSIONS):
+                with contextlib.suppress(queue.Empty):
+                    return self.outcomes.get(timeout=seconds)
+                if not self._is_compiling():
+                    break
+            self._halt()
             return None
         except BaseException:  # the reader's own Ctrl+C: take the candidate down with it
-            self._stop()
+            self._halt()
             raise
 
-    def _stop(self):
+    def _is_compiling(self):
+        """Whether it stands inside torch.compile, which takes its time over every new shape."""
+        frame = sys._current_frames().get(self.ident)
+        while frame:
+            if frame.f_globals.get("__name__", "").startswith(("torch._dynamo", "torch._inductor")):
+                return True
+            frame = frame.f_back
+        return False
+
+    def _halt(self):
         """Raise in this thread, at its next Python instruction, and give it a moment to end."""
         self.tasks.put(None)
         stop = ctypes.py_object(SystemExit)
