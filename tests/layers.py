@@ -373,6 +373,12 @@ def squared_std(x, normalized_shape, weight, bias, eps):
     return finish((w - w.mean(dims, keepdim=True)) / (std * std), weight, bias, x)
 
 
+@wrong("missing-sqrt")
+def square_for_root(x, normalized_shape, weight, bias, eps):
+    var, mean = torch.var_mean(wide(x), dims_of(normalized_shape), correction=0, keepdim=True)
+    return finish((wide(x) - mean) / (var + eps) ** 2, weight, bias, x)
+
+
 @wrong("missing-eps")
 def bare_std(x, normalized_shape, weight, bias, eps):
     dims, w = dims_of(normalized_shape), wide(x)
@@ -759,6 +765,33 @@ def inexact_root(x, normalized_shape, weight, bias, eps):
 def zero_centred_weight(x, normalized_shape, weight, bias, eps):
     weight = None if weight is None else 1 + weight
     return F.layer_norm(x, normalized_shape, weight, bias, eps)
+
+
+class ExchangedGradients(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x_hat, weight, bias):
+        ctx.save_for_backward(x_hat, weight)
+        return x_hat * weight + bias
+
+    @staticmethod
+    def backward(ctx, g):
+        x_hat, weight = ctx.saved_tensors
+        rows = tuple(range(g.ndim - weight.ndim))
+        grad_weight, grad_bias = ((v.sum(rows) if rows else v) for v in (g * x_hat, g))
+        return g * weight, grad_bias, grad_weight
+
+
+@wrong("unknown")
+class GradientsExchanged(torch.nn.Module):
+    def __init__(self, normalized_shape, eps=1e-5):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(normalized_shape))
+        self.bias = torch.nn.Parameter(torch.zeros(normalized_shape))
+        self.shape, self.eps = normalized_shape, eps
+
+    def forward(self, x):
+        x_hat = F.layer_norm(x, self.shape, eps=self.eps)
+        return ExchangedGradients.apply(x_hat, self.weight, self.bias)
 
 
 # --- two at once ----------------------------------------------------------------------------------

@@ -168,6 +168,8 @@ def test_half_precision_and_several_axes_wait_until_the_rest_is_right():
         ("all_in_half", "half precision"),
         ("none_returned", "NoneType"),
         ("floor_of_eps", "at σ ="),
+        ("GradientsExchanged", "in grad_weight and grad_bias, and not in y"),
+        ("square_for_root", "the square of var + eps"),
         ("tanh_of_x", "no shifted and scaled copy"),
         ("zero_centred_weight", "in a way of their own"),
     ],

@@ -39,6 +39,7 @@ class Subject:
         cases: those of `CASES` that it can take, in the form in which it takes them.
         call: a function from the Inputs of a case to an Outcome.
         weight, bias, eps: whether it takes them.
+        optional: whether weight and bias may be None.
         channels_last: False where it normalizes axis 1 of an image.
         notes: list of what a reader should know of how it was called.
     """
@@ -49,6 +50,7 @@ class Subject:
     weight: bool = True
     bias: bool = True
     eps: bool = True
+    optional: bool = False
     channels_last: bool = True
     notes: list = field(default_factory=list)
 
@@ -274,9 +276,20 @@ def _function_subject(candidate, layout, backward, names, sandbox):
             return _run_torch(run, inputs, leaves, layout, backward)
 
     subject = Subject(kind, [], call, "weight" in roles, "bias" in roles, "eps" in roles)
+    subject.optional = _takes_none(candidate, positional, by_name)
     if "shape" not in roles:
         subject.cases = [case for case in CASES if case.axes == 1]
     return subject
+
+
+def _takes_none(candidate, positional, by_name):
+    """Whether weight and bias may be None: where None is their default, or nothing is said."""
+    if {"weight", "bias"} <= set(positional):
+        return "shape" in positional
+    if not {"weight", "bias"} <= set(by_name):
+        return False
+    parameters = inspect.signature(candidate).parameters
+    return all(parameters[by_name[role]].default is None for role in ("weight", "bias"))
 
 
 def _takes_numpy(function, layout, sandbox):
@@ -421,7 +434,7 @@ def _select(subject):
     cases = subject.cases or list(CASES)
     if subject.kind == "NumPy function":
         cases = [case for case in cases if case.dtype is not torch.bfloat16]  # NumPy has none
-    if subject.kind == "module" or not (subject.weight and subject.bias):
+    if not subject.optional:
         cases = [case for case in cases if case.weight and case.bias]
     if not subject.eps:
         cases = [_at_default_eps(case) for case in cases]

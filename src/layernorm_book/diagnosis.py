@@ -121,8 +121,11 @@ def _codes_of(found):
         codes["unbiased-variance"] = (
             f"the sum of squares is divided by n − 1, and not by n: by {n - 1} where n = {n}"
         )
-    if found.place == "no root":
-        codes["missing-sqrt"] = "it divides by the variance, and not by its square root"
+    if found.place in ("no root", "squared"):
+        codes["missing-sqrt"] = {
+            "no root": "it divides by var + eps, and not by its square root",
+            "squared": "it divides by the square of var + eps, and not by its square root",
+        }[found.place]
     if found.place in ("outside", "reciprocal"):
         codes["eps-outside-sqrt"] = (
             "it divides by √var + eps, and not by √(var + eps)"
@@ -344,6 +347,7 @@ def _variance_error(prober, found, mean, dtype):
 
 def _low_precision(prober, found, codes, left, judge):
     """Ask the same numbers in a wider dtype: if those come out right, precision is the cause."""
+    reasons = []
     halves = dict.fromkeys(t for t, _ in left if t.half)
     if halves and _right_on_easy_halves(prober, found):
         widened = {}
@@ -355,19 +359,20 @@ def _low_precision(prober, found, codes, left, judge):
         explained = [t for t, right in widened.items() if right]
         if explained:
             names = sorted({_name(t.inputs.x.dtype) for t in explained})
-            message = (
+            reasons.append(
                 f"{' and '.join(names)} x is computed in its own precision: the same numbers in "
                 f"float32 come out right ({explained[0].case.name})"
             )
             left = [(t, c) for t, c in left if not widened.get(t)]
-            return {"low-precision-statistics": message}, left
-    if found.tolerance > LEVELS[0][1] and left:
+    if left and found.tolerance > LEVELS[0][1]:
         resolution = next((r for r in (1e-5, 1e-10) if _blind_to(prober, found, r)), None)
         if resolution:
             coarse = "float32" if resolution < 1e-6 else "half precision"
-            message = f"wider x is computed in {coarse}: it cannot tell x from x · (1 + {resolution:g})"
-            return {"low-precision-statistics": message}, []
-    return {}, left
+            reasons.append(
+                f"wider x is computed in {coarse}: it cannot tell x from x · (1 + {resolution:g})"
+            )
+            left = []
+    return ({"low-precision-statistics": "; ".join(reasons)} if reasons else {}), left
 
 
 def _float32(inputs):
@@ -452,10 +457,12 @@ def _last_axis_alone(prober, found, codes, left, judge):
 def _unknown(left, evidence):
     """Say that nothing fits, and what was seen."""
     trial, worst = max(left, key=lambda pair: pair[1].severity)
+    quantities = list(dict.fromkeys(c.quantity for _, c in left))
+    where = "y" if "y" in quantities else f"{' and '.join(quantities)}, and not in y"
     return make_finding(
         "unknown",
-        f"it fits no known mistake. Largest breach in {worst.name}: error {worst.error:.2g}, "
-        f"allowed {worst.allowed:.2g}. Measured: {evidence}",
+        f"it fits no known mistake. It shows in {where}. Largest breach in {worst.name}: error "
+        f"{worst.error:.2g}, allowed {worst.allowed:.2g}. Measured: {evidence}",
     )
 
 

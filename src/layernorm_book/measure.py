@@ -113,6 +113,10 @@ AFFINES = (
 )
 
 
+def _squared(x, mean, var, eps):
+    return (x - mean) / (var + eps).square()
+
+
 def _reciprocal(x, mean, var, eps):
     return (x - mean) * (1 / torch.sqrt(var) + eps)
 
@@ -123,6 +127,7 @@ PLACES = {
     "inside": (variants.eps_inside, lambda v, d: d.square() - v, False),
     "outside": (variants.eps_outside, lambda v, d: d - v.sqrt(), False),
     "no root": (variants.no_root, lambda v, d: d - v, False),
+    "squared": (_squared, lambda v, d: d.sqrt() - v, False),
     "reciprocal": (_reciprocal, lambda v, d: 1 / d - 1 / v.sqrt(), True),
 }
 

@@ -31,14 +31,16 @@ def size(code, found, prober):
 
 
 def percent(share):
-    """Return a share as a percentage of two or three digits.
+    """Return a share as a percentage of one to three digits, or as a multiple.
 
     Example:
-        >>> percent(0.1547), percent(0.00065), percent(3.0)
-        ('15.5%', '0.07%', '300%')
+        >>> percent(0.1547), percent(0.00065), percent(3.0), percent(1234.0)
+        ('15.5%', '0.07%', '300%', '1,234-fold')
     """
     if not math.isfinite(share):
         return "everything"
+    if share >= 10:
+        return f"{share:,.0f}-fold"
     value = 100 * share
     if value < 1e-9:
         return "nothing"
@@ -152,7 +154,7 @@ _SIZES = {
     "one-pass-variance": _one_pass,
     "low-precision-statistics": _low_precision,
     "missing-sqrt": lambda found, prober: _small_and_large_sigma(
-        _alone(place="no root"), (0.1, 10.0)
+        _alone(place=found.place), (0.1, 10.0)
     ),
     "missing-eps": lambda found, prober: _small_and_large_sigma(
         _alone(find_eps=lambda eps, n: 0.0)
