@@ -13,7 +13,7 @@ import torch
 
 from layernorm_book.cases import Inputs, largest
 from layernorm_book.catalogue import CATALOGUE
-from layernorm_book.measure import LEVELS, NoAnswer, Refused, measure, n_of, subsets
+from layernorm_book.measure import NoAnswer, Refused, measure, n_of, subsets
 from layernorm_book.report import Comparison, Finding
 from layernorm_book.sizes import size
 
@@ -286,13 +286,16 @@ def _wide_result(prober, found, codes, left, judge):
     """A result of lower precision than x is rounded to it: no bug besides the dtype."""
 
     def rounded(trial, comparison):
-        y = trial.outcome.results["y"]
-        if y.dtype == trial.inputs.x.dtype or not y.dtype.is_floating_point:
-            return False
-        coarser = torch.finfo(y.dtype).eps / torch.finfo(trial.inputs.x.dtype).eps
-        return comparison.error <= coarser * comparison.allowed
+        dtype = trial.outcome.results["y"].dtype
+        return dtype.is_floating_point and _is_rounding(trial, comparison, dtype)
 
     return {}, [(t, c) for t, c in left if not rounded(t, c)]
+
+
+def _is_rounding(trial, comparison, dtype):
+    """Whether an error is no more than a dtype coarser than that of x accounts for."""
+    coarser = torch.finfo(dtype).eps / torch.finfo(trial.inputs.x.dtype).eps
+    return coarser > 1 and comparison.error <= coarser * _allowed(trial, comparison)
 
 
 def _one_pass(prober, found, codes, left, judge):
@@ -364,14 +367,14 @@ def _low_precision(prober, found, codes, left, judge):
                 f"float32 come out right ({explained[0].case.name})"
             )
             left = [(t, c) for t, c in left if not widened.get(t)]
-    if left and found.tolerance > LEVELS[0][1]:
-        resolution = next((r for r in (1e-5, 1e-10) if _blind_to(prober, found, r)), None)
-        if resolution:
-            coarse = "float32" if resolution < 1e-6 else "half precision"
+    for dtype, resolution in ((torch.bfloat16, 1e-5), (torch.float32, 1e-10)):
+        coarse = [pair for pair in left if _is_rounding(*pair, dtype)]
+        if coarse and _blind_to(prober, found, resolution):
+            name = "half precision" if dtype is torch.bfloat16 else "float32"
             reasons.append(
-                f"wider x is computed in {coarse}: it cannot tell x from x · (1 + {resolution:g})"
+                f"wider x is computed in {name}: it cannot tell x from x · (1 + {resolution:g})"
             )
-            left = []
+            left = [pair for pair in left if pair not in coarse]
     return ({"low-precision-statistics": "; ".join(reasons)} if reasons else {}), left
 
 
