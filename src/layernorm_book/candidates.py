@@ -398,6 +398,7 @@ def _run_numpy(function, inputs, backward, layout):
     outcome = Outcome({"y": _tensor(y, layout)}, mutated)
     if backward is not None:
         grad_y, fresh_x = array(layout.hand(inputs.grad_y)), array(layout.hand(inputs.x))
+        untouched = grad_y.copy()
         try:
             grads = backward(
                 grad_y, fresh_x, inputs.normalized_shape, array(inputs.weight), inputs.eps
@@ -405,6 +406,8 @@ def _run_numpy(function, inputs, backward, layout):
         except Exception as error:
             outcome.error = error
             return outcome
+        if not np.array_equal(grad_y, untouched, equal_nan=True):
+            outcome.mutated += ("grad_y",)
         present = (True, inputs.weight is not None, inputs.bias is not None)
         for name, grad, there in zip(QUANTITIES[1:], grads, present, strict=True):
             if there:

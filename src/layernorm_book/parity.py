@@ -158,9 +158,10 @@ def _faults_of_form(trials):
 
 def _raises(trial):
     error = trial.outcome.error
-    if error is None and not isinstance(y := trial.outcome.results["y"], torch.Tensor):
-        return f"returned {type(y).__name__}, and not an array"
     if error is None:
+        for name, result in trial.outcome.results.items():
+            if not isinstance(result, torch.Tensor):
+                return f"returned {type(result).__name__} for {name}, and not an array"
         return None
     if isinstance(error, TimeLimit):
         return f"it hangs: {error}"
@@ -169,17 +170,30 @@ def _raises(trial):
 
 
 def _shape(trial):
-    y, x = trial.outcome.results.get("y"), trial.inputs.x
-    if isinstance(y, torch.Tensor) and y.shape != x.shape:
-        return f"returned shape {tuple(y.shape)} for x of shape {tuple(x.shape)}"
+    for name, result, like in _tensors(trial):
+        if result.shape != like.shape:
+            return f"returned {name} of shape {tuple(result.shape)} for {_like(name)} of shape " + (
+                f"{tuple(like.shape)}"
+            )
     return None
 
 
 def _dtype(trial):
-    for name, result in trial.outcome.results.items():
-        if isinstance(result, torch.Tensor) and result.dtype != trial.inputs.x.dtype:
-            return f"returned {name} of {result.dtype} for x of {trial.inputs.x.dtype}"
+    for name, result, like in _tensors(trial):
+        if result.dtype != like.dtype:
+            return f"returned {name} of {result.dtype} for {_like(name)} of {like.dtype}"
     return None
+
+
+def _tensors(trial):
+    """Yield (name, result, the input whose shape and dtype it must have)."""
+    for name, result in trial.outcome.results.items():
+        if isinstance(result, torch.Tensor):
+            yield name, result, getattr(trial.inputs, _like(name))
+
+
+def _like(name):
+    return "x" if name == "y" else name.removeprefix("grad_")
 
 
 def _mutated(trial):

@@ -210,7 +210,7 @@ class ParityReport:
         parts += [f"<p>Note: {escape(note)}</p>" for note in self.notes]
         head = "".join(
             f'<th scope="col">{h}</th>'
-            for h in ("case", "worst in", "error", "allowed", "PyTorch’s own", "verdict")
+            for h in ("case", "worst in", "error", "allowed", "PyTorch’s own", "result")
         )
         rows = "".join(
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(c)) + "</tr>"
