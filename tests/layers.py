@@ -48,7 +48,9 @@ def by_welford(x, normalized_shape, weight, bias, eps):
         step = rows[:, i : i + 1] - mean
         mean = mean + step / rows.dtype.type(i + 1)
         squares = squares + step * (rows[:, i : i + 1] - mean)
-    x_hat = ((rows - mean) / np.sqrt(squares / rows.dtype.type(rows.shape[1]) + eps)).reshape(x.shape)
+    x_hat = ((rows - mean) / np.sqrt(squares / rows.dtype.type(rows.shape[1]) + eps)).reshape(
+        x.shape
+    )
     x_hat = x_hat if weight is None else x_hat * weight
     return (x_hat if bias is None else x_hat + bias).astype(x.dtype)
 
@@ -747,7 +749,9 @@ def identity(x, *args):
 def floor_of_eps(x, normalized_shape, weight, bias, eps):
     dims, w = dims_of(normalized_shape), wide(x)
     std = w.std(dims, correction=0, keepdim=True)
-    x_hat = (w - w.mean(dims, keepdim=True)) / torch.where(std > eps, std, torch.full_like(std, eps))
+    x_hat = (w - w.mean(dims, keepdim=True)) / torch.where(
+        std > eps, std, torch.full_like(std, eps)
+    )
     return finish(x_hat, weight, bias, x)
 
 

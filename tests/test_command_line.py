@@ -8,7 +8,7 @@ import pytest
 
 from layernorm_book.__main__ import main
 
-LAYERS = '''
+LAYERS = """
 import time
 import torch
 from neighbour import EPS
@@ -45,7 +45,7 @@ def raises(x, normalized_shape, weight, bias, eps):
 def image(x, weight, bias, eps):
     y = torch.nn.functional.layer_norm(x.movedim(1, -1), x.shape[1:2], weight, bias, eps)
     return y.movedim(-1, 1)
-'''
+"""
 
 
 @pytest.fixture(scope="module")

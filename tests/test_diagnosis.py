@@ -7,6 +7,7 @@ import sys
 import time
 from functools import cache
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 from layers import RIGHT, RIGHT_IMAGES, WRONG, finish, two_passes, wide
 
 from layernorm_book import LayerNorm, check_parity, layer_norm, layer_norm_backward, variants
-from layernorm_book.catalogue import CATALOGUE
+from layernorm_book.catalogue import CATALOGUE, CHAPTERS
 from layernorm_book.sizes import percent
 
 SEEDS = range(10)
@@ -195,10 +196,13 @@ def test_the_size_of_the_unbiased_variance_is_that_of_the_root():
     assert percent((768 / 767) ** 0.5 - 1) == "0.07%"
 
 
-def test_every_chapter_that_is_named_is_in_the_book(pytestconfig):
-    book = pytestconfig.rootpath / "book"
-    for entry in CATALOGUE.values():
-        assert (book / f"{entry.page}.ipynb").is_file(), entry.page
+def test_every_chapter_that_is_named_is_in_the_book_under_that_name(pytestconfig):
+    for page, words in CHAPTERS.items():
+        text = (pytestconfig.rootpath / "book" / f"{page}.ipynb").read_text(encoding="utf-8")
+        cells = nbformat.reads(text, as_version=4).cells
+        title = next(c.source for c in cells if c.cell_type == "markdown").partition("\n")[0]
+        assert words == f"chapter {int(page[:2])}, {title.removeprefix('# ')}"
+    assert {entry.page for entry in CATALOGUE.values()} == set(CHAPTERS)
 
 
 def test_hints_go_from_the_symptom_to_the_line():

@@ -86,7 +86,7 @@ def _parser():
     check.add_argument(
         "--backward",
         action=argparse.BooleanOptionalAction,
-        help="insist on gradients, or leave them out; without it they are checked where there are any",
+        help="insist on gradients, or leave them out (default: check those that there are)",
     )
     check.add_argument("--seed", type=int, default=0, help="draw other inputs of the same kinds")
     check.add_argument(

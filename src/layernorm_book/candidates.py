@@ -237,7 +237,9 @@ def _roles(candidate, names):
     ]
     if left:
         return _FORMS[min(len(names), 5)], {}
-    positional_only = any(parameters[n].kind is inspect.Parameter.POSITIONAL_ONLY for n in names[1:])
+    positional_only = any(
+        parameters[n].kind is inspect.Parameter.POSITIONAL_ONLY for n in names[1:]
+    )
     if positional_only:
         return ("x", *by_name), {}
     return ("x",), by_name
@@ -443,7 +445,9 @@ def _select(subject):
         cases = [_at_default_eps(case) for case in cases]
     if not subject.channels_last:
         cases = [_as_image(case) for case in cases if case.axes == 1]
-    return [replace(c, weight=c.weight and subject.weight, bias=c.bias and subject.bias) for c in cases]
+    return [
+        replace(c, weight=c.weight and subject.weight, bias=c.bias and subject.bias) for c in cases
+    ]
 
 
 def _at_default_eps(case):
@@ -452,7 +456,9 @@ def _at_default_eps(case):
         return case
     name = case.name.partition(", eps")[0]
     name = f"{name}, σ {(sigma := 3e-3):g}" if case.sigma == 1.0 else name
-    return replace(case, name=name, eps=DEFAULT_EPS, sigma=sigma if case.sigma == 1.0 else case.sigma)
+    return replace(
+        case, name=name, eps=DEFAULT_EPS, sigma=sigma if case.sigma == 1.0 else case.sigma
+    )
 
 
 def _as_image(case):

@@ -106,9 +106,7 @@ AFFINES = (
     Affine("missing-affine", "weight and bias", variants.no_affine, lambda y, w, b: y),
     Affine("missing-affine", "the bias", _weight_alone, lambda y, w, b: y / w),
     Affine("missing-affine", "the weight", _bias_alone, lambda y, w, b: y - b),
-    Affine(
-        "swapped-affine", "", variants.scale_by_bias, lambda y, w, b: (y - w) / b, (0.0, 1.0)
-    ),
+    Affine("swapped-affine", "", variants.scale_by_bias, lambda y, w, b: (y - w) / b, (0.0, 1.0)),
     Affine("shift-before-scale", "", variants.shift_then_scale, lambda y, w, b: y / w - b),
 )
 
@@ -183,6 +181,12 @@ class Measurement:
     dtype: torch.dtype = torch.float64
     tolerance: float = 0.0
     find_eps: Callable = _as_given  # (given eps, n) -> eps in use
+    computes_in: str = ""  # the precision in which wider x is computed, where that was found
+
+    @property
+    def right_axes(self):
+        """Whether it shares its statistics over the last axis, where that is asked for."""
+        return self.axes == (len(self.shape) - 1,)
 
     def same_eps(self, given, found):
         """Whether an eps that was found is the one that was given, within measurement."""
@@ -371,7 +375,10 @@ class _Curve:
     def _simplicity(self, option):
         unbiased, place, eps, centring = option
         return (
-            (centring != "centred") + unbiased + (place != "inside") + (abs(eps - self.given) > 0.01 * self.given),
+            (centring != "centred")
+            + unbiased
+            + (place != "inside")
+            + (abs(eps - self.given) > 0.01 * self.given),
             list(CENTRINGS).index(centring),
             list(PLACES).index(place),
         )
@@ -448,7 +455,7 @@ def _find_eps(prober, found, given, n, scales):
     if n < 2:
         return given
     shape, axes = found.shape, found.axes
-    if axes == (len(shape) - 1,):
+    if found.right_axes:
         shape, axes = (*shape[:-1], n), (len(shape) - 1,)
     try:
         curve = _Curve(prober, found.affine, _draw(shape, found.dtype), given, scales)

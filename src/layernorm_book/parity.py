@@ -19,7 +19,8 @@ import torch
 
 from layernorm_book.candidates import Outcome, adapt
 from layernorm_book.cases import largest, reference, reference_of
-from layernorm_book.diagnosis import Trial, diagnose, make_finding
+from layernorm_book.diagnosis import diagnose, make_finding
+from layernorm_book.matching import Trial
 from layernorm_book.measure import Prober
 from layernorm_book.report import Comparison, ParityError, ParityReport
 from layernorm_book.sandbox import Sandbox, TimeLimit
@@ -81,7 +82,9 @@ def check_parity(candidate, *, backward=None, seed=0, channels_last=True, time_l
         for finding in _faults_of_form(trials):
             _add(report, finding)
         prober = Prober(subject, sandbox, 3 * time_limit)
-        for finding in diagnose(prober, trials, lambda c, i: _try(c, i, *reference(i), subject, sandbox)):
+        for finding in diagnose(
+            prober, trials, lambda c, i: _try(c, i, *reference(i), subject, sandbox)
+        ):
             _add(report, finding)
         _set_lesser_aside(report)
         _note_output(report, sandbox.output)

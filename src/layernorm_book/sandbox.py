@@ -1,8 +1,8 @@
 """Runs somebody else's code so that it harms nothing: within a time limit, and held back.
 
 What a candidate prints is kept, and not shown; what it does to the random generators, to the
-warnings, to torch's default dtype and to its number of threads is undone. It is a guard against accidents, and not against
-malice: code that never returns to Python cannot be stopped from Python.
+warnings, to torch's default dtype and to its number of threads is undone. It is a guard against
+accidents, and not against malice: code that never returns to Python cannot be stopped from there.
 """
 
 import contextlib
@@ -16,7 +16,6 @@ from io import TextIOBase
 
 import numpy as np
 import torch
-
 
 MOST_EXTENSIONS = 10  # of the time limit, while torch compiles a candidate
 

@@ -96,7 +96,7 @@ def _parameters(layer):
 
 
 def _axis(found, prober):
-    if found.axes != (len(found.shape) - 1,):
+    if not found.right_axes:
         x, wanted, axes = _rows(768, shape=(4, 16, 2)[: len(found.shape) - 1]), 1, found.axes
     else:
         x, wanted, axes = _rows(64, shape=(4, 16, 8)), 2, found.axes_of_two
@@ -130,6 +130,8 @@ def _one_pass(found, prober):
 
 def _low_precision(found, prober):
     """Compare the candidate with itself: the same float16 numbers, and the same in float32."""
+    if found.computes_in:
+        return _coarse(found, prober)
     pairs = []
     for where, mean, sigma in (("at σ = 1", 0.0, 1.0), ("at σ = 1000", 0.0, 1000.0)):
         rows = (16,) if prober.subject.channels_last else (2, 2, 4)
@@ -141,6 +143,22 @@ def _low_precision(found, prober):
         except NoAnswer:
             return []
         pairs.append((f"{where} in float16", off(narrow, wide)))
+    return pairs
+
+
+def _coarse(found, prober):
+    """Compare the candidate in float64 with the layer that it was measured to be."""
+    pairs = []
+    for mean in (0.0, 2000.0):
+        x = _rows(768, mean, shape=(16,) if prober.subject.channels_last else (2, 2, 4))
+        weight, bias = (torch.full((768,), v, dtype=x.dtype) for v in found.affine.neutral)
+        try:
+            y = prober.answer(x, (768,), weight, bias)
+        except NoAnswer:
+            return []
+        axes = None if found.right_axes else found.axes
+        right = found.layer(axes)(x, (768,), weight, bias)
+        pairs.append((f"at a mean of {mean:g}σ in float64", off(y, right)))
     return pairs
 
 
