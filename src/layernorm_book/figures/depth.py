@@ -32,7 +32,7 @@ def wiring(blocks):
 
 
 def _draw_wiring(ax, nodes):
-    """Draw one traced block: every call a box in its row, every sum's older input an arc."""
+    """Draw one traced block: sums take their older input from the side."""
     row = {node: position for position, node in enumerate(nodes)}
     for node, y in row.items():
         is_sum, is_norm = node.op == "call_function", "norm" in str(node.target)
@@ -43,14 +43,14 @@ def _draw_wiring(ax, nodes):
         label = "+" if is_sum else label.replace("_", " ")
         ax.text(0, y, label, ha="center", va="center", color=INK, bbox=framed, zorder=3)
         for source in node.all_input_nodes:
-            straight = row[source] == y - 1
-            arrow = {"arrowstyle": "-|>", "color": INK if straight else BLUE, "linewidth": 1.4}
-            if not straight:
-                arrow |= {"connectionstyle": "arc,angleA=0,angleB=0,armA=75,armB=75,rad=12"}
-            ends = ((0, y - 0.27), (0, y - 0.73)) if straight else ((0.06, y), (0.02, y - 1.5))
-            if not straight:
-                ends = ((0.1, y), (0.02, row[source] + (0.5 if row[source] else 0.4)))
-            ax.annotate("", *ends, arrowprops=arrow, zorder=2)
+            if row[source] == y - 1:
+                arrow = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.4}
+                ax.annotate("", (0, y - 0.27), (0, y - 0.73), arrowprops=arrow, zorder=2)
+            else:
+                start, side, arrow = row[source] + 0.4, 0.55, {"arrowstyle": "-|>", "color": BLUE}
+                ax.plot([0, side, side], [start, start, y], color=BLUE, linewidth=1.4)
+                arrow |= {"linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
+                ax.annotate("", (0.08, y), (side, y), arrowprops=arrow, zorder=2)
     ax.set(xlim=(-1, 1), ylim=(len(nodes) - 0.5, -0.5))
     ax.set_axis_off()
 
@@ -70,7 +70,7 @@ def toy_stream(mean_squares):
         right.plot(block, 1 / np.sqrt(values), **style)
     left.set(xlabel="block", ylabel="mean square before the norm", ylim=(0, None))
     right.set(xlabel="block", ylabel="gradient factor of the norm, 1/σ", ylim=(0, 1.1))
-    left.legend(loc="upper left")
+    left.legend(loc="upper left", frameon=False)
     return picture
 
 
@@ -87,14 +87,15 @@ def at_initialization(depths, growth, gradients, predicted):
     depths = np.asarray(depths)
     left.fill_between(depths, 1 + 0.32 * depths, 1 + 0.82 * depths, color=GREY, alpha=0.2)
     left.plot(depths, growth, "o", color=BLUE, markersize=4)
-    left.annotate("predicted band", (40, 13.8), ha="right", va="top", color=GREY)
+    left.annotate("predicted band", (48, 4.5), ha="right", va="top", color=GREY)
     left.set_ylabel("mean square of the pre-LN stream")
     for place, values in gradients.items():
         colour, marker = LOOKS[place]
         right.plot(depths, predicted[place], "--", color=colour, linewidth=1.2)
         right.plot(depths, values, marker, color=colour, markersize=4)
         end = (depths[-1], predicted[place][-1])
-        place_label = {"xytext": (0, 9), "textcoords": "offset points", "ha": "right"}
+        above = 9 if place == "post" else -17
+        place_label = {"xytext": (0, above), "textcoords": "offset points", "ha": "right"}
         right.annotate(f"{place}-LN", end, color=colour, **place_label)
     ticks = [1, 2, 5, 10]
     right.set(yscale="log", ylabel="norm of the last gradient", ylim=(1, 14))
