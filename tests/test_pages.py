@@ -19,6 +19,7 @@ sys.path += [str(ROOT / "tools"), str(ROOT / "book" / "_ext")]
 import formulas  # noqa: E402
 import serve  # noqa: E402
 from inner_links import dead_links  # noqa: E402
+from unused_rules import trimmed  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -145,6 +146,21 @@ def test_a_numbered_environment_has_no_number_of_its_own():
 def test_brackets_grow_only_round_what_is_tall():
     assert 'stretchy="false"' in formulas.to_mathml(r"\left(a + b\right)", display=True)
     assert 'stretchy="false"' not in formulas.to_mathml(r"\left(\frac{a}{b}\right)", display=True)
+
+
+@pytest.mark.parametrize(
+    ("css", "left"),
+    [
+        (".a{x:1}.b{x:2}", ".a{x:1}"),
+        (".a,.b{x:1}", ".a{x:1}"),
+        (".a .b{x:1}#b{x:2}p{x:3}", "p{x:3}"),
+        (".a:not(.b){x:1}:is(.a,.b) p{x:2}", ".a:not(.b){x:1}:is(.a,.b) p{x:2}"),
+        ("@media print{.b{x:1}}@media print{.a{x:1}}", "@media print{.a{x:1}}"),
+        ("@keyframes k{from{x:1}}/* .b */p{x:2}", "@keyframes k{from{x:1}}p{x:2}"),
+    ],
+)
+def test_only_rules_that_can_match_are_kept(css, left):
+    assert trimmed(css, {"a"}) == left
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,6 @@ ON_DEMAND = {
     "design-tabs.js": "sd-tab-label",
     "exercise.css": "exercise admonition",
 }
-# In the theme's style sheet: 1900 rules that each name one glyph, a third of its weight.
-GLYPHS = re.compile(r"(?:\.fa-[\w-]+:before,?)+\{content:[^}]*\}|@font-face\{[^}]*Awesome[^}]*\}")
 SEARCH_ONLY = ("doctools.js", "sphinx_highlight.js")
 UNUSED = (
     "**/*.map",
@@ -117,9 +115,9 @@ def deferred(script):
 
 
 def mended(app, body):
-    """Give pictures their size, so that text does not jump, and load all but the first lazily."""
+    """Give pictures their size, so that text does not jump; load those below the fold lazily."""
     sources = {target: Path(source) for source, target in app.builder.images.items()}
-    seen = 0
+    seen = int("jupyter.widget-view+json" in body)  # a lab comes first and fills the screen
 
     def picture(match):
         nonlocal seen
@@ -189,13 +187,6 @@ def delete_unused(app, exception):
                 path.unlink()
 
 
-def trim_style(app, exception):
-    if exception or app.builder.format != "html":
-        return
-    path = Path(app.outdir) / "_static" / "styles" / "pydata-sphinx-theme.css"
-    path.write_text(GLYPHS.sub("", path.read_text(encoding="utf-8")), encoding="utf-8")
-
-
 def setup(app):
     # Jupyter Book sets this value of sphinx-comments, which the book does not load.
     app.add_config_value("comments_config", {}, "html")
@@ -203,5 +194,4 @@ def setup(app):
     app.connect("html-page-context", on_page, priority=900)
     app.connect("build-finished", copy_notebooks)
     app.connect("build-finished", delete_unused, priority=900)
-    app.connect("build-finished", trim_style, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
