@@ -14,6 +14,7 @@ from traitlets import TraitError
 
 from layernorm_book.widgets import BitLab
 from layernorm_book.widgets.bits import EXPONENT_BITS, FORMATS, PRESETS, stored_bits
+from layernorm_book.widgets.joined import join_modules, read_style
 
 SOURCE = (ROOT / "src/layernorm_book/widgets/formats.js").read_text(encoding="utf-8")
 
@@ -199,7 +200,7 @@ def test_a_number_can_be_typed_and_nonsense_is_refused(lab):
 
 def test_each_button_is_its_value(lab):
     for k, (label, _) in enumerate(PRESETS):
-        lab.click(f".lb-presets button >> nth={k}")
+        lab.click(f".ln-presets button >> nth={k}")
         assert readouts(lab, "bits") == [stored_bits(float(label), dtype) for dtype in FORMATS]
         assert lab.get_attribute(".lb-says", "data-agrees") == "true"
 
@@ -241,7 +242,7 @@ def test_nothing_is_wider_than_the_screen(page, site, width):
     page.goto(site.url("bits.html"))
     page.wait_for_selector(".ln-bits")
     for k in range(len(PRESETS)):
-        page.click(f".lb-presets button >> nth={k}")
+        page.click(f".ln-presets button >> nth={k}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -252,7 +253,7 @@ def test_it_follows_the_theme_and_prints_without_its_controls(lab):
     assert lab.evaluate(ground) != light
     lab.emulate_media(media="print")
     assert lab.evaluate(ground) == light  # paper is white
-    assert not lab.is_visible(".lb-presets")
+    assert not lab.is_visible(".ln-presets")
     assert not lab.is_visible("[name=eps]")
     assert lab.is_visible("[data-format=float16] [data-quantity=stored]")
 
@@ -296,8 +297,9 @@ def test_without_javascript_it_is_a_table(chromium, book):
 
 
 def test_it_is_light():
-    files = (BitLab._esm + BitLab._css).encode()
-    assert len(gzip.compress(files)) < 5000
+    shared = join_modules("numbers.js", "page.js") + read_style("base.css")
+    whole, base = (len(gzip.compress(t.encode())) for t in (BitLab._esm + BitLab._css, shared))
+    assert whole - base < 4500
 
 
 # --- its Python half ------------------------------------------------------------------------------

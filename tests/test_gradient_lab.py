@@ -318,6 +318,6 @@ def test_with_a_kernel_pytorch_answers_and_taking_the_lab_away_takes_everything(
 def test_the_lab_is_light():
     parts = [GradientLab._esm, GradientLab._css]
     assert sum(len(gzip.compress(part.encode())) for part in parts) < 10_000
-    shared = join_modules("layernorm.js", "page.js", "kit.js")
+    shared = join_modules("layernorm.js", "numbers.js", "page.js", "kit.js")
     own = len(gzip.compress(parts[0].encode())) - len(gzip.compress(shared.encode()))
     assert own < 5_000

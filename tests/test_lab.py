@@ -145,7 +145,7 @@ def test_its_html_form_holds_the_numbers():
 
 
 def test_modules_are_joined_in_order_or_not_at_all():
-    module = join_modules("layernorm.js", "page.js", "kit.js", "lab.js")
+    module = join_modules("layernorm.js", "numbers.js", "page.js", "kit.js", "lab.js")
     assert module.count("function layerNorm(") == 1
     assert "import {" not in module
     with pytest.raises(ValueError, match=r"lab\.js imports kit\.js"):

@@ -57,7 +57,8 @@ def test_each_colab_link_is_exact(built_book):
         page = (built_book / "book" / f"{notebook.stem}.html").read_text(encoding="utf-8")
         links = re.findall(r'href="(https://colab[^"]+)"', page)
         assert links == [f"{base}{notebook.name}"], notebook.name
-        assert f'href="../_sources/book/{notebook.name}"' in page, notebook.name
+        assert f'href="{notebook.name}"' in page, notebook.name
+        assert (built_book / "book" / notebook.name).read_bytes() == notebook.read_bytes()
 
 
 def test_pages_that_are_no_notebooks_offer_no_colab(built_book):

@@ -54,15 +54,43 @@ def on_page(app, pagename, templatename, context, doctree):
         ]
     if body:
         context["body"] = mended(app, body)
-    context["header_buttons"] = [plain_link(b) for b in context.get("header_buttons", [])]
+    context["header_buttons"] = header_buttons(app, pagename, context.get("header_buttons", []))
     context["metatags"] = context.get("metatags", "") + described(app, context, doctree)
 
 
-def plain_link(button):
-    """Put a link in place of a menu of one entry: the menu would need Bootstrap."""
-    if button["type"] == "group" and [b["text"] for b in button["buttons"]] == ["Colab"]:
-        return button["buttons"][0] | {"text": "Open in Colab", "icon": "fa-solid fa-play"}
-    return button
+def header_buttons(app, pagename, buttons):
+    """Offer Colab and a download where there is a notebook, each as a link; and what else there is.
+
+    The theme would make a menu of one entry, which needs Bootstrap, and offer Colab on pages that
+    are Markdown, which Colab cannot open.
+    """
+    colab = [b for b in buttons if b["type"] == "group" and b["buttons"][0]["text"] == "Colab"]
+    others = [b for b in buttons if b not in colab]
+    if not is_notebook(app, pagename):
+        return others
+    colab = [b["buttons"][0] | {"text": "Open in Colab", "icon": "fa-solid fa-play"} for b in colab]
+    download = {
+        "type": "link",
+        "url": f"{Path(pagename).name}.ipynb",
+        "text": "Notebook",
+        "tooltip": "Download this chapter as a notebook",
+        "icon": "fa-solid fa-download",
+        "label": "download-notebook-button",
+    }
+    return [*colab, download, *others]
+
+
+def is_notebook(app, pagename):
+    return pagename in app.env.found_docs and str(app.env.doc2path(pagename)).endswith(".ipynb")
+
+
+def copy_notebooks(app, exception):
+    """Put each notebook beside its page, as it stands in the repository: without outputs."""
+    if exception or app.builder.format != "html":
+        return
+    for pagename in filter(lambda name: is_notebook(app, name), app.env.found_docs):
+        target = Path(app.outdir) / f"{pagename}.ipynb"
+        target.write_bytes(Path(app.env.doc2path(pagename)).read_bytes())
 
 
 def name(asset):
@@ -173,6 +201,7 @@ def setup(app):
     app.add_config_value("comments_config", {}, "html")
     app.connect("config-inited", known_address)
     app.connect("html-page-context", on_page, priority=900)
+    app.connect("build-finished", copy_notebooks)
     app.connect("build-finished", delete_unused, priority=900)
     app.connect("build-finished", trim_style, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

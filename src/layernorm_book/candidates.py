@@ -1,38 +1,75 @@
 """How the parity check calls what it is given: a module class, a torch function, a NumPy one.
 
-Each adapter turns a candidate into a function from the tensors of a case to its results, a dict
-of y, grad_x, grad_weight and grad_bias. Results that the candidate cannot give are left out.
+A `Subject` wraps a candidate: it knows which cases the candidate can take, and turns the tensors of
+a case into the candidate's results, however the candidate wants to be called.
 """
 
-from dataclasses import replace
+import inspect
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
-from layernorm_book.cases import CASES
+from layernorm_book.cases import CASES, QUANTITIES, Case
+from layernorm_book.sandbox import TimeLimit
 
-SCALE_NAMES = ("weight", "gamma", "a_2", "scale", "g", "gain", "w", "alpha")
-SHIFT_NAMES = ("bias", "beta", "b_2", "shift", "b", "offset")
+SCALE_NAMES = ("weight", "gamma", "a_2", "scale", "g", "gain", "w", "alpha", "weights", "scales")
+SHIFT_NAMES = ("bias", "beta", "b_2", "shift", "b", "offset", "biases", "shifts")
+EPS_NAMES = ("eps", "epsilon", "e", "variance_epsilon", "layer_norm_eps", "norm_eps")
+SHAPE_NAMES = ("normalized_shape", "shape", "normalized_dims", "dims")
+
+DEFAULT_EPS = 1e-5  # what a candidate that takes no eps is expected to use: PyTorch's
 
 
-def adapt(candidate, backward=None):
-    """Return (kind, cases, run): what the candidate is, the cases it gets, how to run it on one.
+@dataclass
+class Outcome:
+    """What came of one call: the results by name, what was changed in place, what was raised."""
+
+    results: dict = field(default_factory=dict)
+    mutated: tuple = ()
+    error: Exception | None = None  # where the forward worked, this is the backward's
+
+
+@dataclass
+class Subject:
+    """A candidate, and how to call it.
+
+    Attributes:
+        kind: "module", "torch function" or "NumPy function".
+        cases: those of `CASES` that it can take, in the form in which it takes them.
+        call: a function from the Inputs of a case to an Outcome.
+        weight, bias, eps: whether it takes them.
+        optional: whether weight and bias may be None.
+        channels_last: False where it normalizes axis 1 of an image.
+        notes: list of what a reader should know of how it was called.
+    """
+
+    kind: str
+    cases: list
+    call: object
+    weight: bool = True
+    bias: bool = True
+    eps: bool = True
+    optional: bool = False
+    channels_last: bool = True
+    notes: list = field(default_factory=list)
+
+
+def adapt(candidate, sandbox, backward=None, channels_last=True):
+    """Find out what a candidate is and how it wants to be called.
 
     Args:
-        candidate: a torch.nn.Module class or factory, called as candidate(normalized_shape,
-            eps=eps), or a function with the signature of `torch.nn.functional.layer_norm` on torch
-            tensors or NumPy arrays.
-        backward: None to take gradients where the candidate has them, True to insist, False to
-            leave them out, or a function with the signature of `layer_norm_backward` that gives
-            them for a NumPy candidate.
+        candidate: see `check_parity`.
+        sandbox: the Sandbox in which it is tried.
+        backward: see `check_parity`.
+        channels_last: False where axis 1 is normalized.
 
     Returns:
-        kind: "module", "torch function" or "NumPy function".
-        cases: those of `CASES` that this kind can take.
-        run: a function from the Inputs of a case to a dict of results.
+        Subject.
 
     Raises:
         TypeError: the candidate is a module instance, or cannot be called at all.
+        TimeLimit: it does not answer.
     """
     if isinstance(candidate, torch.nn.Module):
         raise TypeError(
@@ -44,102 +81,108 @@ def adapt(candidate, backward=None):
             "check_parity takes a torch.nn.Module class, a factory of modules, or a function like "
             f"torch.nn.functional.layer_norm, got {candidate!r}."
         )
-    if callable(backward) or (not _makes_modules(candidate) and _takes_numpy(candidate)):
-        gradients = backward if callable(backward) else None
-        cases = [case for case in CASES if case.dtype is not torch.bfloat16]  # NumPy has none
-        return "NumPy function", cases, lambda inputs: _run_numpy(candidate, inputs, gradients)
-    if _makes_modules(candidate):
-        weight, bias = _has_parameters(candidate)
-        both = [case for case in CASES if case.weight and case.bias]
-        cases = [replace(case, weight=weight, bias=bias) for case in both]
-        return "module", cases, lambda inputs: _run_module(candidate, inputs, backward)
-    return "torch function", list(CASES), lambda inputs: _run_function(candidate, inputs, backward)
+    layout = _Layout(channels_last)
+    names = _parameter_names(candidate)
+    maker = _find_maker(candidate, names, layout, sandbox)
+    if maker:
+        subject = _module_subject(maker, layout, backward, names)
+    else:
+        subject = _function_subject(candidate, layout, backward, names, sandbox)
+    subject.channels_last = channels_last
+    subject.cases = _select(subject)
+    if not subject.eps:
+        subject.notes.append(f"It takes no eps, so it is expected to use {DEFAULT_EPS:g}.")
+    return subject
 
 
-def _makes_modules(candidate):
-    if isinstance(candidate, type):
-        return issubclass(candidate, torch.nn.Module)
+def _parameter_names(candidate):
+    """Return the names of the parameters, lower case; None where they cannot be told."""
     try:
-        return isinstance(candidate((4,), eps=1e-5), torch.nn.Module)
-    except Exception:  # a function of tensors refuses this call in a way of its own
-        return False
+        parameters = inspect.signature(candidate).parameters.values()
+    except (TypeError, ValueError):  # some builtins have no signature
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return None
+    return [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
 
 
-def _has_parameters(candidate):
-    """Return whether the module has a scale, and whether it has a shift."""
+def _among(names, known):
+    """Return the first of `names` that is one of the `known`, or None."""
+    return next((name for name in names or () if name.lower() in known), None)
+
+
+# --- modules --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """One way to make a module of a given shape and eps."""
+
+    make: object  # (normalized_shape, eps) -> module
+    takes_eps: bool = True
+    one_axis: bool = False
+
+
+def _find_maker(candidate, names, layout, sandbox):
+    """Return the first way of making a module that gives one which answers, or None.
+
+    Where a module can be made but never answers, the first way that makes one is returned: its
+    errors are then reported case by case.
+    """
+    if isinstance(candidate, type) and not issubclass(candidate, torch.nn.Module):
+        return None
+    eps_name = _among(names, EPS_NAMES) or "eps"
+    makers = [
+        _Maker(lambda shape, eps: candidate(shape, **{eps_name: eps})),
+        _Maker(lambda shape, eps: candidate(*shape, **{eps_name: eps}), one_axis=True),
+        _Maker(lambda shape, eps: candidate(shape), takes_eps=False),
+        _Maker(lambda shape, eps: candidate(*shape), takes_eps=False, one_axis=True),
+        _Maker(lambda shape, eps: candidate(), takes_eps=False, one_axis=True),
+    ]
+    x = layout.hand(torch.randn(3, 4) if layout.channels_last else torch.randn(2, 3, 2, 4))
+    first = None
+    for maker in makers:
+        try:
+            module = sandbox.run(maker.make, (4,), 1e-5)
+        except TimeLimit:
+            raise
+        except Exception:  # it wants to be called in another way
+            continue
+        if not isinstance(module, torch.nn.Module):
+            return None
+        try:
+            sandbox.run(module, x)
+            return maker
+        except TimeLimit:
+            raise
+        except Exception:
+            first = first or maker
+    return first or (makers[0] if isinstance(candidate, type) else None)
+
+
+def _module_subject(maker, layout, backward, names):
     try:
-        return tuple(p is not None for p in find_parameters(candidate((4,), eps=1e-5)))
+        weight, bias = (p is not None for p in find_parameters(maker.make((4,), 1e-5)))
     except Exception:  # it raises again in every case, where it is reported
-        return True, True
+        weight, bias = True, True
 
+    def call(inputs):
+        module = maker.make(inputs.normalized_shape, inputs.eps).to(inputs.x.dtype)
+        parameters = find_parameters(module)
+        given = (inputs.weight, inputs.bias)
+        for parameter, value in zip(parameters, given, strict=True):
+            if parameter is not None and value is not None:
+                with torch.no_grad():
+                    parameter.copy_(value.reshape(parameter.shape))
+        leaves = dict(zip(("weight", "bias"), parameters, strict=True))
+        return _run_torch(lambda x, _: module(x), inputs, leaves, layout, backward)
 
-def _takes_numpy(candidate):
-    """Tell a NumPy function by its answer to arrays; one that raises is judged as torch."""
-    x = np.arange(8.0).reshape(2, 4)
-    try:
-        return isinstance(candidate(x, (4,), np.ones(4), np.zeros(4), 1e-5), np.ndarray)
-    except Exception:
-        return False
-
-
-def _run_module(candidate, inputs, backward):
-    module = candidate(inputs.normalized_shape, eps=inputs.eps).to(inputs.x.dtype)
-    parameters = find_parameters(module)
-    for parameter, value in zip(parameters, (inputs.weight, inputs.bias), strict=True):
-        if parameter is not None:
-            with torch.no_grad():
-                parameter.copy_(value.reshape(parameter.shape))
-    return _run_torch(module, inputs, parameters, backward)
-
-
-def _run_function(candidate, inputs, backward):
-    weight, bias = (
-        None if p is None else p.requires_grad_(backward is not False)
-        for p in (inputs.weight, inputs.bias)
-    )
-
-    def call(x):
-        return candidate(x, inputs.normalized_shape, weight, bias, inputs.eps)
-
-    return _run_torch(call, inputs, (weight, bias), backward)
-
-
-def _run_torch(call, inputs, parameters, backward):
-    """Run forward and, where the output carries a graph, backward."""
-    x = inputs.x.requires_grad_(backward is not False)
-    handed = x.clone() if x.requires_grad else x  # autograd forbids to change a leaf in place
-    y = call(handed)
-    with torch.no_grad():
-        x.copy_(handed)  # where the caller looks for what was changed
-    results = {"y": y}
-    if backward is False or (isinstance(y, torch.Tensor) and y.shape != x.shape):
-        return results
-    if not (isinstance(y, torch.Tensor) and y.requires_grad):
-        if backward:
-            raise RuntimeError("the output carries no graph, so there are no gradients to check")
-        return results
-    wanted = [p for p in (x, *parameters) if p is not None]
-    grads = torch.autograd.grad(y, wanted, inputs.grad_y, allow_unused=True)
-    for name, source in zip(("grad_x", "grad_weight", "grad_bias"), (x, *parameters), strict=True):
-        if source is not None:
-            grad = grads[next(i for i, p in enumerate(wanted) if p is source)]
-            grad = torch.zeros_like(source) if grad is None else grad
-            results[name] = grad if source is x else grad.reshape(inputs.normalized_shape)
-    return results
-
-
-def _run_numpy(candidate, inputs, backward):
-    x, weight, bias, grad_y = (
-        None if t is None else t.detach().numpy()
-        for t in (inputs.x, inputs.weight, inputs.bias, inputs.grad_y)
-    )
-    results = {"y": candidate(x, inputs.normalized_shape, weight, bias, inputs.eps)}
-    if backward is not None:
-        grads = backward(grad_y, x, inputs.normalized_shape, weight, inputs.eps)
-        names = ("grad_x", "grad_weight", "grad_bias")
-        present = (True, weight is not None, bias is not None)
-        results |= {k: v for k, v, there in zip(names, grads, present, strict=True) if there}
-    return {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in results.items()}
+    subject = Subject("module", [], call, weight, bias, maker.takes_eps)
+    first = names[0] if names else "normalized_shape"
+    if maker.one_axis or first.lower() not in SHAPE_NAMES:
+        subject.cases = [case for case in CASES if case.axes == 1]
+        subject.notes.append("It is made for one axis, so several at once were not tried.")
+    return subject
 
 
 def find_parameters(module):
@@ -163,3 +206,262 @@ def find_parameters(module):
             f"called {', '.join(SCALE_NAMES)}; the shift {', '.join(SHIFT_NAMES)}."
         )
     return scale, shift
+
+
+# --- functions ------------------------------------------------------------------------------------
+
+_FORMS = {
+    1: ("x",),
+    2: ("x", "shape"),
+    3: ("x", "weight", "bias"),
+    4: ("x", "weight", "bias", "eps"),
+    5: ("x", "shape", "weight", "bias", "eps"),
+}
+
+
+def _roles(candidate, names):
+    """Return (positional, by name): what a function is given, in its order, and under which name.
+
+    By name where the names are the usual ones; else by how many there are.
+    """
+    if names is None or len(names) == 0:
+        return _FORMS[5], {}
+    known = {"shape": SHAPE_NAMES, "weight": SCALE_NAMES, "bias": SHIFT_NAMES, "eps": EPS_NAMES}
+    parameters = inspect.signature(candidate).parameters
+    by_name = {role: _among(names[1:], usual) for role, usual in known.items()}
+    by_name = {role: name for role, name in by_name.items() if name}
+    left = [
+        name
+        for name in names[1:]
+        if name not in by_name.values() and parameters[name].default is inspect.Parameter.empty
+    ]
+    if left:
+        return _FORMS[min(len(names), 5)], {}
+    positional_only = any(
+        parameters[n].kind is inspect.Parameter.POSITIONAL_ONLY for n in names[1:]
+    )
+    if positional_only:
+        return ("x", *by_name), {}
+    return ("x",), by_name
+
+
+def _function_subject(candidate, layout, backward, names, sandbox):
+    positional, by_name = _roles(candidate, names)
+    roles = {*positional, *by_name}
+
+    def function(x, inputs, weight, bias):
+        values = {
+            "x": x,
+            "shape": inputs.normalized_shape,
+            "weight": weight,
+            "bias": bias,
+            "eps": inputs.eps,
+        }
+        named = {name: values[role] for role, name in by_name.items()}
+        return candidate(*(values[role] for role in positional), **named)
+
+    if callable(backward) or _takes_numpy(function, layout, sandbox):
+        kind = "NumPy function"
+        gradients = backward if callable(backward) else None
+
+        def call(inputs):
+            return _run_numpy(function, inputs, gradients, layout)
+    else:
+        kind = "torch function"
+
+        def call(inputs):
+            leaves = {"weight": inputs.weight, "bias": inputs.bias}
+
+            def run(x, parameters):
+                return function(x, inputs, parameters["weight"], parameters["bias"])
+
+            return _run_torch(run, inputs, leaves, layout, backward)
+
+    subject = Subject(kind, [], call, "weight" in roles, "bias" in roles, "eps" in roles)
+    subject.optional = _takes_none(candidate, positional, by_name)
+    if "shape" not in roles:
+        subject.cases = [case for case in CASES if case.axes == 1]
+    return subject
+
+
+def _takes_none(candidate, positional, by_name):
+    """Whether weight and bias may be None: where None is their default, or nothing is said."""
+    if {"weight", "bias"} <= set(positional):
+        return "shape" in positional
+    if not {"weight", "bias"} <= set(by_name):
+        return False
+    parameters = inspect.signature(candidate).parameters
+    return all(parameters[by_name[role]].default is None for role in ("weight", "bias"))
+
+
+def _takes_numpy(function, layout, sandbox):
+    """Tell a NumPy function by its answers; one that answers torch tensors is a torch function."""
+    inputs = Case("trial", (2, 3, 2, 4), dtype=torch.float64).make()
+    weight, bias = inputs.weight, inputs.bias
+
+    def answer(to):
+        arguments = (layout.hand(inputs.x), weight, bias)
+        x, w, b = (to(t.clone()) for t in arguments)
+        try:
+            return sandbox.run(function, x, inputs, w, b)
+        except TimeLimit:
+            raise
+        except Exception:
+            return None
+
+    if isinstance(answer(lambda t: t.requires_grad_()), torch.Tensor):
+        return False
+    return _is_array(answer(lambda t: t.numpy()))
+
+
+def _is_array(y):
+    """Tell an array of NumPy, or of a library that offers NumPy its arrays."""
+    return not isinstance(y, torch.Tensor) and (
+        isinstance(y, (np.ndarray, np.generic)) or hasattr(y, "__array__")
+    )
+
+
+# --- running --------------------------------------------------------------------------------------
+
+
+class _Layout:
+    """Hands x over with the normalized axis last, or, for channels first, as axis 1."""
+
+    def __init__(self, channels_last):
+        self.channels_last = channels_last
+
+    def hand(self, x):
+        return x if self.channels_last else x.movedim(-1, 1).contiguous()
+
+    def take(self, y):
+        first = not self.channels_last and isinstance(y, torch.Tensor) and y.ndim > 1
+        return y.movedim(1, -1) if first else y
+
+
+def _run_torch(call, inputs, leaves, layout, backward):
+    """Run forward and, where the output carries a graph, backward.
+
+    The candidate sees tensors computed from the leaves, and not the leaves: so one that works in
+    place is not stopped by autograd, and what it changed can be seen.
+    """
+    wants_grad = backward is not False
+    x = inputs.x.detach().clone().requires_grad_(wants_grad)
+    handed_x = layout.hand(x.clone())
+    sources, handed = {"x": x}, {"x": handed_x}
+    for name, leaf in leaves.items():
+        if leaf is None:
+            handed[name] = None
+        elif isinstance(leaf, torch.nn.Parameter):
+            sources[name] = handed[name] = leaf.requires_grad_(wants_grad)
+        else:
+            sources[name] = leaf.detach().clone().requires_grad_(wants_grad)
+            handed[name] = sources[name].clone()
+    before = {name: t.detach().clone() for name, t in handed.items() if t is not None}
+    y = call(handed_x, handed)
+    mutated = tuple(name for name, t in before.items() if not _same(t, handed[name]))
+    if _is_array(y):
+        y = torch.from_numpy(np.array(y))
+    y = layout.take(y)
+    outcome = Outcome({"y": y}, mutated)
+    fits = isinstance(y, torch.Tensor) and y.shape == inputs.x.shape
+    if not wants_grad or not fits:
+        return outcome
+    if not y.requires_grad:
+        if backward:
+            outcome.error = RuntimeError(
+                "the output carries no graph, so there are no gradients to check"
+            )
+        return outcome
+    try:
+        grads = torch.autograd.grad(
+            y, list(sources.values()), inputs.grad_y.to(y.dtype), allow_unused=True
+        )
+    except Exception as error:
+        outcome.error = error
+        return outcome
+    for (name, source), grad in zip(sources.items(), grads, strict=True):
+        grad = torch.zeros_like(source) if grad is None else grad
+        shape = inputs.x.shape if name == "x" else inputs.normalized_shape
+        outcome.results[f"grad_{name}"] = grad.reshape(shape)
+    return outcome
+
+
+def _run_numpy(function, inputs, backward, layout):
+    def array(tensor):
+        return None if tensor is None else tensor.detach().clone().numpy()
+
+    x, weight, bias = (array(t) for t in (layout.hand(inputs.x), inputs.weight, inputs.bias))
+    handed = {"x": x, "weight": weight, "bias": bias}
+    before = {name: a.copy() for name, a in handed.items() if a is not None}
+    y = function(x, inputs, weight, bias)
+    mutated = tuple(
+        name for name, a in before.items() if not np.array_equal(a, handed[name], equal_nan=True)
+    )
+    outcome = Outcome({"y": _tensor(y, layout)}, mutated)
+    if backward is not None:
+        grad_y, fresh_x = array(layout.hand(inputs.grad_y)), array(layout.hand(inputs.x))
+        untouched = grad_y.copy()
+        try:
+            grads = backward(
+                grad_y, fresh_x, inputs.normalized_shape, array(inputs.weight), inputs.eps
+            )
+        except Exception as error:
+            outcome.error = error
+            return outcome
+        if not np.array_equal(grad_y, untouched, equal_nan=True):
+            outcome.mutated += ("grad_y",)
+        present = (True, inputs.weight is not None, inputs.bias is not None)
+        for name, grad, there in zip(QUANTITIES[1:], grads, present, strict=True):
+            if there:
+                outcome.results[name] = _tensor(grad, layout if name == "grad_x" else _LAST)
+    return outcome
+
+
+_LAST = _Layout(channels_last=True)
+
+
+def _tensor(array, layout):
+    """Return an array as a tensor of our layout; what is no array is left as it is."""
+    return layout.take(torch.from_numpy(np.array(array))) if _is_array(array) else array
+
+
+def _same(before, after):
+    return before.shape == after.shape and torch.equal(
+        before.nan_to_num(), after.detach().nan_to_num()
+    )
+
+
+# --- the cases that a candidate can take ----------------------------------------------------------
+
+
+def _select(subject):
+    """Return the cases of this subject: those it can take, in the form in which it takes them."""
+    cases = subject.cases or list(CASES)
+    if subject.kind == "NumPy function":
+        cases = [case for case in cases if case.dtype is not torch.bfloat16]  # NumPy has none
+    if not subject.optional:
+        cases = [case for case in cases if case.weight and case.bias]
+    if not subject.eps:
+        cases = [_at_default_eps(case) for case in cases]
+    if not subject.channels_last:
+        cases = [_as_image(case) for case in cases if case.axes == 1]
+    return [
+        replace(c, weight=c.weight and subject.weight, bias=c.bias and subject.bias) for c in cases
+    ]
+
+
+def _at_default_eps(case):
+    """Return the case with an x so small that PyTorch's eps is felt, where eps made its point."""
+    if case.eps == DEFAULT_EPS:
+        return case
+    name = case.name.partition(", eps")[0]
+    name = f"{name}, σ {(sigma := 3e-3):g}" if case.sigma == 1.0 else name
+    return replace(
+        case, name=name, eps=DEFAULT_EPS, sigma=sigma if case.sigma == 1.0 else case.sigma
+    )
+
+
+def _as_image(case):
+    """Return the case with two more axes: (rows, height, width, channels), all sizes different."""
+    rows = (0, 2, 3) if 0 in case.shape else (2, 1, 3) if case.shape[-1] > 50 else (5, 2, 3)
+    return replace(case, shape=(*rows, case.shape[-1]))

@@ -6,6 +6,7 @@ shows a wrong axis, a constant row shows a gradient that divides by zero.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 
@@ -98,6 +99,7 @@ CASES = (
     Case("float16", (8, 768), dtype=torch.float16),
     Case("float16, mean 100", (8, 768), dtype=torch.float16, mean=100.0),
     Case("float16, sigma 1000", (8, 768), dtype=torch.float16, sigma=1000.0),
+    Case("float16, eps 1e-8", (3, 8), dtype=torch.float16, eps=1e-8, mean=3.0, sigma=0.0),
     Case("bfloat16", (8, 768), dtype=torch.bfloat16),
     Case("bfloat16, mean 100", (8, 768), dtype=torch.bfloat16, mean=100.0),
 )
@@ -136,6 +138,22 @@ def truth(inputs):
         "grad_weight": None if inputs.weight is None else _sum(grad_y * x_hat, rows),
         "grad_bias": None if inputs.bias is None else _sum(grad_y, rows),
     }
+
+
+def pytorch_results(inputs):
+    """Return what PyTorch's own kernel gives, as a dict of y and the gradients that there are."""
+    names = ("x", "weight", "bias")
+    leaves = {k: getattr(inputs, k) for k in names if getattr(inputs, k) is not None}
+    leaves = {k: v.detach().clone().requires_grad_() for k, v in leaves.items()}
+    y = torch.nn.functional.layer_norm(
+        leaves["x"],
+        inputs.normalized_shape,
+        leaves.get("weight"),
+        leaves.get("bias"),
+        inputs.eps,
+    )
+    grads = torch.autograd.grad(y, list(leaves.values()), inputs.grad_y)
+    return {"y": y.detach()} | {f"grad_{k}": g for k, g in zip(leaves, grads, strict=True)}
 
 
 def allowance(inputs, true, pytorch_error):
@@ -178,6 +196,20 @@ def allowance(inputs, true, pytorch_error):
         for name in QUANTITIES
         if true[name] is not None
     }
+
+
+def reference(inputs):
+    """Return (true, own, allowed): the truth, PyTorch's largest errors, and the errors allowed."""
+    true = truth(inputs)
+    own = {k: largest(v.double() - true[k]) for k, v in pytorch_results(inputs).items()}
+    return true, own, allowance(inputs, true, own)
+
+
+@lru_cache(maxsize=400)
+def reference_of(case, seed):
+    """Return (inputs, true, own, allowed) of one case, which no candidate changes."""
+    inputs = case.make(seed)
+    return inputs, *reference(inputs)
 
 
 def largest(tensor):

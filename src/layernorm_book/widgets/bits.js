@@ -1,4 +1,6 @@
 import { FORMATS, addOne, fieldsOf, kindOf, store } from "./formats.js";
+import { parse, short, typeset } from "./numbers.js";
+import { hidden, say } from "./page.js";
 
 /** The bits of one number in three formats. `eps` is all the state there is; `draw` shows it. */
 
@@ -11,15 +13,7 @@ const KINDS = {
   infinite: "infinite: too large",
 };
 
-const typeset = (text) => text.replaceAll("-", "−").replace("e+", "e");
-const parse = (text) => (text.trim() ? Number(text.trim().replace("−", "-").replace(",", ".")) : NaN);
 const superscript = (power) => String(power).replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻");
-
-/** As many digits as asked for, and no zeros that say nothing. */
-function short(v, digits) {
-  const plain = v === 0 || (v >= 1e-3 && v < 1e6) || v === Infinity;
-  return v === Infinity ? "∞" : typeset(plain ? String(+v.toPrecision(digits)) : v.toExponential(digits - 1).replace(/\.?0+e/, "e"));
-}
 
 /** How far the stored number is from the typed one, in percent or parts of a billion. */
 function errorText(error) {
@@ -32,7 +26,7 @@ function errorText(error) {
 /** Digits enough to tell a number from its neighbours, or the number itself where it is short. */
 const digits = { float32: 9, float16: 5, bfloat16: 4 };
 
-const say = (node, text) => node.textContent !== text && (node.textContent = text);
+const text = (v, digits) => (v === Infinity ? "∞" : short(v, digits));
 const out = (quantity, k) => `<output data-quantity="${quantity}" data-index="${k}"></output>`;
 const cells = (width) => "<i></i>".repeat(width);
 
@@ -42,7 +36,7 @@ const block = ({ name, exponent, fraction }, k) => `
     <div class="lb-bits" role="img" data-quantity="bits" data-index="${k}">${[1, exponent, fraction]
       .map((width, f) => `<span class="lb-${FIELDS[f]}"><small>${FIELDS[f]}</small>${cells(width)}</span>`).join("")}
     </div>
-    <p class="lb-facts"><span>stores ${out("stored", k)} = ${out("reading", k)}</span>
+    <p class="ln-facts"><span>stores ${out("stored", k)} = ${out("reading", k)}</span>
       <span>error ${out("error", k)}</span> <span>1 + ε = ${out("plus", k)}</span></p>
   </div>`;
 
@@ -50,16 +44,16 @@ const preset = ({ eps, label, who }) =>
   `<button type="button" data-eps="${eps}">${typeset(label)}${who ? ` <small>${who}</small>` : ""}</button>`;
 
 const skeleton = (presets) => `
-  <div class="lb-presets" role="group" aria-label="Values of ε to start from">${presets.map(preset).join("")}</div>
+  <div class="ln-presets" role="group" aria-label="Values of ε to start from">${presets.map(preset).join("")}</div>
   <div class="lb-eps">
     <label><span>ε</span> <input name="eps-typed" inputmode="decimal" aria-label="ε as a number"></label>
-    <label><span class="lb-hidden">ε on a logarithmic scale</span><input type="range" name="eps" min="-13" max="0" step="0.05">
+    <label>${hidden("ε on a logarithmic scale")}<input type="range" name="eps" min="-13" max="0" step="0.05">
       <span class="lb-zones" aria-hidden="true"><i>float16: zero</i><i>subnormal</i><i>normal</i></span></label>
   </div>
   <p class="lb-refusal" role="status"></p>
   ${FORMATS.map(block).join("")}
   <p class="lb-says"></p>
-  <p class="lb-hidden lb-live" aria-live="polite"></p>`;
+  <p class="ln-hidden lb-live" aria-live="polite"></p>`;
 
 /**
  * @param {object} props
@@ -69,7 +63,7 @@ const skeleton = (presets) => `
  */
 function render({ model, el, live = true }) {
   const root = document.createElement("form"); // so that Enter in the field is a change
-  root.className = "ln-bits";
+  root.className = "ln-lab ln-bits";
   root.autocomplete = "off";
   root.setAttribute("aria-label", "Bits of ε in three formats");
   root.innerHTML = skeleton(model.get("recorded"));
@@ -100,11 +94,11 @@ function render({ model, el, live = true }) {
       const shown = digits[format.name];
       write("kind", k, kind, KINDS[kind]);
       readouts.kind[k].className = `lb-${kind}`;
-      write("stored", k, stored, short(stored, shown));
+      write("stored", k, stored, text(stored, shown));
       write("reading", k, significand, stored === Infinity ? "∞" : `${+significand.toPrecision(shown)} · 2${superscript(power)}`);
       write("error", k, stored / eps - 1, errorText(stored / eps - 1));
       const plus = addOne(stored, format);
-      write("plus", k, plus, `${short(plus, shown)}${plus === 1 ? " (ε is lost)" : ""}`);
+      write("plus", k, plus, `${text(plus, shown)}${plus === 1 ? " (ε is lost)" : ""}`);
       readouts.bits[k].dataset.value = fields.join("");
       readouts.bits[k].setAttribute("aria-label", FIELDS.map((field, f) => `${field} ${fields[f]}`).join(", "));
       [...fields.join("")].forEach((bit, i) => {
@@ -132,8 +126,8 @@ function render({ model, el, live = true }) {
   function speak(eps) {
     clearTimeout(speaking);
     const node = find(".lb-live");
-    const text = FORMATS.map(({ name }, k) => `${name} ${readouts.kind[k].dataset.value}, ${readouts.stored[k].textContent}`).join("; ");
-    if (node.dataset.ready) speaking = setTimeout(() => (node.textContent = `ε ${short(eps, 4)}: ${text}.`), 800);
+    const news = FORMATS.map(({ name }, k) => `${name} ${readouts.kind[k].dataset.value}, ${readouts.stored[k].textContent}`).join("; ");
+    if (node.dataset.ready) speaking = setTimeout(() => (node.textContent = `ε ${short(eps, 4)}: ${news}.`), 800);
     node.dataset.ready = true;
   }
 

@@ -1,9 +1,9 @@
 """The bit-level lab: what float32, float16 and bfloat16 store of one number."""
 
 import torch
-from traitlets import Dict, List, TraitError, TraitType, observe
+from traitlets import Dict, List, observe
 
-from layernorm_book.widgets.common import StillWidget
+from layernorm_book.widgets.common import Number, StillWidget
 from layernorm_book.widgets.joined import join_modules, read_style
 
 FORMATS = (torch.float32, torch.float16, torch.bfloat16)
@@ -37,22 +37,6 @@ def _answer(eps):
     return {"eps": eps, "bits": [stored_bits(eps, dtype) for dtype in FORMATS]}
 
 
-class _Eps(TraitType):
-    """A positive number, within reach of the formats or somewhat beyond."""
-
-    def validate(self, obj, value):
-        """Return the value as a float, or raise a TraitError that says what is allowed."""
-        good = not isinstance(value, (str, bool))
-        try:
-            if good and SMALLEST <= float(value) <= LARGEST:
-                return float(value)
-        except (TypeError, ValueError):
-            pass
-        raise TraitError(
-            f"{self.name} takes a number from {SMALLEST:g} to {LARGEST:g}, got {value!r}."
-        )
-
-
 class BitLab(StillWidget):
     """Type or drag eps, and see sign, exponent and fraction of what three formats store.
 
@@ -72,10 +56,10 @@ class BitLab(StillWidget):
         '0000000000000000'
     """
 
-    _esm = join_modules("formats.js", "bits.js")
-    _css = read_style("bits.css")
+    _esm = join_modules("numbers.js", "page.js", "formats.js", "bits.js")
+    _css = read_style("base.css", "bits.css")
 
-    eps = _Eps(1e-8).tag(sync=True)
+    eps = Number(1e-8, SMALLEST, LARGEST).tag(sync=True)
     answer = Dict(read_only=True).tag(sync=True)  # PyTorch's bits for eps as it is now
     recorded = List(Dict(), read_only=True).tag(sync=True)  # and for the buttons
 

@@ -1,7 +1,8 @@
 import { ulp } from "./layernorm.js";
+import { fixed, parse, short } from "./numbers.js";
 import { put, say } from "./page.js";
 import {
-  barNodes, barRows, clamp, drawBars, fixed, largest, LARGEST, out, panel, parse, same, scaleFor, short, torchRows, write,
+  barNodes, barRows, clamp, drawBars, largest, LARGEST, out, panel, same, scaleFor, torchRows, write,
 } from "./kit.js";
 import { layerNormBackward } from "./backward.js";
 

@@ -100,7 +100,9 @@ class GradientLab(StillWidget):
         [0.875, -1.0625, 0.0, 0.1875]
     """
 
-    _esm = join_modules("layernorm.js", "page.js", "kit.js", "backward.js", "gradient.js")
+    _esm = join_modules(
+        "layernorm.js", "numbers.js", "page.js", "kit.js", "backward.js", "gradient.js"
+    )
     _css = read_style("base.css", "bars.css", "gradient.css")
 
     x = Row(X, MOST).tag(sync=True)

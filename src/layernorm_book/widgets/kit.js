@@ -1,30 +1,16 @@
 /**
- * What the book's instruments share: numbers as text, scales, and the row of bars under sliders.
+ * What the book's instruments share: scales, and the row of bars under sliders.
  *
  * @typedef {{ lo: number, hi: number, step: number, digits: number }} Scale
  */
 
+import { fixed, short } from "./numbers.js";
 import { hidden, put, say } from "./page.js";
 
 export const LARGEST = 1e9;
 export const same = (a, b) => a === b || (a.length === b.length && a.every?.((v, i) => v === b[i]));
 export const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);
 export const largest = (values) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
-
-// --- numbers as text ------------------------------------------------------------------------------
-
-const typeset = (text) => text.replaceAll("-", "−").replace("e+", "e");
-export const fixed = (v, digits) => typeset(digits > 5 ? v.toExponential(1) : v.toFixed(digits)).replace(/^−(?=[0.]+$)/, "");
-
-/** As many digits as asked for, and no zeros that say nothing. */
-export function short(v, digits = 4) {
-  const size = Math.abs(v);
-  const plain = size === 0 || (size >= 1e-3 && size < 1e6);
-  return typeset(plain ? String(+v.toPrecision(digits)) : v.toExponential(digits - 1).replace(/\.?0+e/, "e"));
-}
-
-/** A number as someone types it: with a real minus sign, a comma, or the word of a sign. */
-export const parse = (text) => (text.trim() ? Number(text.trim().replace("−", "-").replace(",", ".")) : NaN);
 
 // --- scales ---------------------------------------------------------------------------------------
 

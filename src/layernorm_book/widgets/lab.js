@@ -1,8 +1,9 @@
 import { layerNorm, leadingOrderGap, relativeGap, ulp } from "./layernorm.js";
+import { fixed, parse, short } from "./numbers.js";
 import { hidden, put, say } from "./page.js";
 import {
-  barNodes, barRows, clamp, drawBars, fixed, largest, LARGEST, out, panel, parse, same, scaleFor,
-  setRange, short, torchRows, write,
+  barNodes, barRows, clamp, drawBars, largest, LARGEST, out, panel, same, scaleFor, setRange,
+  torchRows, write,
 } from "./kit.js";
 
 /**

@@ -138,7 +138,7 @@ class LayerNormLab(StillWidget):
         [0.0, 0.5, 1.0, 2.5]
     """
 
-    _esm = join_modules("layernorm.js", "page.js", "kit.js", "lab.js")
+    _esm = join_modules("layernorm.js", "numbers.js", "page.js", "kit.js", "lab.js")
     _css = read_style("base.css", "bars.css", "lab.css")
 
     x = Row((1.2, 0.4, 3.1, 2.0, -0.6, 1.7, 2.6, 0.8)).tag(sync=True)
