@@ -279,7 +279,7 @@ class AxisPicker(StillWidget):
     presets = Dict(read_only=True).tag(sync=True)
     answers = Dict(read_only=True).tag(sync=True)
     axis_names = Dict(read_only=True).tag(sync=True)
-    group_choices = List(read_only=True).tag(sync=True)
+    group_choices: List = List(read_only=True).tag(sync=True)
 
     def __init__(self, layout="images", **kwargs):
         kwargs = {"shared": PRESETS.get(layout, PRESETS["images"])["LayerNorm"][0]} | kwargs
