@@ -13,6 +13,7 @@ FORK = "https://github.com/someone/their-fork"
 @pytest.fixture
 def copied(tmp_path, monkeypatch):
     for name in {name for name, _, _ in repository.PLACES}:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     monkeypatch.setattr(repository, "ROOT", tmp_path)
     return tmp_path
@@ -31,7 +32,9 @@ def test_moving_rewrites_every_place(copied):
         assert repository.slug(old) not in (copied / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["README.md", "pyproject.toml", "CITATION.cff"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "pyproject.toml", "CITATION.cff", "book/bibliography.md"]
+)
 def test_a_place_that_differs_is_found(copied, name):
     path = copied / name
     text = path.read_text(encoding="utf-8")

@@ -20,6 +20,7 @@ PLACES = (
     *CONFIG,
     ("pyproject.toml", r'^Repository = "(\S+)"$', "{url}"),
     ("CITATION.cff", r"^repository-code: (\S+)$", "{url}"),
+    ("book/bibliography.md", r"^  url = \{(\S+)\}$", "{url}"),
     ("README.md", r'"git\+(\S+)"', "{url}@{branch}"),
     ("README.md", r"colab\.research\.google\.com/github/(\S+?)/book/", "{slug}/blob/{branch}"),
 )
