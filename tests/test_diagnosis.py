@@ -143,6 +143,13 @@ def test_half_precision_and_several_axes_wait_until_the_rest_is_right():
     assert not second.besides
 
 
+def test_a_result_of_another_dtype_is_not_blamed_on_the_statistics():
+    for name in ("left_wide", "always_float32"):
+        report = report_of(name)
+        assert codes(report) == {"wrong-dtype"}
+        assert not report.besides
+
+
 # --- what a finding says --------------------------------------------------------------------------
 
 
