@@ -7,10 +7,10 @@ a case into the candidate's results, however the candidate wants to be called.
 import inspect
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 
-from layernorm_book.cases import CASES, QUANTITIES, Case
+from layernorm_book.cases import CASES, Case
+from layernorm_book.running import Layout, is_array, run_numpy, run_torch
 from layernorm_book.sandbox import TimeLimit
 
 SCALE_NAMES = ("weight", "gamma", "a_2", "scale", "g", "gain", "w", "alpha", "weights", "scales")
@@ -19,15 +19,6 @@ EPS_NAMES = ("eps", "epsilon", "e", "variance_epsilon", "layer_norm_eps", "norm_
 SHAPE_NAMES = ("normalized_shape", "shape", "normalized_dims", "dims")
 
 DEFAULT_EPS = 1e-5  # what a candidate that takes no eps is expected to use: PyTorch's
-
-
-@dataclass
-class Outcome:
-    """What came of one call: the results by name, what was changed in place, what was raised."""
-
-    results: dict = field(default_factory=dict)
-    mutated: tuple = ()
-    error: Exception | None = None  # where the forward worked, this is the backward's
 
 
 @dataclass
@@ -81,7 +72,7 @@ def adapt(candidate, sandbox, backward=None, channels_last=True):
             "check_parity takes a torch.nn.Module class, a factory of modules, or a function like "
             f"torch.nn.functional.layer_norm, got {candidate!r}."
         )
-    layout = _Layout(channels_last)
+    layout = Layout(channels_last)
     names = _parameter_names(candidate)
     maker = _find_maker(candidate, names, layout, sandbox)
     if maker:
@@ -175,7 +166,7 @@ def _module_subject(maker, layout, backward, names):
                 with torch.no_grad():
                     parameter.copy_(value.reshape(parameter.shape))
         leaves = dict(zip(("weight", "bias"), parameters, strict=True))
-        return _run_torch(lambda x, _: module(x), inputs, leaves, layout, backward)
+        return run_torch(lambda x, _: module(x), inputs, leaves, layout, backward)
 
     subject = Subject("module", [], call, weight, bias, maker.takes_eps)
     first = names[0] if names else "normalized_shape"
@@ -265,7 +256,7 @@ def _function_subject(candidate, layout, backward, names, sandbox):
         gradients = backward if callable(backward) else None
 
         def call(inputs):
-            return _run_numpy(function, inputs, gradients, layout)
+            return run_numpy(function, inputs, gradients, layout)
     else:
         kind = "torch function"
 
@@ -275,7 +266,7 @@ def _function_subject(candidate, layout, backward, names, sandbox):
             def run(x, parameters):
                 return function(x, inputs, parameters["weight"], parameters["bias"])
 
-            return _run_torch(run, inputs, leaves, layout, backward)
+            return run_torch(run, inputs, leaves, layout, backward)
 
     subject = Subject(kind, [], call, "weight" in roles, "bias" in roles, "eps" in roles)
     subject.optional = _takes_none(candidate, positional, by_name)
@@ -311,124 +302,7 @@ def _takes_numpy(function, layout, sandbox):
 
     if isinstance(answer(lambda t: t.requires_grad_()), torch.Tensor):
         return False
-    return _is_array(answer(lambda t: t.numpy()))
-
-
-def _is_array(y):
-    """Tell an array of NumPy, or of a library that offers NumPy its arrays."""
-    return not isinstance(y, torch.Tensor) and (
-        isinstance(y, (np.ndarray, np.generic)) or hasattr(y, "__array__")
-    )
-
-
-# --- running --------------------------------------------------------------------------------------
-
-
-class _Layout:
-    """Hands x over with the normalized axis last, or, for channels first, as axis 1."""
-
-    def __init__(self, channels_last):
-        self.channels_last = channels_last
-
-    def hand(self, x):
-        return x if self.channels_last else x.movedim(-1, 1).contiguous()
-
-    def take(self, y):
-        first = not self.channels_last and isinstance(y, torch.Tensor) and y.ndim > 1
-        return y.movedim(1, -1) if first else y
-
-
-def _run_torch(call, inputs, leaves, layout, backward):
-    """Run forward and, where the output carries a graph, backward.
-
-    The candidate sees tensors computed from the leaves, and not the leaves: so one that works in
-    place is not stopped by autograd, and what it changed can be seen.
-    """
-    wants_grad = backward is not False
-    x = inputs.x.detach().clone().requires_grad_(wants_grad)
-    handed_x = layout.hand(x.clone())
-    sources, handed = {"x": x}, {"x": handed_x}
-    for name, leaf in leaves.items():
-        if leaf is None:
-            handed[name] = None
-        elif isinstance(leaf, torch.nn.Parameter):
-            sources[name] = handed[name] = leaf.requires_grad_(wants_grad)
-        else:
-            sources[name] = leaf.detach().clone().requires_grad_(wants_grad)
-            handed[name] = sources[name].clone()
-    before = {name: t.detach().clone() for name, t in handed.items() if t is not None}
-    y = call(handed_x, handed)
-    mutated = tuple(name for name, t in before.items() if not _same(t, handed[name]))
-    if _is_array(y):
-        y = torch.from_numpy(np.array(y))
-    y = layout.take(y)
-    outcome = Outcome({"y": y}, mutated)
-    fits = isinstance(y, torch.Tensor) and y.shape == inputs.x.shape
-    if not wants_grad or not fits:
-        return outcome
-    if not y.requires_grad:
-        if backward:
-            outcome.error = RuntimeError(
-                "the output carries no graph, so there are no gradients to check"
-            )
-        return outcome
-    try:
-        grads = torch.autograd.grad(
-            y, list(sources.values()), inputs.grad_y.to(y.dtype), allow_unused=True
-        )
-    except Exception as error:
-        outcome.error = error
-        return outcome
-    for (name, source), grad in zip(sources.items(), grads, strict=True):
-        grad = torch.zeros_like(source) if grad is None else grad
-        shape = inputs.x.shape if name == "x" else inputs.normalized_shape
-        outcome.results[f"grad_{name}"] = grad.reshape(shape)
-    return outcome
-
-
-def _run_numpy(function, inputs, backward, layout):
-    def array(tensor):
-        return None if tensor is None else tensor.detach().clone().numpy()
-
-    x, weight, bias = (array(t) for t in (layout.hand(inputs.x), inputs.weight, inputs.bias))
-    handed = {"x": x, "weight": weight, "bias": bias}
-    before = {name: a.copy() for name, a in handed.items() if a is not None}
-    y = function(x, inputs, weight, bias)
-    mutated = tuple(
-        name for name, a in before.items() if not np.array_equal(a, handed[name], equal_nan=True)
-    )
-    outcome = Outcome({"y": _tensor(y, layout)}, mutated)
-    if backward is not None:
-        grad_y, fresh_x = array(layout.hand(inputs.grad_y)), array(layout.hand(inputs.x))
-        untouched = grad_y.copy()
-        try:
-            grads = backward(
-                grad_y, fresh_x, inputs.normalized_shape, array(inputs.weight), inputs.eps
-            )
-        except Exception as error:
-            outcome.error = error
-            return outcome
-        if not np.array_equal(grad_y, untouched, equal_nan=True):
-            outcome.mutated += ("grad_y",)
-        present = (True, inputs.weight is not None, inputs.bias is not None)
-        for name, grad, there in zip(QUANTITIES[1:], grads, present, strict=True):
-            if there:
-                outcome.results[name] = _tensor(grad, layout if name == "grad_x" else _LAST)
-    return outcome
-
-
-_LAST = _Layout(channels_last=True)
-
-
-def _tensor(array, layout):
-    """Return an array as a tensor of our layout; what is no array is left as it is."""
-    return layout.take(torch.from_numpy(np.array(array))) if _is_array(array) else array
-
-
-def _same(before, after):
-    return before.shape == after.shape and torch.equal(
-        before.nan_to_num(), after.detach().nan_to_num()
-    )
+    return is_array(answer(lambda t: t.numpy()))
 
 
 # --- the cases that a candidate can take ----------------------------------------------------------

@@ -10,7 +10,7 @@ import torch
 
 from layernorm_book.cases import largest
 from layernorm_book.matching import left_over
-from layernorm_book.measure import NoAnswer
+from layernorm_book.probing import NoAnswer
 from layernorm_book.wording import name_axes
 
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 from layernorm_book.catalogue import CATALOGUE
 from layernorm_book.causes import QUESTIONS
 from layernorm_book.matching import left_over
-from layernorm_book.measure import NoAnswer, Refused, measure
+from layernorm_book.measure import measure
+from layernorm_book.probing import NoAnswer, Refused
 from layernorm_book.report import Finding
 from layernorm_book.sizes import size
 from layernorm_book.wording import codes_of

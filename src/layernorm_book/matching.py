@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from layernorm_book.cases import Inputs, largest
-from layernorm_book.measure import subsets
+from layernorm_book.curve import subsets
 from layernorm_book.report import Comparison
 
 HALF = (torch.float16, torch.bfloat16)

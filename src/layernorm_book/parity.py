@@ -17,12 +17,13 @@ import math
 
 import torch
 
-from layernorm_book.candidates import Outcome, adapt
+from layernorm_book.candidates import adapt
 from layernorm_book.cases import largest, reference, reference_of
 from layernorm_book.diagnosis import diagnose, make_finding
 from layernorm_book.matching import Trial
-from layernorm_book.measure import Prober
+from layernorm_book.probing import Prober
 from layernorm_book.report import Comparison, ParityError, ParityReport
+from layernorm_book.running import Outcome
 from layernorm_book.sandbox import Sandbox, TimeLimit
 
 __all__ = ["ParityError", "ParityReport", "check_parity"]

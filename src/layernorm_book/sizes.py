@@ -9,7 +9,8 @@ import math
 import torch
 
 from layernorm_book import variants
-from layernorm_book.measure import AFFINES, Measurement, NoAnswer
+from layernorm_book.forms import AFFINES, Measurement
+from layernorm_book.probing import NoAnswer
 
 EPS = 1e-5
 

@@ -2,7 +2,7 @@
 
 import math
 
-from layernorm_book.measure import n_of
+from layernorm_book.curve import n_of
 
 
 def codes_of(found):
