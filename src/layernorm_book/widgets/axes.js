@@ -1,4 +1,5 @@
-import { hidden, put, say } from "./page.js";
+import { hidden, put, readoutsOf, say, write } from "./page.js";
+import { instrument } from "./instrument.js";
 
 /**
  * The axis picker's front end. What PyTorch has for each choice of axes comes from Python, under
@@ -58,34 +59,41 @@ const skeleton = `
     <p class="ln-trace"></p>
   </div>
   <div class="ln-cells" role="radiogroup" aria-label="Cells of x, each with the number of its group"></div>
-  </div>
-  <p class="ln-hidden ln-live" aria-live="polite"></p>`;
+  </div>`;
 
 const choice = (type, name, value, text) =>
   `<label><input type="${type}" name="${name}" value="${value}"> ${text}</label>`;
+
+/** The state as lines of PyTorch; `line` may be a call alone. */
+const toPython = (line, shape) => `import torch
+from torch import nn
+
+x = torch.randn(${shape.join(", ")})
+${line.includes("y = ") ? line : `y = ${line}`}
+print(y)
+`;
 
 function render({ model, el }) {
   const layouts = model.get("layouts");
   const names = model.get("axis_names");
   const presets = model.get("presets");
   const answers = model.get("answers");
-  const root = document.createElement("form"); // a form keeps its radio buttons to itself
-  root.className = "ln-lab ln-picker";
-  root.autocomplete = "off";
-  put(root, "aria-label", "Axis picker");
-  root.innerHTML = skeleton;
-  el.append(root);
+  const pytorchFor = ({ layout, shared, groups, centred }) =>
+    answers[`${layout} ${shared} ${shared.includes("C") ? groups : 1} ${+centred}`];
+  const cellsOf = ({ shape }) => shape.reduce((a, b) => a * b);
 
-  const find = (selector) => root.querySelector(selector);
-  const fromModel = () => Object.fromEntries(KEYS.map((key) => [key, model.get(key)]));
-  /** @type {State} */
-  let state = fromModel();
+  const lab = instrument({ model, el }, {
+    kind: "ln-picker",
+    label: "Axis picker",
+    body: skeleton,
+    keys: KEYS,
+    fits: (state) => Boolean(pytorchFor(state)) && state.cell >= 0 && state.cell < cellsOf(layouts[state.layout]),
+  });
+  const { root, find, change } = lab;
+  const readouts = readoutsOf(root);
   let laidOut = ""; // the layout whose cells stand in the page
   let cells = [];
   let hovered = null;
-  let pushing = false;
-  let speaking = 0;
-  let told = null;
 
   const tuple = (list) => `(${list.join(", ")})`;
   const fill = (selector, html) => find(selector).insertAdjacentHTML("beforeend", html);
@@ -96,44 +104,26 @@ function render({ model, el }) {
 
   // --- changing the state ---
 
-  function change(patch) {
-    state = { ...state, ...patch };
-    hovered = null;
-    draw();
-    pushing = true;
-    for (const key in patch) model.set(key, patch[key]);
-    model.save_changes();
-    pushing = false;
-  }
-
-  function pull() {
-    const now = fromModel();
-    if (pushing || ![...now.shared].every((letter) => layouts[now.layout].axes.includes(letter))) return;
-    state = now;
-    draw();
-  }
-
-  function preset(wanted, layout = state.layout) {
+  function preset(wanted, layout = lab.state.layout) {
     const [, shared, groups, centred] = presets[layout].find(([name]) => name === wanted);
     return { layout, shared, groups, centred };
   }
-  const matches = (wanted) => Object.keys(wanted).every((key) => wanted[key] === state[key]);
 
   // --- drawing ---
 
   /** Two blocks for the batch; in each, one strip of cells a channel or one a token. */
-  function layOut() {
-    laidOut = state.layout;
+  function layOut(name) {
+    laidOut = name;
     const { axes, shape } = layouts[laidOut];
     find(".ln-presets").innerHTML = presets[laidOut].map(([name]) =>
-      `<button type="button" data-preset="${name}">${name}</button>`).join("");
+      `<button type="button" data-do="preset" data-preset="${name}">${name}</button>`).join("");
     for (const label of root.querySelectorAll(".ln-axes label")) label.remove();
     fill(".ln-axes", [...axes].map((letter, k) =>
       choice("checkbox", "axis", letter, `<b>${letter}</b> ${names[letter]}, ${shape[k]}`)).join(""));
 
     const [batch, strips] = shape;
     const inner = shape.slice(2);
-    const size = inner.reduce((a, b) => a * b);
+    const size = inner.reduce((a, b) => a * b); // cells in a strip
     const columns = inner.at(-1);
     let html = "";
     for (let b = 0; b < batch; b++) {
@@ -157,15 +147,16 @@ function render({ model, el }) {
     for (const input of root.querySelectorAll(`[name=${name}]`)) input.checked = on(value, input.value);
   }
 
-  function draw() {
-    if (laidOut !== state.layout) layOut();
+  /** @param {State} state */
+  function draw(state) {
+    if (laidOut !== state.layout) layOut(state.layout);
     const layout = layouts[state.layout];
     const cut = state.shared.includes("C");
     const groups = cut ? state.groups : 1;
     const numbers = groupNumbers(layout, state.shared, groups);
     const count = Math.max(...numbers) + 1;
     const n = numbers.length / count;
-    const [name, line, weight, note] = answers[`${state.layout} ${state.shared} ${groups} ${+state.centred}`];
+    const [name, line, weight, note] = pytorchFor(state);
 
     const equal = (value, own) => String(value) === own;
     check("layout", state.layout, equal);
@@ -175,15 +166,14 @@ function render({ model, el }) {
     find(".ln-groups").disabled = !cut;
     find("[name=centred]").checked = state.centred;
     for (const button of root.querySelectorAll("[data-preset]")) {
-      put(button, "aria-pressed", matches(preset(button.dataset.preset)));
+      const wanted = preset(button.dataset.preset);
+      put(button, "aria-pressed", Object.keys(wanted).every((key) => wanted[key] === state[key]));
     }
 
-    const readouts = { name, note, line, groups: count, n, weight: weight || "yours to choose" };
-    for (const [quantity, value] of Object.entries(readouts)) {
-      const node = find(`[data-quantity=${quantity}]`);
-      put(node, "data-value", quantity === "weight" ? weight : value);
-      say(node, String(value));
+    for (const [quantity, value] of Object.entries({ name, note, line, groups: count, n })) {
+      write(readouts[quantity][0], value, String(value));
     }
+    write(readouts.weight[0], weight, weight || "yours to choose");
     put(find(".ln-answer"), "data-found", Boolean(weight));
 
     const lit = numbers[hovered ?? state.cell];
@@ -196,57 +186,42 @@ function render({ model, el }) {
     const where = place(hovered ?? state.cell, layout.shape);
     const statistics = state.centred ? "one μ and one σ²" : "one mean square";
     say(find(".ln-trace"), `x[${where.join(", ")}] is in group ${lit}: ${n === 1 ? "it is alone" : `${n} cells share ${statistics}`}.`);
-    speak(`${name}: ${count} groups of ${n}.`);
-  }
-
-  /** Tell a screen reader once the hand rests, when the answer is another, and not at the start. */
-  function speak(text) {
-    clearTimeout(speaking);
-    told ??= text;
-    if (text !== told) speaking = setTimeout(() => (find(".ln-live").textContent = told = text), 800);
+    lab.speak(`${name}: ${count} groups of ${n}.`);
   }
 
   // --- the reader's hand ---
 
-  function onInput({ target: { name, value, checked } }) {
+  function hand({ name, value, checked }) {
+    hovered = null;
     if (name === "layout") change({ ...preset("LayerNorm", value), cell: 0 });
     else if (name === "axis") {
-      const { axes } = layouts[state.layout];
-      change({ shared: [...axes].filter((letter) => (letter === value ? checked : state.shared.includes(letter))).join("") });
+      const { layout, shared } = lab.state;
+      const { axes } = layouts[layout];
+      change({ shared: [...axes].filter((letter) => (letter === value ? checked : shared.includes(letter))).join("") });
     } else if (name === "groups") change({ groups: Number(value) });
     else if (name === "centred") change({ centred: checked });
     else change({ cell: Number(value) });
   }
 
-  function onClick({ target }) {
-    const name = target.closest?.("[data-preset]")?.dataset.preset;
-    if (name) change(preset(name));
-  }
-
-  function onPoint({ target }) {
-    const index = target.closest?.("[data-index]")?.dataset.index;
-    const now = index === undefined ? null : Number(index);
+  function point(part) {
+    const now = part ? Number(part.dataset.index) : null;
     if (now === hovered) return;
     hovered = now;
-    draw();
+    draw(lab.state);
   }
 
-  const away = new AbortController();
-  const listen = (node, type, handler) => node.addEventListener(type, handler, { signal: away.signal });
-  listen(root, "input", onInput);
-  listen(root, "click", onClick);
-  listen(root, "pointerover", onPoint);
-  listen(root, "pointerleave", onPoint);
-  listen(root, "submit", (event) => event.preventDefault());
-  for (const key of KEYS) model.on(`change:${key}`, pull);
-
-  draw();
-  return () => {
-    away.abort();
-    clearTimeout(speaking);
-    for (const key of KEYS) model.off(`change:${key}`, pull);
-    root.remove();
-  };
+  return lab.run({
+    draw,
+    hand,
+    point,
+    actions: {
+      preset({ dataset }) {
+        hovered = null;
+        change(preset(dataset.preset));
+      },
+    },
+    python: (state) => toPython(pytorchFor(state)[1], layouts[state.layout].shape),
+  });
 }
 
 export default { render };

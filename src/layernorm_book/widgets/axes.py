@@ -266,7 +266,7 @@ class AxisPicker(StillWidget):
         'No layer of PyTorch does this'
     """
 
-    _esm = join_modules("page.js", "axes.js")
+    _esm = join_modules("numbers.js", "page.js", "instrument.js", "axes.js")
     _css = read_style("base.css", "axes.css")
 
     layout = Enum(tuple(LAYOUTS), "images").tag(sync=True)

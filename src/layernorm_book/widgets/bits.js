@@ -1,10 +1,11 @@
 import { FORMATS, addOne, fieldsOf, kindOf, store } from "./formats.js";
-import { parse, short, typeset } from "./numbers.js";
-import { hidden, say } from "./page.js";
+import { short, typeset } from "./numbers.js";
+import { hidden, put, readoutsOf, say } from "./page.js";
+import { instrument } from "./instrument.js";
 
-/** The bits of one number in three formats. `eps` is all the state there is; `draw` shows it. */
+/** The bits of one number, ε, in three formats. */
 
-const RANGE = { least: 1e-50, most: 1e50 }; // what can be typed
+const fields = { eps: ["ε", 1e-50, 1e50] };
 const FIELDS = ["sign", "exponent", "fraction"];
 const KINDS = {
   normal: "normal",
@@ -27,21 +28,21 @@ function errorText(error) {
 const digits = { float32: 9, float16: 5, bfloat16: 4 };
 
 const text = (v, digits) => (v === Infinity ? "∞" : short(v, digits));
-const out = (quantity, k) => `<output data-quantity="${quantity}" data-index="${k}"></output>`;
+const of = (quantity, k) => `<output data-quantity="${quantity}" data-index="${k}"></output>`;
 const cells = (width) => "<i></i>".repeat(width);
 
 const block = ({ name, exponent, fraction }, k) => `
   <div class="lb-format" data-format="${name}">
-    <p><b>${name}</b> ${out("kind", k)}</p>
+    <p><b>${name}</b> ${of("kind", k)}</p>
     <div class="lb-bits" role="img" data-quantity="bits" data-index="${k}">${[1, exponent, fraction]
       .map((width, f) => `<span class="lb-${FIELDS[f]}"><small>${FIELDS[f]}</small>${cells(width)}</span>`).join("")}
     </div>
-    <p class="ln-facts"><span>stores ${out("stored", k)} = ${out("reading", k)}</span>
-      <span>error ${out("error", k)}</span> <span>1 + ε = ${out("plus", k)}</span></p>
+    <p class="ln-facts"><span>stores ${of("stored", k)} = ${of("reading", k)}</span>
+      <span>error ${of("error", k)}</span> <span>1 + ε = ${of("plus", k)}</span></p>
   </div>`;
 
 const preset = ({ eps, label, who }) =>
-  `<button type="button" data-eps="${eps}">${typeset(label)}${who ? ` <small>${who}</small>` : ""}</button>`;
+  `<button type="button" data-do="preset" data-eps="${eps}">${typeset(label)}${who ? ` <small>${who}</small>` : ""}</button>`;
 
 const skeleton = (presets) => `
   <div class="ln-presets" role="group" aria-label="Values of ε to start from">${presets.map(preset).join("")}</div>
@@ -50,10 +51,15 @@ const skeleton = (presets) => `
     <label>${hidden("ε on a logarithmic scale")}<input type="range" name="eps" min="-13" max="0" step="0.05">
       <span class="lb-zones" aria-hidden="true"><i>float16: zero</i><i>subnormal</i><i>normal</i></span></label>
   </div>
-  <p class="lb-refusal" role="status"></p>
   ${FORMATS.map(block).join("")}
-  <p class="lb-says"></p>
-  <p class="ln-hidden lb-live" aria-live="polite"></p>`;
+  <p class="ln-says"></p>`;
+
+const toPython = ({ eps }) => `import torch
+
+for dtype in (${FORMATS.map(({ name }) => `torch.${name}`).join(", ")}):
+    stored = torch.tensor(${eps}, dtype=dtype)
+    print(dtype, stored.item(), (1 + stored).item())
+`;
 
 /**
  * @param {object} props
@@ -62,30 +68,23 @@ const skeleton = (presets) => `
  * @param {boolean} [props.live]  false on a static page, where no Python answers
  */
 function render({ model, el, live = true }) {
-  const root = document.createElement("form"); // so that Enter in the field is a change
-  root.className = "ln-lab ln-bits";
-  root.autocomplete = "off";
-  root.setAttribute("aria-label", "Bits of ε in three formats");
-  root.innerHTML = skeleton(model.get("recorded"));
-  el.append(root);
-
-  const find = (selector) => root.querySelector(selector);
-  const readouts = {};
-  for (const node of root.querySelectorAll("[data-quantity]")) (readouts[node.dataset.quantity] ??= []).push(node);
+  const lab = instrument({ model, el }, {
+    kind: "ln-bits", label: "Bits of ε in three formats", body: skeleton(model.get("recorded")), keys: ["eps"], fields,
+  });
+  const { root, find } = lab;
+  const readouts = readoutsOf(root);
   const [slider, typed] = [find("[name=eps]"), find("[name=eps-typed]")];
   const bitCells = readouts.bits.map((node) => [...node.querySelectorAll("i")]);
-  let speaking = 0;
 
   function write(quantity, k, value, text) {
-    readouts[quantity][k].dataset.value = value;
+    put(readouts[quantity][k], "data-value", value);
     say(readouts[quantity][k], text);
   }
 
-  function draw() {
-    const eps = model.get("eps");
+  function draw({ eps }) {
     const log = Math.log10(eps);
     if (Math.abs(+slider.value - log) > 0.05) slider.value = log;
-    slider.setAttribute("aria-valuetext", short(eps, 4));
+    put(slider, "aria-valuetext", short(eps, 4));
     if (!typed.dataset.editing) typed.value = short(eps, 12);
     FORMATS.forEach((format, k) => {
       const stored = store(eps, format);
@@ -93,21 +92,22 @@ function render({ model, el, live = true }) {
       const { fields, significand, power } = fieldsOf(stored, format);
       const shown = digits[format.name];
       write("kind", k, kind, KINDS[kind]);
-      readouts.kind[k].className = `lb-${kind}`;
+      put(readouts.kind[k], "class", `lb-${kind}`);
       write("stored", k, stored, text(stored, shown));
       write("reading", k, significand, stored === Infinity ? "∞" : `${+significand.toPrecision(shown)} · 2${superscript(power)}`);
       write("error", k, stored / eps - 1, errorText(stored / eps - 1));
       const plus = addOne(stored, format);
       write("plus", k, plus, `${text(plus, shown)}${plus === 1 ? " (ε is lost)" : ""}`);
-      readouts.bits[k].dataset.value = fields.join("");
-      readouts.bits[k].setAttribute("aria-label", FIELDS.map((field, f) => `${field} ${fields[f]}`).join(", "));
+      put(readouts.bits[k], "data-value", fields.join(""));
+      put(readouts.bits[k], "aria-label", FIELDS.map((field, f) => `${field} ${fields[f]}`).join(", "));
       [...fields.join("")].forEach((bit, i) => {
         say(bitCells[k][i], bit);
-        bitCells[k][i].className = bit === "1" ? "lb-on" : "";
+        put(bitCells[k][i], "class", bit === "1" ? "lb-on" : "");
       });
     });
     drawAnswer(eps);
-    speak(eps);
+    const news = FORMATS.map(({ name }, k) => `${name} ${readouts.kind[k].dataset.value}, ${readouts.stored[k].textContent}`).join("; ");
+    lab.speak(`ε ${short(eps, 4)}: ${news}.`);
   }
 
   /** Say what PyTorch stores, where it has been asked. */
@@ -116,63 +116,18 @@ function render({ model, el, live = true }) {
     const mine = FORMATS.map((_, k) => readouts.bits[k].dataset.value);
     const off = said && FORMATS.filter((_, k) => said.bits[k] !== mine[k]);
     const who = live ? "PyTorch stores" : "While this page was built, PyTorch stored";
-    find(".lb-says").dataset.agrees = said ? !off.length : "";
-    say(find(".lb-says"), !said
-      ? live ? "Waiting for PyTorch’s answer, which takes a running kernel." : "For this ε the bits are your browser’s own: while this page was built, PyTorch was asked for those on the buttons."
+    put(find(".ln-says"), "data-agrees", said ? !off.length : "");
+    say(find(".ln-says"), !said
+      ? live ? "PyTorch’s answer takes a running kernel." : "For this ε the bits are your browser’s own: while this page was built, PyTorch was asked for those on the buttons."
       : off.length ? `${who} other bits in ${off.map(({ name }) => name).join(" and ")}.` : `${who} the same bits in all three.`);
   }
 
-  /** Tell a screen reader once the hand rests, and nothing at the start. */
-  function speak(eps) {
-    clearTimeout(speaking);
-    const node = find(".lb-live");
-    const news = FORMATS.map(({ name }, k) => `${name} ${readouts.kind[k].dataset.value}, ${readouts.stored[k].textContent}`).join("; ");
-    if (node.dataset.ready) speaking = setTimeout(() => (node.textContent = `ε ${short(eps, 4)}: ${news}.`), 800);
-    node.dataset.ready = true;
-  }
-
-  function change(eps) {
-    find(".lb-refusal").textContent = "";
-    model.set("eps", eps);
-    model.save_changes();
-  }
-
-  function onInput({ target }) {
-    if (target === typed) typed.dataset.editing = true;
-    else change(+(10 ** target.value).toPrecision(3));
-  }
-
-  function onTyped({ target }) {
-    if (target !== typed) return;
-    delete typed.dataset.editing;
-    const eps = parse(typed.value);
-    const good = eps >= RANGE.least && eps <= RANGE.most;
-    if (good) change(eps);
-    else find(".lb-refusal").textContent = "ε takes a number from 1e−50 to 1e50.";
-    draw();
-  }
-
-  function onClick({ target }) {
-    const eps = target.closest?.("button")?.dataset.eps;
-    if (eps) change(+eps);
-  }
-
-  const away = new AbortController();
-  const listen = (type, handler) => root.addEventListener(type, handler, { signal: away.signal });
-  listen("input", onInput);
-  listen("change", onTyped);
-  listen("click", onClick);
-  listen("submit", (event) => event.preventDefault());
-  const events = ["change:eps", "change:answer"];
-  for (const event of events) model.on(event, draw);
-
-  draw();
-  return () => {
-    away.abort();
-    clearTimeout(speaking);
-    for (const event of events) model.off(event, draw);
-    root.remove();
-  };
+  return lab.run({
+    draw,
+    hand: ({ value }) => lab.change({ eps: +(10 ** value).toPrecision(3) }),
+    actions: { preset: ({ dataset }) => lab.change({ eps: +dataset.eps }) },
+    python: toPython,
+  });
 }
 
 export default { render };

@@ -56,7 +56,7 @@ class BitLab(StillWidget):
         '0000000000000000'
     """
 
-    _esm = join_modules("numbers.js", "page.js", "formats.js", "bits.js")
+    _esm = join_modules("numbers.js", "page.js", "instrument.js", "formats.js", "bits.js")
     _css = read_style("base.css", "bits.css")
 
     eps = Number(1e-8, SMALLEST, LARGEST).tag(sync=True)

@@ -9,6 +9,9 @@ import torch
 from traitlets import TraitError, TraitType, Undefined
 
 LARGEST_N, LARGEST_SIZE = 4096, 1e9
+SMALLEST_EPS, LARGEST_EPS, PRESET_EPS = 1e-12, 10.0, 1e-5
+# Where the slider stops: four stops a decade, rounded so that Python and JavaScript agree.
+EPS_STOPS = tuple(float(f"{10 ** (quarter / 4):.3g}") for quarter in range(-48, 5))
 
 
 class Number(TraitType):

@@ -6,11 +6,20 @@ import torch
 import torch.nn.functional as F
 from traitlets import Dict, Float, List, TraitError, observe, validate
 
-from layernorm_book.widgets.common import Number, Row, StillWidget, shortest_decimals, still_table
+from layernorm_book.widgets.common import (
+    EPS_STOPS,
+    LARGEST_EPS,
+    PRESET_EPS,
+    SMALLEST_EPS,
+    Number,
+    Row,
+    StillWidget,
+    shortest_decimals,
+    still_table,
+)
 from layernorm_book.widgets.joined import join_modules, read_style
 
 MOST = 20  # elements: as many as stand side by side
-SMALLEST_EPS, LARGEST_EPS = 1e-12, 10.0
 X = (5.0, 9.0, 2.0, 4.0, 7.0, 4.0, 5.0, 4.0)
 GRAD_Y = (1.5, 3.5, -1.0, 1.0, 2.0, -0.5, 1.0, 0.5)
 
@@ -68,14 +77,15 @@ def backward_at(x, grad_y, eps):
     return x.grad
 
 
-def _answer(x, grad_y, eps):
-    said = shortest_decimals(backward_at(x, grad_y, eps))
-    return {"x": list(x), "grad_y": list(grad_y), "eps": eps, "grad_x": said}
+def _answer(x, grad_y, stops):
+    """What PyTorch says to one pair of rows at each of several eps."""
+    said = [shortest_decimals(backward_at(x, grad_y, eps)) for eps in stops]
+    return {"x": list(x), "grad_y": list(grad_y), "eps": list(stops), "grad_x": said}
 
 
 @cache
 def _preset_answers():
-    return [_answer(preset["x"], preset["grad_y"], 1e-5) for preset in PRESETS]
+    return [_answer(preset["x"], preset["grad_y"], [PRESET_EPS]) for preset in PRESETS]
 
 
 class GradientLab(StillWidget):
@@ -84,7 +94,8 @@ class GradientLab(StillWidget):
     grad_x = rstd · (g − mean(g) − x_hat · mean(g · x_hat)), where g is grad_y, since γ = 1.
 
     The browser computes in float32 by itself. With a live kernel PyTorch's backward answers every
-    change; a static page carries its answers to the start and to each preset.
+    change; a static page carries its answers to the start, at each stop of the slider of eps, and to
+    each preset.
 
     Args:
         x: one row of 1 to 20 numbers.
@@ -101,9 +112,10 @@ class GradientLab(StillWidget):
     """
 
     _esm = join_modules(
-        "layernorm.js", "numbers.js", "page.js", "kit.js", "backward.js", "gradient.js"
+        *("layernorm.js", "numbers.js", "page.js", "instrument.js", "bars.js", "epsilon.js"),
+        *("backward.js", "gradient.js"),
     )
-    _css = read_style("base.css", "bars.css", "gradient.css")
+    _css = read_style("base.css", "bars.css", "epsilon.css", "gradient.css")
 
     x = Row(X, MOST).tag(sync=True)
     grad_y = Row(GRAD_Y, MOST).tag(sync=True)
@@ -112,15 +124,15 @@ class GradientLab(StillWidget):
     grad_x = List(Float(), read_only=True)  # what PyTorch says to the row as it is now
 
     presets = List(Dict(), read_only=True).tag(sync=True)
-    recorded = List(Dict(), read_only=True).tag(sync=True)  # the start, and each preset
+    recorded = List(Dict(), read_only=True).tag(sync=True)  # the start at each stop; each preset
     answer = Dict(read_only=True).tag(sync=True)  # the row as it is now
 
     def __init__(self, x=None, grad_y=None, eps=1e-5, **kwargs):
         given = {"x": x, "grad_y": grad_y}
         kwargs |= {name: row for name, row in given.items() if row is not None}
         super().__init__(eps=eps, **kwargs)
-        start = _answer(self.x, self.grad_y, self.eps)
-        self.set_trait("presets", [{"eps": 1e-5, **preset} for preset in PRESETS])
+        start = _answer(self.x, self.grad_y, sorted({*EPS_STOPS, self.eps}))
+        self.set_trait("presets", [{"eps": PRESET_EPS, **preset} for preset in PRESETS])
         self.set_trait("recorded", [start, *_preset_answers()])
         self._recompute()
 
@@ -144,8 +156,8 @@ class GradientLab(StillWidget):
     def _recompute(self, change=None):
         if len(self.x) != len(self.grad_y):
             return  # x has a new length, and its grad_y follows
-        self.set_trait("answer", _answer(self.x, self.grad_y, self.eps))
-        self.set_trait("grad_x", self.answer["grad_x"])
+        self.set_trait("answer", _answer(self.x, self.grad_y, [self.eps]))
+        self.set_trait("grad_x", self.answer["grad_x"][0])
 
     def to_html(self):
         """Return the state as an HTML table, with the three terms."""

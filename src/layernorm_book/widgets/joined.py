@@ -1,7 +1,7 @@
 """Joins ES modules into the one string that anywidget takes as a widget's front end.
 
-What is handed over has no comments and no indentation, a tenth of the bytes: those stay in the
-files of this folder, which are the ones to read.
+What is handed over has no comments and no spaces that only the eye needs, a seventh of the bytes:
+those stay in the files of this folder, which are the ones to read.
 """
 
 import re
@@ -10,7 +10,10 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 _IMPORT = re.compile(r'^import\s*\{[^}]*\}\s*from\s*"\./([^"]+)";\n', re.MULTILINE)
 _COMMENT = re.compile(r"^ *(?:/\*.*?\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
+_EXPORT = re.compile(r"^export (?=const|function)", re.MULTILINE)
+_REMARK = re.compile(r"(?<=[;,{}]) +(?://[^\n\"'`]*|/\*[^\n]*\*/)$", re.MULTILINE)  # at a line's end
 _INDENT = re.compile(r"^[ \n]+", re.MULTILINE)
+_AROUND = re.compile(r"\s*([{};,>])\s*|(?<=:)\s+")  # in a stylesheet
 
 
 def join_modules(*names):
@@ -22,7 +25,7 @@ def join_modules(*names):
         names: file names; each may import by name from those before it.
 
     Returns:
-        str: one module. What any of them exports stays exported.
+        str: one module, which exports what the last of them does.
 
     Raises:
         ValueError: a module imports one that was not named before it.
@@ -34,13 +37,15 @@ def join_modules(*names):
         if absent:
             raise ValueError(f"{name} imports {', '.join(sorted(absent))}: name it before {name}.")
         parts.append(_lean(_IMPORT.sub("", source)))
+    parts[:-1] = [_EXPORT.sub("", part) for part in parts[:-1]]
     return "".join(parts)
 
 
 def read_style(*names):
     """Return stylesheets of this folder as one."""
-    return "".join(_lean((FOLDER / name).read_text(encoding="utf-8")) for name in names)
+    source = "".join(_lean((FOLDER / name).read_text(encoding="utf-8")) for name in names)
+    return _AROUND.sub(r"\1", source).replace(";}", "}")
 
 
 def _lean(source):
-    return _INDENT.sub("", _COMMENT.sub("", source))
+    return _INDENT.sub("", _REMARK.sub("", _COMMENT.sub("", source)))

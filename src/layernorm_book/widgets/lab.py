@@ -7,12 +7,19 @@ import torch
 import torch.nn.functional as F
 from traitlets import Dict, Enum, Float, List, TraitError, default, observe, validate
 
-from layernorm_book.widgets.common import Number, Row, StillWidget, shortest_decimals, still_table
+from layernorm_book.widgets.common import (
+    EPS_STOPS,
+    LARGEST_EPS,
+    PRESET_EPS,
+    SMALLEST_EPS,
+    Number,
+    Row,
+    StillWidget,
+    shortest_decimals,
+    still_table,
+)
 from layernorm_book.widgets.joined import join_modules, read_style
 
-SMALLEST_EPS, LARGEST_EPS = 1e-12, 10.0
-# Where the slider stops: four stops a decade, rounded so that Python and JavaScript agree.
-EPS_STOPS = tuple(float(f"{10 ** (quarter / 4):.3g}") for quarter in range(-48, 5))
 RECORDED_N = 64  # up to this n a static page carries an answer for every stop
 
 STAGES = ("statistics", "normalize", "affine")
@@ -25,7 +32,6 @@ def _drawn(n, seed, mean=0.0, sigma=1.0, uniform=False):
     return (mean + sigma * draw(n, generator=generator, dtype=torch.float64)).round(decimals=4)
 
 
-PRESET_EPS = 1e-5
 PRESETS = (
     {
         "label": "torch.rand",
@@ -138,8 +144,11 @@ class LayerNormLab(StillWidget):
         [0.0, 0.5, 1.0, 2.5]
     """
 
-    _esm = join_modules("layernorm.js", "numbers.js", "page.js", "kit.js", "lab.js")
-    _css = read_style("base.css", "bars.css", "lab.css")
+    _esm = join_modules(
+        *("layernorm.js", "numbers.js", "page.js", "instrument.js", "bars.js", "epsilon.js"),
+        "lab.js",
+    )
+    _css = read_style("base.css", "bars.css", "epsilon.css", "lab.css")
 
     x = Row((1.2, 0.4, 3.1, 2.0, -0.6, 1.7, 2.6, 0.8)).tag(sync=True)
     weight = Row().tag(sync=True)

@@ -11,5 +11,23 @@ export function say(node, text) {
   if (node.firstChild.data !== text) node.firstChild.data = text;
 }
 
+/** Write a number: its full value into data-value, its text for the eye. */
+export function write(node, value, text) {
+  put(node, "data-value", value);
+  const input = node.firstElementChild?.control; // a field in its label
+  if (!input) say(node, text);
+  else if (!input.dataset.editing && input.value !== text) input.value = text;
+}
+
 /** A text for assistive technology alone. */
 export const hidden = (text) => `<span class="ln-hidden">${text}</span>`;
+
+/** A place for a number that is not one of several. */
+export const out = (quantity) => `<output data-quantity="${quantity}"></output>`;
+
+/** The readouts of a part of the page: for each quantity its nodes, in the order of their elements. */
+export function readoutsOf(part) {
+  const readouts = {};
+  for (const node of part.querySelectorAll("[data-quantity]")) (readouts[node.dataset.quantity] ??= []).push(node);
+  return readouts;
+}

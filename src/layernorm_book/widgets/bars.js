@@ -1,14 +1,14 @@
 /**
- * What the book's instruments share: scales, and the row of bars under sliders.
+ * Rows of numbers as bars, one under the other, so that each element keeps its column. Some bars
+ * stand under sliders.
  *
  * @typedef {{ lo: number, hi: number, step: number, digits: number }} Scale
  */
 
 import { fixed, short } from "./numbers.js";
-import { hidden, put, say } from "./page.js";
+import { hidden, put, say, write } from "./page.js";
 
 export const LARGEST = 1e9;
-export const same = (a, b) => a === b || (a.length === b.length && a.every?.((v, i) => v === b[i]));
 export const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);
 export const largest = (values) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
 
@@ -42,37 +42,37 @@ export function scaleFor(values, old) {
 
 // --- a row of bars --------------------------------------------------------------------------------
 
-export const out = (quantity) => `<output data-quantity="${quantity}"></output>`;
-
 /** A range and a field to type in, each in its label: one control of one element. */
 const slider = (name, symbol, i) =>
   `<label>${hidden(`${symbol}, element ${i}`)}<input type="range" name="${name}" data-index="${i}"></label>`;
 const field = (name, symbol, i) =>
   `<label>${hidden(`${symbol}, element ${i}, as a number`)}<input name="${name}-typed" data-index="${i}" inputmode="decimal"></label>`;
 
+/** One readout a column. It is a box of its own: a new number costs the browser that box alone. */
+const numbers = (name, columns, content = () => "") => columns.map((i) =>
+  `<td data-index="${i}"><span data-quantity="${name}" data-index="${i}">${content(i)}</span></td>`).join("");
+
 /** Two rows of a table: the bars of a quantity, under sliders if it has them, and its numbers. */
 export const barRows = (name, symbol, columns, sliders) => `
   <tbody class="ln-step ln-${name}" data-step="${name}">
     <tr>
-      <th scope="row" rowspan="2"><i class="ln-hi"></i><b>${symbol}</b><i class="ln-lo"></i></th>
-      <td colspan="${columns.length}"><div class="ln-plot">
+      <th scope="row" rowspan="2"><div><i class="ln-hi"></i><b>${symbol}</b><i class="ln-lo"></i></div></th>
+      <td class="ln-high" colspan="${columns.length}"><div class="ln-plot">
         <svg viewBox="0 0 ${columns.length} 100" preserveAspectRatio="none" aria-hidden="true">
-          <rect class="ln-column" width="1" height="100"/><rect class="ln-band" width="${columns.length}"/>
+          <rect class="ln-column" width="1" height="100"/>
+          <rect class="ln-band" width="${columns.length}"/>
           <path class="ln-bars"/><path class="ln-guide"/><path class="ln-zero"/><path class="ln-marks"/>
         </svg>
         ${sliders ? columns.map((i) => slider(name, symbol, i)).join("") : ""}
       </div></td>
     </tr>
-    <tr class="ln-numbers">${columns
-      .map((i) => `<td data-quantity="${name}" data-index="${i}">${sliders ? field(name, symbol, i) : ""}</td>`)
-      .join("")}</tr>
+    <tr class="ln-numbers${sliders ? " ln-under" : ""}">${numbers(name, columns, sliders ? (i) => field(name, symbol, i) : undefined)}</tr>
   </tbody>`;
 
 /** What PyTorch says to each element, and how far off that is in units in the last place. */
 export const torchRows = (columns) => `
-  <tbody class="ln-torch">${[["torch", "torch"], ["ulps", "ulp"]]
-    .map(([name, title]) => `<tr class="ln-numbers"><th scope="row">${title}</th>${columns
-      .map((i) => `<td data-quantity="${name}" data-index="${i}"></td>`).join("")}</tr>`).join("")}
+  <tbody class="ln-torch">${[["torch", "torch"], ["ulps", "ulp"]].map(([name, title]) =>
+    `<tr class="ln-numbers"><th scope="row">${title}</th>${numbers(name, columns)}</tr>`).join("")}
   </tbody>`;
 
 /** A box between two steps, as wide as the table. */
@@ -81,22 +81,30 @@ export const panel = (columns, content) =>
 
 /** The nodes of one such body that drawing writes to. */
 export function barNodes(body) {
-  const names = ["hi", "lo", "column", "band", "bars", "guide", "zero", "marks"];
-  const nodes = Object.fromEntries(names.map((name) => [name, body.querySelector(`.ln-${name}`)]));
-  return { ...nodes, sliders: [...body.querySelectorAll("[type=range]")] };
+  const nodes = { sliders: [...body.querySelectorAll("[type=range]")] };
+  for (const name of ["hi", "lo", "column", "band", "bars", "guide", "zero", "marks"]) nodes[name] = body.querySelector(`.ln-${name}`);
+  return nodes;
 }
 
 export function setRange(range, { lo, hi, step }, value) {
   if (+range.min !== lo || +range.max !== hi) Object.assign(range, { min: lo, max: hi, step });
-  if (+range.value !== value) range.value = value;
+  range.value = value;
 }
 
-/** Write a number: its full value into data-value, its text for the eye. */
-export function write(node, value, text) {
-  put(node, "data-value", value);
-  const input = node.querySelector("input");
-  if (input) { if (!input.dataset.editing && input.value !== text) input.value = text; }
-  else say(node, text);
+/** Light one element's column through all steps. */
+export function light(root, steps, i, first = 0) {
+  for (const step of Object.values(steps)) put(step.column, "x", i - first);
+  for (const cell of root.querySelectorAll("td[data-index]")) cell.classList.toggle("ln-on", +cell.dataset.index === i);
+}
+
+/** Show what PyTorch said, or that it said nothing, and return how far off the furthest is. */
+export function drawTorch(readouts, columns, said, ours, unit, digits) {
+  const off = said && ours.map((v, i) => Math.abs(v - said[i]) / unit);
+  columns.forEach((i, k) => {
+    write(readouts.torch[k], said ? said[i] : "", said ? fixed(said[i], digits) : "·");
+    write(readouts.ulps[k], said ? off[i] : "", said ? String(+off[i].toFixed(1)) : "·");
+  });
+  return said ? largest(off) : "";
 }
 
 /** Draw the values of `columns` as bars on a scale, and write them into their readouts. */
