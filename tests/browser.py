@@ -1,5 +1,6 @@
 """A real browser for the tests, with the network cut off, and pages for it to open."""
 
+import base64
 import functools
 import http.server
 import json
@@ -114,3 +115,90 @@ def write_page(folder, name, *widgets):
 
 def _still(widget):
     return widget.to_html() if hasattr(widget, "to_html") else ""
+
+
+def values(page, quantity):
+    """Return the full values of a quantity's readouts, in the order of their elements."""
+    nodes = f"[data-quantity='{quantity}']"
+    read = "nodes => nodes.map(node => node.dataset.value)"
+    return [float(value) for value in page.eval_on_selector_all(nodes, read)]
+
+
+def move(page, selector, value):
+    """Set a control as a hand does, and let the page know."""
+    script = """(input, value) => {
+        input.value = value;
+        input.dispatchEvent(new Event("input", { bubbles: true }));
+    }"""
+    page.eval_on_selector(selector, script, str(value))
+
+
+def type_in(page, selector, text):
+    """Type into a field and press Enter."""
+    page.fill(selector, text)
+    page.press(selector, "Enter")
+
+
+def join_to_python(page, widget):
+    """Put a widget's front end on a page, its model joined to Python without Jupyter in between.
+
+    The page then has `fromPython(changes)`, `end()` and `handlers`.
+    """
+    # What Python has set in answer; the front end has the rest, which it sent itself.
+    answers = [name for name in widget.keys if name == "answer"]
+
+    def save(changed):
+        widget.set_state(changed)
+        return widget.get_state(answers) if answers else {}
+
+    page.expose_function("save", save)
+    page.evaluate(
+        """async (state) => {
+            const { default: widget } = await import(URL.createObjectURL(
+                new Blob([state._esm], { type: "text/javascript" })));
+            const handlers = (window.handlers = {});
+            let changed = {};
+            const model = { get: (key) => state[key],
+                on: (event, handler) => (handlers[event] = handler),
+                off: (event) => delete handlers[event],
+                set: (key, value) => { changed[key] = value; fromPython({ [key]: value }); },
+                save_changes() {
+                    window.saved = window.save(changed).then(fromPython);
+                    changed = {};
+                } };
+            window.fromPython = (changes) => {
+                Object.assign(state, changes);
+                for (const key in changes) handlers[`change:${key}`]?.();
+            };
+            const el = document.querySelector("main");
+            el.replaceChildren();
+            window.end = widget.render({ model, el });
+        }""",
+        widget.get_state(),
+    )
+
+
+def run_on_packed(page, source, run, packed, rows):
+    """Run JavaScript on packed numbers; return the numbers that it packs in answer, as bytes.
+
+    Args:
+        source: the module that `run` imports from.
+        run: the body of a function of `module`, `packed` (an ArrayBuffer) and `rows` that returns
+            a typed array.
+        packed: bytes.
+        rows: what else is to be known of each row, for JSON.
+    """
+    page.route("http://localhost/packed", lambda route: route.fulfill(body=packed))
+    page.route("http://localhost/", lambda route: route.fulfill(body="<title>rows</title>"))
+    page.goto("http://localhost/")
+    script = """async ({ source, rows }) => {
+        const module = await import(URL.createObjectURL(
+            new Blob([source], { type: "text/javascript" })));
+        const packed = await (await fetch("/packed")).arrayBuffer();
+        const bytes = new Uint8Array((() => { %s })().buffer);
+        let text = "";
+        for (let i = 0; i < bytes.length; i += 32768)
+            text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+        return btoa(text);
+    }"""
+    return base64.b64decode(page.evaluate(script % run, {"source": source, "rows": rows}))

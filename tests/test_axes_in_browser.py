@@ -1,18 +1,15 @@
 """The axis picker under a hand in a real browser: what it shows is what PyTorch does."""
 
-import gzip
-import json
 import subprocess
 
 import numpy as np
 import pytest
-from browser import serve, write_page
+from browser import join_to_python, serve, write_page
 from test_axes import STATES, assert_the_claim_holds
 from test_lab_on_colab import colab_python  # noqa: F401 - a fixture
 
 from layernorm_book.widgets import AxisPicker
 from layernorm_book.widgets.axes import LAYOUTS, NO_LAYER, PRESETS
-from layernorm_book.widgets.joined import join_modules, read_style
 
 CELLS = ".ln-cells label"
 
@@ -160,21 +157,6 @@ def test_every_control_is_an_input_in_a_label_that_names_it(open_picker):
     assert cell.get_attribute("value") == "37"
 
 
-def test_a_screen_reader_is_told_once_the_hand_rests(open_picker):
-    page = open_picker("images")
-    page.evaluate("""window.told = 0;
-        new MutationObserver(() => window.told++)
-            .observe(document.querySelector(".ln-live"), { childList: true });""")
-    page.hover(f"{CELLS}[data-index='40']")
-    for name in ("BatchNorm", "InstanceNorm", "GroupNorm"):
-        page.click(f"[data-preset={name}]")
-    page.wait_for_function("window.told > 0")
-    page.hover(f"{CELLS}[data-index='3']")
-    page.wait_for_timeout(1000)
-    assert page.evaluate("window.told") == 1
-    assert page.text_content(".ln-live") == "GroupNorm: 4 groups of 12."
-
-
 def test_two_pickers_on_a_page_leave_each_other_alone(open_picker):
     page = open_picker("two")
     first, second = page.locator(".ln-picker").all()
@@ -226,86 +208,11 @@ def test_light_and_dark_follow_the_themes_switch_and_can_be_read(open_picker):
     assert grounds[0] != grounds[1]
 
 
-def test_ten_thousand_events_leave_heap_and_nodes_where_they_were(page, site):
-    page.goto(site.url("images.html"))
-    page.wait_for_selector(CELLS)
-    devtools = page.context.new_cdp_session(page)
-    play = """count => {
-        const inputs = [...document.querySelectorAll("[name=axis], [name=centred], [name=cell]")];
-        for (let k = 0; k < count; k++) {
-            const input = inputs[(k * 7) % inputs.length];
-            input.checked = input.type === "radio" || !input.checked;
-            input.dispatchEvent(new Event("input", { bubbles: true }));
-        }
-    }"""
-
-    def settled():
-        page.wait_for_timeout(1000)  # longer than the wait before a screen reader is told
-        devtools.send("HeapProfiler.collectGarbage")
-        counts = devtools.send("Memory.getDOMCounters")
-        heap = devtools.send("Runtime.getHeapUsage")["usedSize"]
-        return counts["nodes"], counts["jsEventListeners"], heap
-
-    page.evaluate(play, 1000)
-    nodes, listeners, heap = settled()
-    page.evaluate(play, 10_000)
-    nodes_after, listeners_after, heap_after = settled()
-    assert nodes_after <= nodes + 5
-    assert listeners_after <= listeners
-    assert heap_after - heap < 300_000  # 30 bytes an event
-
-
-def test_taking_the_picker_away_takes_everything_with_it(page, site):
-    page.goto(site.url("images.html"))
-    page.wait_for_selector(CELLS)
-    left = page.evaluate(
-        """async (state) => {
-            const { default: widget } = await import(URL.createObjectURL(
-                new Blob([state._esm], { type: "text/javascript" })));
-            let handlers = 0;
-            const model = { get: (key) => state[key], set() {}, save_changes() {},
-                on: () => handlers++, off: () => handlers-- };
-            const el = document.createElement("div");
-            document.body.append(el);
-            const end = widget.render({ model, el });
-            const [before, there] = [handlers, el.childElementCount];
-            end();
-            return [before, there, handlers, el.childElementCount];
-        }""",
-        AxisPicker().get_state(),
-    )
-    assert left[0] > 0
-    assert left[1:] == [1, 0, 0]
-
-
 def test_with_a_kernel_python_and_the_page_follow_each_other(page, site):
     """The picker's own model, joined to the page without Jupyter in between."""
     picker = AxisPicker()
     page.goto(site.url("images.html"))
-    page.expose_function("save", picker.set_state)
-    page.evaluate(
-        """async (state) => {
-            const { default: widget } = await import(URL.createObjectURL(
-                new Blob([state._esm], { type: "text/javascript" })));
-            const handlers = {};
-            let changed = {};
-            const set = (key, value) => {
-                state[key] = value;
-                handlers[`change:${key}`]?.();
-            };
-            const model = { get: (key) => state[key], off() {},
-                on: (event, handler) => (handlers[event] = handler),
-                set: (key, value) => { changed[key] = value; set(key, value); },
-                save_changes() { window.saved = window.save(changed); changed = {}; } };
-            window.fromPython = (changes) => {
-                Object.assign(state, changes);
-                for (const key in changes) handlers[`change:${key}`]();
-            };
-            document.querySelector("main").replaceChildren();
-            widget.render({ model, el: document.querySelector("main") });
-        }""",
-        picker.get_state(),
-    )
+    join_to_python(page, picker)
     for action, line in [
         ("[data-preset=GroupNorm]", "nn.GroupNorm(2, 4)(x)"),
         ("[name=layout][value=tokens]", "nn.LayerNorm(4)(x)"),
@@ -329,15 +236,6 @@ def test_without_javascript_the_layers_are_a_table(chromium, site):
     context.close()
 
 
-def test_it_prints_with_its_groups(page, site):
-    page.goto(site.url("images.html"))
-    page.wait_for_selector(CELLS)
-    page.emulate_media(media="print")
-    assert not page.is_visible(".ln-presets")
-    assert page.is_visible(f"{CELLS} >> nth=0")
-    assert page.is_visible("pre")
-
-
 def test_it_runs_with_colabs_packages(colab_python):  # noqa: F811
     code = (
         "import json, anywidget, ipywidgets\n"
@@ -349,11 +247,3 @@ def test_it_runs_with_colabs_packages(colab_python):  # noqa: F811
     )
     done = subprocess.run([colab_python, "-c", code], capture_output=True, encoding="utf-8")
     assert done.stdout.strip() == "nn.InstanceNorm1d(4, affine=True)(x.mT).mT", done.stderr
-
-
-def test_the_picker_is_light():
-    own = join_modules("page.js", "axes.js").removeprefix(join_modules("page.js"))
-    own += read_style("axes.css")
-    answers = json.dumps(AxisPicker().answers)
-    assert len(gzip.compress(own.encode())) < 5_000
-    assert len(gzip.compress(answers.encode())) < 2_000

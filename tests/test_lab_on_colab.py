@@ -11,9 +11,9 @@ import sys
 import sysconfig
 
 import pytest
-from browser import ROOT, serve
+from browser import ROOT, move, serve, values
 from lab_book import STAGES
-from test_lab_in_browser import assert_pytorch_agrees, move, values
+from test_lab_in_browser import assert_pytorch_agrees
 
 COLAB = (
     "ipywidgets==7.7.1",

@@ -8,10 +8,9 @@ import re
 
 import pytest
 import torch
-from browser import serve
+from browser import move, serve, values
 from conftest import build, copy_tree
 from lab_book import write_book
-from test_lab_in_browser import move, values
 
 PAGES = {  # page -> the stages of its labs
     "whole": ["affine"],

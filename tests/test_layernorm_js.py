@@ -1,13 +1,12 @@
 """The arithmetic of the lab, in a real browser, against PyTorch: the third implementation."""
 
-import base64
 import math
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from browser import ROOT
+from browser import ROOT, run_on_packed
 
 from layernorm_book.cases import Inputs, allowance, largest, truth
 
@@ -17,24 +16,17 @@ ROWS |= {100: 400, 255: 250, 256: 250, 768: 300, 1000: 120, 2048: 80, 4095: 60, 
 SPECIAL = (math.inf, -math.inf, math.nan)
 
 # Runs the module on rows packed one after the other as x, weight, bias; returns packed y.
-RUN = """async ({ source, packed, rows }) => {
-    const { layerNorm } = await import(URL.createObjectURL(
-        new Blob([source], { type: "text/javascript" })));
-    const floats = new Float32Array(await (await fetch(packed)).arrayBuffer());
-    const out = new Float32Array(rows.reduce((total, { n }) => total + n, 0));
+RUN = """
+    const floats = new Float32Array(packed);
+    const out = new Float32Array(floats.length / 3);
     let [from, to] = [0, 0];
     const next = (n) => floats.subarray(from, (from += n));
     for (const { n, eps, placement } of rows) {
         const [x, weight, bias] = [next(n), next(n), next(n)];
-        out.set(layerNorm(x, { weight, bias, eps, placement }).y, to);
+        out.set(module.layerNorm(x, { weight, bias, eps, placement }).y, to);
         to += n;
     }
-    const bytes = new Uint8Array(out.buffer);
-    let text = "";
-    for (let i = 0; i < bytes.length; i += 32768)
-        text += String.fromCharCode(...bytes.subarray(i, i + 32768));
-    return btoa(text);
-}"""
+    return out;"""
 
 
 def draw_rows():
@@ -94,13 +86,9 @@ def breaches(rows, results):
 
 def run_in_browser(page, source, rows):
     packed = b"".join(v.numpy().tobytes() for row in rows for v in row[:3])
-    page.route("http://localhost/packed", lambda route: route.fulfill(body=packed))
-    page.route("http://localhost/", lambda route: route.fulfill(body="<title>rows</title>"))
-    page.goto("http://localhost/")
     described = [{"n": len(x), "eps": eps, "placement": where} for x, *_, eps, where in rows]
-    encoded = page.evaluate(RUN, {"source": source, "packed": "/packed", "rows": described})
-    y = torch.from_numpy(np.frombuffer(base64.b64decode(encoded), dtype=np.float32).copy())
-    return y.split([row["n"] for row in described])
+    y = np.frombuffer(run_on_packed(page, source, RUN, packed, described), dtype=np.float32)
+    return torch.from_numpy(y.copy()).split([row["n"] for row in described])
 
 
 @pytest.fixture(scope="module")

@@ -56,9 +56,9 @@ const skeleton = (presets) => `
 
 const toPython = ({ eps }) => `import torch
 
-for dtype in (${FORMATS.map(({ name }) => `torch.${name}`).join(", ")}):
-    stored = torch.tensor(${eps}, dtype=dtype)
-    print(dtype, stored.item(), (1 + stored).item())
+stored = [torch.tensor(${eps}, dtype=dtype) for dtype in (${FORMATS.map(({ name }) => `torch.${name}`).join(", ")})]
+print("stored:", [v.item() for v in stored])
+print("1 + ε: ", [(1 + v).item() for v in stored])
 `;
 
 /**

@@ -36,7 +36,6 @@ export function drawEpsilon(find, eps, knees) {
   for (const placement in knees) {
     const node = find(`.ln-knee.ln-${placement}`);
     const log = Math.log10(knees[placement]);
-    node.toggleAttribute("hidden", !(log >= -12 && log <= 1));
-    put(node, "x", across(log));
+    if (!node.toggleAttribute("hidden", !(log >= -12 && log <= 1))) put(node, "x", across(log));
   }
 }

@@ -94,8 +94,8 @@ class GradientLab(StillWidget):
     grad_x = rstd · (g − mean(g) − x_hat · mean(g · x_hat)), where g is grad_y, since γ = 1.
 
     The browser computes in float32 by itself. With a live kernel PyTorch's backward answers every
-    change; a static page carries its answers to the start, at each stop of the slider of eps, and to
-    each preset.
+    change; a static page carries its answers to the start at each stop of the slider of eps, and
+    to each preset.
 
     Args:
         x: one row of 1 to 20 numbers.

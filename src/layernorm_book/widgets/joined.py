@@ -11,7 +11,9 @@ FOLDER = Path(__file__).parent
 _IMPORT = re.compile(r'^import\s*\{[^}]*\}\s*from\s*"\./([^"]+)";\n', re.MULTILINE)
 _COMMENT = re.compile(r"^ *(?:/\*.*?\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export (?=const|function)", re.MULTILINE)
-_REMARK = re.compile(r"(?<=[;,{}]) +(?://[^\n\"'`]*|/\*[^\n]*\*/)$", re.MULTILINE)  # at a line's end
+_REMARK = re.compile(
+    r"(?<=[;,{}]) +(?://[^\n\"'`]*|/\*[^\n]*\*/)$", re.MULTILINE
+)  # at a line's end
 _INDENT = re.compile(r"^[ \n]+", re.MULTILINE)
 _AROUND = re.compile(r"\s*([{};,>])\s*|(?<=:)\s+")  # in a stylesheet
 
