@@ -91,24 +91,32 @@ def test_a_link_means_one_widget_of_the_page(page, site):
     assert values(page, "eps")[0] == torch.tensor(1e-5).item()
 
 
-def test_copied_python_reproduces_the_state(lab, name):
-    lab.evaluate(PLAY, 60)
-    lab.evaluate(CAUGHT)
-    lab.click("[data-do=python]")
+def run_copied(page):
+    """Run the lines that "Copy as Python" gives; return the names that they define."""
+    page.evaluate(CAUGHT)
+    page.click("[data-do=python]")
     names = {}
     with contextlib.redirect_stdout(io.StringIO()):
-        exec(lab.evaluate("copied"), names)
+        exec(page.evaluate("copied"), names)
+    return names
+
+
+def test_copied_python_reproduces_the_state(lab, name):
+    lab.evaluate(PLAY, 60)
     if name == "lab":
-        assert names["y"].tolist() == pytest.approx(values(lab, "y"), abs=1e-5)
+        for placement in ("inside", "outside"):
+            lab.check(f"[value={placement}]")
+            assert run_copied(lab)["y"].tolist() == pytest.approx(values(lab, "y"), abs=1e-5)
     elif name == "gradient":
-        assert names["x"].grad.tolist() == pytest.approx(values(lab, "grad_x"), abs=1e-4)
+        grad_x = run_copied(lab)["x"].grad
+        assert grad_x.tolist() == pytest.approx(values(lab, "grad_x"), abs=1e-4)
     elif name == "bits":
-        assert [v.item() for v in names["stored"]] == values(lab, "stored")
+        assert [v.item() for v in run_copied(lab)["stored"]] == values(lab, "stored")
     else:
         groups = lab.eval_on_selector_all(
             ".ln-cells label", "cells => cells.map(cell => Number(cell.dataset.group))"
         )
-        y, groups = names["y"].detach().flatten(), torch.tensor(groups)
+        y, groups = run_copied(lab)["y"].detach().flatten(), torch.tensor(groups)
         for group in groups.unique():
             assert y[groups == group].mean() == pytest.approx(0, abs=1e-5)
 
@@ -242,6 +250,7 @@ def test_each_control_has_a_name_and_the_keyboard_reaches_it(lab):
 
 
 def test_a_screen_reader_is_told_once_the_hand_rests(lab):
+    lab.wait_for_timeout(1000)
     assert lab.text_content(".ln-live") == ""
     lab.evaluate("""window.told = 0;
         new MutationObserver(() => window.told++)
