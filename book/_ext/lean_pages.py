@@ -21,6 +21,20 @@ ON_DEMAND = {
     "exercise.css": "exercise admonition",
 }
 SEARCH_ONLY = ("doctools.js", "sphinx_highlight.js")
+# From a file the browser may not fetch the pages that it found, to quote them. Elsewhere the quote
+# is to be the chapter's text, without the title bar, the contents and a widget's table of numbers.
+SEARCH = """
+if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+addEventListener("DOMContentLoaded", () => {
+  Search.htmlToText = (html) => {
+    const article = new DOMParser().parseFromString(html, "text/html").querySelector("article");
+    const left_out = ".headerlink, .widget, details.hide, script";
+    article.querySelectorAll(left_out).forEach((element) => element.remove());
+    return article.textContent.replace(/\\s+/g, " ");
+  };
+}, { capture: true });
+"""
+VIEWPORT = r'<meta name="viewport"[^>]*>\n?'
 UNUSED = (
     "**/*.map",
     "**/*.LICENSE.txt",
@@ -41,10 +55,8 @@ UNUSED = (
 def on_page(app, pagename, templatename, context, doctree):
     body = context.get("body", "")
     search = pagename == "search"
-    if search:  # from a file the browser may not fetch the pages that it found, to quote them
-        offline = 'if (location.protocol === "file:") '
-        offline += "DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;"
-        context["script_files"] = [*context["script_files"], _JavaScript("", body=offline)]
+    if search:
+        context["script_files"] = [*context["script_files"], _JavaScript("", body=SEARCH)]
     context["css_files"] = [c for c in context["css_files"] if wanted(c, body)]
     if not search:
         context["script_files"] = [
@@ -53,7 +65,8 @@ def on_page(app, pagename, templatename, context, doctree):
     if body:
         context["body"] = mended(app, body)
     context["header_buttons"] = header_buttons(app, pagename, context.get("header_buttons", []))
-    context["metatags"] = context.get("metatags", "") + described(app, context, doctree)
+    metatags = re.sub(VIEWPORT, "", context.get("metatags", ""))  # the theme writes its own
+    context["metatags"] = metatags + described(app, context, doctree)
 
 
 def header_buttons(app, pagename, buttons):
@@ -146,8 +159,8 @@ def size(path):
 
 def described(app, context, doctree):
     """Return the page's description and what a link to it shows elsewhere."""
-    title = context.get("title") or app.config.html_title
-    text = first_paragraph(doctree) if doctree else f"{title}: {app.config.html_title}."
+    title = context.get("title") or "Search"
+    text = first_paragraph(doctree) if doctree else f"{title} in {app.config.html_title}."
     card = {
         "og:title": re.sub(r"<[^>]+>", "", title),
         "og:description": text,
