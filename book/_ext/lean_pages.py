@@ -19,6 +19,9 @@ ON_DEMAND = {
     "sphinx-design.min.css": 'class="sd-',
     "design-tabs.js": "sd-tab-label",
     "exercise.css": "exercise admonition",
+    "clipboard.min.js": 'class="highlight-',
+    "copybutton.js": 'class="highlight-',
+    "copybutton.css": 'class="highlight-',
 }
 SEARCH_ONLY = ("doctools.js", "sphinx_highlight.js")
 # From a file the browser may not fetch the pages that it found, to quote them. Elsewhere the quote
@@ -46,6 +49,9 @@ UNUSED = (
     "_static/file.png",
     "_static/minus.png",
     "_static/plus.png",
+    "_static/check-solid.svg",
+    "_static/copy-button.svg",
+    "_static/copybutton_funcs.js",
     "_static/sbt-webpack-macros.html",
     "_static/webpack-macros.html",
     "_sphinx_design_static",
@@ -56,7 +62,8 @@ def on_page(app, pagename, templatename, context, doctree):
     body = context.get("body", "")
     search = pagename == "search"
     if search:
-        context["script_files"] = [*context["script_files"], _JavaScript("", body=SEARCH)]
+        scripts = [s for s in context["script_files"] if wanted(s, body)]
+        context["script_files"] = [*scripts, _JavaScript("", body=SEARCH)]
     context["css_files"] = [c for c in context["css_files"] if wanted(c, body)]
     if not search:
         context["script_files"] = [
@@ -143,7 +150,9 @@ def mended(app, body):
     body = body.replace(' aria-label="Toggle hidden content"', "")
     # ARIA withdrew this role; the entries stand in a list.
     body = body.replace('role="doc-biblioentry"', 'role="listitem"')
-    return re.sub(r"<img\b([^>]*>)", picture, body)
+    body = re.sub(r"<img\b([^>]*>)", picture, body)
+    # A box for each cell's picture, as text outputs have: on a phone it scrolls in there.
+    return re.sub(r"(?<=>\n)(<img\b[^>]*>)(?=\n</div>)", r'<div class="output">\1</div>', body)
 
 
 def size(path):
