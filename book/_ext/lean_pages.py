@@ -19,8 +19,25 @@ ON_DEMAND = {
     "sphinx-design.min.css": 'class="sd-',
     "design-tabs.js": "sd-tab-label",
     "exercise.css": "exercise admonition",
+    "clipboard.min.js": 'class="highlight-',
+    "copybutton.js": 'class="highlight-',
+    "copybutton.css": 'class="highlight-',
 }
 SEARCH_ONLY = ("doctools.js", "sphinx_highlight.js")
+# From a file the browser may not fetch the pages that it found, to quote them. Elsewhere the quote
+# is to be the chapter's text, without the title bar, the contents and a widget's table of numbers.
+SEARCH = """
+if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+addEventListener("DOMContentLoaded", () => {
+  Search.htmlToText = (html) => {
+    const article = new DOMParser().parseFromString(html, "text/html").querySelector("article");
+    const left_out = ".headerlink, .widget, details.hide, script";
+    article.querySelectorAll(left_out).forEach((element) => element.remove());
+    return article.textContent.replace(/\\s+/g, " ");
+  };
+}, { capture: true });
+"""
+VIEWPORT = r'<meta name="viewport"[^>]*>\n?'
 UNUSED = (
     "**/*.map",
     "**/*.LICENSE.txt",
@@ -32,6 +49,9 @@ UNUSED = (
     "_static/file.png",
     "_static/minus.png",
     "_static/plus.png",
+    "_static/check-solid.svg",
+    "_static/copy-button.svg",
+    "_static/copybutton_funcs.js",
     "_static/sbt-webpack-macros.html",
     "_static/webpack-macros.html",
     "_sphinx_design_static",
@@ -41,10 +61,9 @@ UNUSED = (
 def on_page(app, pagename, templatename, context, doctree):
     body = context.get("body", "")
     search = pagename == "search"
-    if search:  # from a file the browser may not fetch the pages that it found, to quote them
-        offline = 'if (location.protocol === "file:") '
-        offline += "DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;"
-        context["script_files"] = [*context["script_files"], _JavaScript("", body=offline)]
+    if search:
+        scripts = [s for s in context["script_files"] if wanted(s, body)]
+        context["script_files"] = [*scripts, _JavaScript("", body=SEARCH)]
     context["css_files"] = [c for c in context["css_files"] if wanted(c, body)]
     if not search:
         context["script_files"] = [
@@ -53,7 +72,8 @@ def on_page(app, pagename, templatename, context, doctree):
     if body:
         context["body"] = mended(app, body)
     context["header_buttons"] = header_buttons(app, pagename, context.get("header_buttons", []))
-    context["metatags"] = context.get("metatags", "") + described(app, context, doctree)
+    metatags = re.sub(VIEWPORT, "", context.get("metatags", ""))  # the theme writes its own
+    context["metatags"] = metatags + described(app, context, doctree)
 
 
 def header_buttons(app, pagename, buttons):
@@ -130,7 +150,9 @@ def mended(app, body):
     body = body.replace(' aria-label="Toggle hidden content"', "")
     # ARIA withdrew this role; the entries stand in a list.
     body = body.replace('role="doc-biblioentry"', 'role="listitem"')
-    return re.sub(r"<img\b([^>]*>)", picture, body)
+    body = re.sub(r"<img\b([^>]*>)", picture, body)
+    # A box for each cell's picture, as text outputs have: on a phone it scrolls in there.
+    return re.sub(r"(?<=>\n)(<img\b[^>]*>)(?=\n</div>)", r'<div class="output">\1</div>', body)
 
 
 def size(path):
@@ -146,8 +168,8 @@ def size(path):
 
 def described(app, context, doctree):
     """Return the page's description and what a link to it shows elsewhere."""
-    title = context.get("title") or app.config.html_title
-    text = first_paragraph(doctree) if doctree else f"{title}: {app.config.html_title}."
+    title = context.get("title") or "Search"
+    text = first_paragraph(doctree) if doctree else f"{title} in {app.config.html_title}."
     card = {
         "og:title": re.sub(r"<[^>]+>", "", title),
         "og:description": text,

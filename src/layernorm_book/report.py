@@ -150,7 +150,7 @@ class ParityReport:
         if self.ok:
             return "Nothing to mend."
         failed = [c for c in self.worst() if not c.passed]
-        symptom = ", ".join(c.name for c in failed[:3])
+        symptom = "; ".join(c.name for c in failed[:3])
         lines = {
             1: lambda f: f.size or f"it shows in {symptom}",
             2: lambda f: f"look at {f.step}; see {f.chapter}",
