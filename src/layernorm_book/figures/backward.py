@@ -55,7 +55,7 @@ def jacobian(matrix, singular):
         left, right = picture.subplots(1, 2, width_ratios=(1, 1.15))
     largest = np.abs(matrix).max()
     image = left.imshow(matrix, cmap="PuOr", vmin=-largest, vmax=largest)
-    picture.colorbar(image, ax=left, shrink=0.85)
+    picture.colorbar(image, ax=left, shrink=0.85, label="entry of J")
     position = np.arange(len(matrix))
     left.set(xlabel="element of x", ylabel=r"element of $\hat{x}$", xticks=position)
     left.set_yticks(position)
@@ -81,8 +81,10 @@ def sum_over_rows(rows, errors):
         errors: {label: array of shape (sizes,)}, largest errors against float64.
     """
     picture, ax = new_picture(height=3.6)
-    for (label, error), marker in zip(errors.items(), "os^", strict=True):
-        ax.plot(rows, error, marker, label=label)
+    # The first marks are open and large, so that marks on top of them do not hide them.
+    looks = (("o", 9, "none"), ("s", 5, "full"), ("^", 6, "full"))
+    for (label, error), (marker, size, fill) in zip(errors.items(), looks, strict=True):
+        ax.plot(rows, error, marker, markersize=size, fillstyle=fill, label=label)
     for factor, power, label in ((2, 1.0, "2u · rows"), (4, 0.5, "4u · √rows")):
         line = factor * UNIT_ROUNDOFF * rows**power
         ax.plot(rows, line, color=GREY, linewidth=1, linestyle="--")

@@ -22,7 +22,7 @@ def ladder(sizes, shares):
     ax.axhline(1, color=GREY, linewidth=1, linestyle=":")
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    ax.set_xticks(position, [f"{rows}×{n}" for rows, n in sizes])
+    ax.set_xticks(position, [f"{rows}×{n}" for rows, n in sizes], fontsize=9.5)
     ax.set_ylabel("share of a copy's bandwidth")
     ax.set_xlabel("rows × n")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
@@ -40,6 +40,9 @@ def roofline(peak, bandwidth, points):
     picture, ax = new_picture(width=7.0, height=4.0)
     intensity = np.logspace(-1.5, 2.5, 100)  # (100,), operations a byte
     ax.plot(intensity, np.minimum(peak, bandwidth * intensity), color=INK, linewidth=1.5)
+    offset = {"textcoords": "offset points", "ha": "right", "color": INK, "fontsize": 9.5}
+    ax.annotate("matrix product, all cores", (intensity[-1], peak), (0, -14), **offset)
+    ax.annotate("copy, one core", (0.5, 0.5 * bandwidth), (-8, 2), **offset)
     for mark, (name, (x, y)) in zip(MARKS, points.items(), strict=False):
         ax.plot(x, y, mark, markersize=8, label=name)
     ax.set_xscale("log")
