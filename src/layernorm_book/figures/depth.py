@@ -126,7 +126,8 @@ def curves(losses, levels, window=8):
         for style, (name, level) in zip(("--", ":"), levels.items(), strict=False):
             ax.axhline(level, color=INK, linewidth=1, linestyle=style)
             if ax is axes[-1]:
-                where = {"xytext": (0, 3), "textcoords": "offset points", "ha": "right"}
+                above = 3 if style == "--" else -11  # the curves come down on the lower line
+                where = {"xytext": (0, above), "textcoords": "offset points", "ha": "right"}
                 ax.annotate(name, (steps[-1], level), color=INK, fontsize=9, **where)
         ax.set_title("no LayerNorm" if place == "none" else f"{place}-LN")
         ax.set(xlabel="step", ylim=(2.2, 5.5))
