@@ -5,7 +5,8 @@ the pins, what is installed, the configuration. A change to any of these starts 
 change in one notebook's code runs that notebook alone; a failing notebook is never kept.
 
 A notebook with a cell tagged `timing` measures time. It runs after the others, with the machine to
-itself and all its cores; the others share the cores, one thread each.
+itself and all its cores; the others share the cores, one thread each. One with a cell tagged `long`
+starts before them all when its time is not known yet.
 """
 
 import hashlib
@@ -59,9 +60,9 @@ def notebooks():
     return found
 
 
-def measures_time(notebook):
-    """Return whether a cell of the notebook is tagged `timing`."""
-    return any("timing" in cell.metadata.get("tags", []) for cell in notebook.cells)
+def has_cell_tagged(tag, notebook):
+    """Return whether a cell of the notebook has this tag."""
+    return any(tag in cell.metadata.get("tags", []) for cell in notebook.cells)
 
 
 def failure(path, result):
@@ -113,17 +114,19 @@ class Executor(JupyterExecutorLocalMproc):
         """Run what is not in the cache; return the paths that failed."""
         jobs = [
             ProcessData(record.pk, record.uri, self.cache, timeout, False)
-            for record in sorted(self.get_records(filter_uris), key=longest_first)
+            for record in sorted(self.get_records(filter_uris), key=self.seconds, reverse=True)
         ]
         with multiprocessing.Pool(processes) as pool:
             results = list(pool.imap_unordered(Worker(), jobs, chunksize=1))
         return [uri for status, uri in results if status]
 
-
-def longest_first(record):
-    """Sort by the time of an earlier run; a new notebook may be long, so it goes first."""
-    earlier = KEPT / f"{Path(record.uri).stem}.seconds"
-    return -float(earlier.read_text()) if earlier.is_file() else -float("inf")
+    def seconds(self, record):
+        """Return the time of a notebook's earlier run, or a guess where there was none."""
+        earlier = KEPT / f"{Path(record.uri).stem}.seconds"
+        if earlier.is_file():
+            return float(earlier.read_text())
+        long = has_cell_tagged("long", self.cache.get_project_notebook(record.pk).nb)
+        return 60.0 if long else 5.0
 
 
 def run():
@@ -140,7 +143,7 @@ def run():
     for path, reader in notebooks().items():
         how = {"read_data": reader} if reader else {}
         record = cache.add_nb_to_project(str(path), **how)
-        measured = measures_time(cache.get_project_notebook(record.pk).nb)
+        measured = has_cell_tagged("timing", cache.get_project_notebook(record.pk).nb)
         (alone if measured else together).append(str(path))
     running, total = len(cache.list_unexecuted()), len(alone + together)
     print(f"Running {running} of {total} notebooks; the others have not changed.", flush=True)
