@@ -24,11 +24,14 @@ def main():
     """Measure every rung at every size; print the share of a copy's bandwidth it reaches."""
     names = chapter()
     rungs = names["numpy_rungs"]() | names["torch_rungs"]() | names["compiled_rung"]()
-    shares = names["ladder"](SIZES, rungs, seconds=0.5)
+    forward = names["ladder"](SIZES, rungs, 0.5)
+    backward = names["ladder"](SIZES, names["backward"], 0.5, names["ready_backward"])
     print("share of a copy's bandwidth, by rows × n")
-    print(f"{'':14}" + "".join(f"{f'{rows}×{n}':>12}" for rows, n in SIZES))
-    for name, values in shares.items():
-        print(f"{name:14}" + "".join(f"{value:12.3f}" for value in values))
+    print(f"{'':24}" + "".join(f"{f'{rows}×{n}':>12}" for rows, n in SIZES))
+    for way, shares in (("forward", forward), ("backward", backward)):
+        print(way)
+        for name, values in shares.items():
+            print(f"  {name:22}" + "".join(f"{value:12.3f}" for value in values))
 
 
 if __name__ == "__main__":
