@@ -18,7 +18,7 @@ def learning(losses, floor, x_hat, target, weight, bias):
     left.plot(losses, color=BLUE, label="loss")
     left.axhline(floor, color=VERMILION, linestyle="--", label=f"best possible, {floor:.2f}")
     left.set(xlabel="step", ylabel="mean squared error", ylim=(0, None))
-    left.legend(frameon=False)
+    left.legend()
 
     ends = np.array([x_hat.min(), x_hat.max()])
     right.scatter(x_hat, target, s=6, color=GREY, alpha=0.5, linewidths=0)
@@ -26,7 +26,7 @@ def learning(losses, floor, x_hat, target, weight, bias):
     label = f"learned: γ = {weight:.2f}, β = {bias:.2f}"
     right.plot(ends, weight * ends + bias, color=VERMILION, label=label)
     right.set(xlabel=r"$\hat{x}$ of one feature", ylabel="its target")
-    right.legend(loc="lower right", bbox_to_anchor=(1, 1), borderpad=0, frameon=False)
+    right.legend(loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
     return picture
 
 
@@ -47,5 +47,5 @@ def decay(idle, kept, decayed):
     right.bar(position - 0.2, kept, width=0.38, color=BLUE, label="no decay")
     right.bar(position + 0.2, decayed, width=0.38, color=VERMILION, label="decay")
     right.set(xlabel="feature", ylabel="γ", title="γ after training", xticks=position)
-    right.legend(loc="upper left", frameon=False)
+    right.legend(loc="upper left")
     return picture

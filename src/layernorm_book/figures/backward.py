@@ -38,7 +38,7 @@ def line_and_rest(x_hat, g, slope, intercept):
     ax.plot(place, g, "o", color=BLUE, label="g")
     ax.axhline(0, color=GREY, linewidth=0.8)
     ax.set(xlabel=r"$\hat{x}$", ylabel="gradient")
-    ax.legend(loc="upper left", frameon=False)
+    ax.legend(loc="upper left")
     return picture
 
 
@@ -98,5 +98,5 @@ def sum_over_rows(rows, errors):
         )
     ax.set(xscale="log", yscale="log", xlabel="rows in the sum", xlim=(0.7, 4 * rows[-1]))
     ax.set_ylabel("largest error of grad_weight")
-    ax.legend(loc="upper left", frameon=False)
+    ax.legend(loc="upper left")
     return picture

@@ -70,7 +70,7 @@ def toy_stream(mean_squares):
         right.plot(block, 1 / np.sqrt(values), **style)
     left.set(xlabel="block", ylabel="mean square before the norm", ylim=(0, None))
     right.set(xlabel="block", ylabel="gradient factor of the norm, 1/σ", ylim=(0, 1.1))
-    left.legend(loc="upper left", frameon=False)
+    left.legend(loc="upper left")
     return picture
 
 

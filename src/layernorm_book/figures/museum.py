@@ -32,5 +32,5 @@ def hidden_and_plain(effects, threshold):
     ax.set(xscale="log", xlim=(1e-7, 1e4), ylim=(-0.7, len(names) - 0.3))
     ax.set_yticks(position, names)
     ax.set_xlabel("largest difference from the right output")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.14), ncols=2, frameon=False)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.14), ncols=2)
     return picture

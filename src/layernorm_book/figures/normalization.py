@@ -39,7 +39,7 @@ def plane_and_circle(x, centred, x_hat):
     _draw_space(space, x, centred, x_hat)
     _draw_plane(plane, centred @ PLANE.T, x_hat @ PLANE.T)
     handles, labels = space.get_legend_handles_labels()
-    picture.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    picture.legend(handles, labels, loc="outside lower center", ncols=3)
     return picture
 
 
@@ -71,7 +71,7 @@ def knees(std, predicted, measured, eps):
     ax.set(xscale="log", yscale="log", ylim=(predicted["inside"].min(), 2.5))
     ax.set_xlabel("standard deviation σ of the input row")
     ax.set_ylabel("standard deviation of the output")
-    ax.legend(loc="lower right", frameon=False, handlelength=1.2)
+    ax.legend(loc="lower right", handlelength=1.2)
     return picture
 
 

@@ -33,9 +33,7 @@ def inside_and_outside(x, eps=1e-5):
     axes[0].axhline(x.mean(), color=INK, linewidth=1.5)
     axes[1].bar(position - 0.17, inside, color=GREEN, width=0.34, label="ε inside the root")
     axes[1].bar(position + 0.17, outside, color=ORANGE, width=0.34, label="ε outside")
-    axes[1].legend(
-        ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, frameon=False
-    )
+    axes[1].legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
     axes[2].bar(position, (outside - inside) * 1e5, color=VERMILION, width=0.6)
     for ax, name in zip(axes, ("x", r"$\hat{x}$", "gap\n× 10⁵"), strict=True):
         ax.axhline(0, color=GREY, linewidth=0.8)
@@ -73,7 +71,7 @@ def read_sigma(factor, sigma, implied):
         curve.plot(sigma[index], factor[index], marker, color=colour, label=f"row {index + 1}")
         inputs.plot(row - row.min(), np.full(len(row), index), marker, color=colour, alpha=0.6)
     curve.set(xlabel="σ", ylabel="1/(2σ²) − 1/σ", xlim=(grid[0], grid[-1]))
-    curve.legend(loc="upper right", frameon=False)
+    curve.legend(loc="upper right")
     inputs.axvspan(0, 1, color=INK, alpha=0.08, linewidth=0)
     inputs.set(xlim=(-0.08, 1.12), ylim=(len(implied) - 0.5, -0.5))
     inputs.set_yticks(range(len(implied)), [f"row {i + 1}" for i in range(len(implied))])

@@ -67,5 +67,5 @@ def variance_errors(means, measured, predicted):
     ax.set(xscale="log", yscale="log", ylim=(1e-8, 3e5))
     ax.set_xlabel("mean of the row, in standard deviations")
     ax.set_ylabel("relative error of the variance, median")
-    ax.legend(loc="upper left", bbox_to_anchor=(0, 0.88), fontsize=9.5, frameon=False)
+    ax.legend(loc="upper left", bbox_to_anchor=(0, 0.88), fontsize=9.5)
     return picture

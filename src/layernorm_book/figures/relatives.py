@@ -37,7 +37,7 @@ def company(sizes, batch_norm):
     ticks = [0.1, 0.2, 0.5, 1.0]
     ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.set_ylim(0.8 * batch_norm[-1], 1.2 * line[0])
-    ax.legend(loc="lower left", frameon=False)
+    ax.legend(loc="lower left")
     return picture
 
 

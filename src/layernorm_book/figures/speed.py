@@ -25,7 +25,7 @@ def ladder(sizes, shares):
     ax.set_xticks(position, [f"{rows}×{n}" for rows, n in sizes], fontsize=9.5)
     ax.set_ylabel("share of a copy's bandwidth")
     ax.set_xlabel("rows × n")
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return picture
 
 
@@ -49,5 +49,5 @@ def roofline(peak, bandwidth, points):
     ax.set_yscale("log")
     ax.set_xlabel("operations for each byte moved")
     ax.set_ylabel("operations a second")
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return picture

@@ -33,7 +33,6 @@ STYLE = {
     "axes.titlesize": "medium",
     "figure.facecolor": "#ffffff",
     "font.size": 11,
-    "legend.frameon": False,
     "svg.fonttype": "none",  # text stays text: half the bytes, and it can be searched
     "svg.hashsalt": "layernorm-book",  # the same picture gives the same bytes
     "text.color": INK,
@@ -46,6 +45,9 @@ class Picture(Figure):
     """A matplotlib figure that a notebook shows as SVG, whatever its backend."""
 
     def _repr_svg_(self):
+        drawn = (ax.get_legend() for ax in self.axes)
+        for legend in (*self.legends, *filter(None, drawn)):
+            legend.set_frame_on(False)
         out = StringIO()
         with matplotlib.rc_context(STYLE):
             self.savefig(out, format="svg", metadata={"Date": None})

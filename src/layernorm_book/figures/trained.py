@@ -34,7 +34,7 @@ def gammas(names, weight, traced):
     ax.annotate("a fresh layer", (layers - 0.55, 1), ha="right", va="bottom", color=INK)
     ax.set_xticks(range(layers), names, rotation=40, ha="right", rotation_mode="anchor")
     ax.set(ylabel="γ", xlabel="LayerNorm: block, and what stands before it")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
     return picture
 
 
@@ -52,7 +52,7 @@ def shrinkage(sigma):
         left = grid / np.sqrt(grid**2 + eps)
         upper.plot(grid, left, color=colour, linestyle=style, label=f"ε = {eps:.0e}")
     upper.set(ylabel="σ / √(σ² + ε)", ylim=(0, 1.05))
-    upper.legend(loc="lower right", frameon=False)
+    upper.legend(loc="lower right")
     for position, (low, median, high) in enumerate(sigma.values()):
         colour = ORANGE if position == 0 else INK
         lower.plot([low, high], [position] * 2, color=colour, linewidth=2)
