@@ -218,7 +218,7 @@ def test_light_and_dark_follow_the_themes_switch_and_paper_is_white(lab):
     assert lab.evaluate(ground) != light
     lab.emulate_media(media="print")
     assert lab.evaluate(ground) == light
-    assert not lab.locator("button:visible, [type=range]:visible").count()
+    assert not lab.locator("button:visible, .ln-plot input:visible").count()
     assert lab.locator(".ln-lab [data-quantity]:visible").count() > 3
 
 
