@@ -1,8 +1,8 @@
-"""Time the lab: from an input event to the painted frame, in a real browser.
+"""Time the instruments: from an input event to the painted frame, in a real browser.
 
     python tools/bench_lab.py
 
-Beside it, the same update through a live kernel: a plain ipywidgets slider and a matplotlib
+Beside the lab, the same update through a live kernel: a plain ipywidgets slider and a matplotlib
 figure, from the slider's message to the new picture's arrival. That leaves out the browser's own
 part, so the ratio flatters the kernel.
 """
@@ -24,10 +24,35 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from browser import FLAGS, find_or_install_browser, write_page  # noqa: E402
 
-from layernorm_book.widgets import LayerNormLab  # noqa: E402
+from layernorm_book.widgets import AxisPicker, BitLab, GradientLab, LayerNormLab  # noqa: E402
 
-GOALS = {8: 4.0, 768: 16.0}  # milliseconds, of the median
-CONTROLS = {"eps": "[name=eps]", "x": "[name=x][data-index='1']", "weight": "[name=weight]"}
+
+def row(n):
+    """Return n numbers that look like any."""
+    return [((7 * i) % 13) / 4 for i in range(n)]
+
+
+# What is timed: a widget, its controls, and the goal for the median in milliseconds.
+INSTRUMENTS = {
+    "lab, n = 8": (
+        lambda: LayerNormLab(x=row(8)),
+        ("[name=eps]", "[name=x][data-index='1']", "[name=weight]"),
+        4.0,
+    ),
+    "lab, n = 768": (
+        lambda: LayerNormLab(x=row(768)),
+        ("[name=eps]", "[name=x][data-index='1']", "[name=weight]"),
+        16.0,
+    ),
+    "gradient lab": (
+        GradientLab,
+        ("[name=eps]", "[name=x][data-index='1']", "[name=grad_y][data-index='1']"),
+        4.0,
+    ),
+    "bit lab": (BitLab, ("[name=eps]",), 4.0),
+    "axis picker": (AxisPicker, ("[name=axis][value=H]", "[name=centred]"), 4.0),
+}
+KERNEL_SIZES = (8, 768)
 
 # A browser hands an input event over right before it draws a frame; a message posted then is
 # delivered when that frame has been painted.
@@ -39,7 +64,8 @@ TO_FRAME = """async ({ selector, rounds }) => {
     for (let k = 0; k < rounds; k++) {
         times.push(await new Promise((done) => requestAnimationFrame(() => {
             const start = performance.now();
-            input.value = min + ((k % 13) / 13) * (max - min);
+            if (input.type === "checkbox") input.checked = k % 2;
+            else input.value = min + ((k % 13) / 13) * (max - min);
             input.dispatchEvent(new Event("input", { bubbles: true }));
             port1.onmessage = () => done(performance.now() - start);
             port2.postMessage(null);
@@ -67,20 +93,19 @@ print(slider.comm.comm_id)
 """
 
 
-def in_browser(browser_path, n, rounds=300):
-    """Return {control: sorted times in milliseconds} for a row of n."""
-    row = [((7 * i) % 13) / 4 for i in range(n)]
+def in_browser(browser_path, make, controls, rounds=300):
+    """Return {control: sorted times in milliseconds}."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        write_page(Path(folder), "lab", LayerNormLab(x=row))
+        write_page(Path(folder), "lab", make())
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
         page = browser.new_page(viewport={"width": 900, "height": 900})
         page.goto(Path(folder, "lab.html").as_uri())
-        page.wait_for_selector(".ln-lab tbody")
+        page.wait_for_selector(".ln-lab [data-value]", state="attached")
         times = {}
-        for name, selector in CONTROLS.items():
+        for selector in controls:
             page.evaluate(TO_FRAME, {"selector": selector, "rounds": 50})  # to warm up
             measured = page.evaluate(TO_FRAME, {"selector": selector, "rounds": rounds})
-            times[name] = sorted(measured)
+            times[selector] = sorted(measured)
         browser.close()
     return times
 
@@ -122,16 +147,14 @@ def main():
     """Print a table. It says where a goal is missed, and ends well: a slow machine is no error."""
     print("From event to painted frame, milliseconds: median (95th percentile)")
     browser_path = find_or_install_browser()
-    for n, goal in GOALS.items():
-        kernel = statistics.median(through_kernel(n))
-        for control, times in in_browser(browser_path, n).items():
-            median = statistics.median(times)
-            late = times[int(0.95 * len(times))]
-            print(
-                f"n = {n:3}  {control:6}  {median:5.1f} ({late:5.1f})"
-                f"  goal {goal:4.1f}, {'met' if median < goal else 'missed'}"
-                f"   kernel and matplotlib {kernel:6.1f}, {kernel / median:5.0f} times as long"
-            )
+    for name, (make, controls, goal) in INSTRUMENTS.items():
+        for control, times in in_browser(browser_path, make, controls).items():
+            median, late = statistics.median(times), times[int(0.95 * len(times))]
+            met = "met" if median < goal else "missed"
+            print(f"{name:14} {control:34} {median:5.1f} ({late:5.1f})  goal {goal:4.1f}, {met}")
+    for n in KERNEL_SIZES:
+        median = statistics.median(through_kernel(n))
+        print(f"{f'live kernel and matplotlib, n = {n}':49} {median:5.1f}")
 
 
 if __name__ == "__main__":
