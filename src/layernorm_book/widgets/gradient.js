@@ -164,7 +164,7 @@ function render({ model, el, live = true }) {
     const node = find(".ln-says");
     put(node, "data-ulps", most);
     say(node, said
-      ? `${live ? "PyTorch’s backward says" : "While this page was built, PyTorch’s backward said"}: ${most ? `grad_x differs by at most ${short(most, 2)} units in the last place of rstd · the largest g (${short(most * unit, 2)})` : "the same to the last bit"}.`
+      ? `${live ? "PyTorch’s backward says" : "While this page was built, PyTorch’s backward said"}: ${most ? `grad_x differs by at most ${short(most, 2)} units in the last place of rstd · the largest g (${short(most * unit, 2)})` : "the same bits"}.`
       : live ? "PyTorch’s answer takes a running kernel."
         : "While this page was built, PyTorch was not asked for this state: the numbers are your browser’s own.");
   }

@@ -262,7 +262,7 @@ function render({ model, el, live = true }) {
     const node = find(".ln-says");
     put(node, "data-ulps", most);
     say(node, said
-      ? `${live ? "PyTorch says" : "While this page was built, PyTorch said"}: ${most ? `within ${short(most, 2)} units in the last place of the largest value (${short(most * unit, 2)})` : "the same to the last bit"}.`
+      ? `${live ? "PyTorch says" : "While this page was built, PyTorch said"}: ${most ? `within ${short(most, 2)} units in the last place of the largest value (${short(most * unit, 2)})` : "the same bits"}.`
       : live ? "PyTorch’s answer takes a running kernel."
         : "While this page was built, PyTorch was not asked for this state: the numbers are your browser’s own.");
   }
