@@ -19,7 +19,7 @@ import sys
 from importlib.metadata import distributions
 from pathlib import Path
 
-from jupyter_cache import get_cache
+from jupyter_cache.cache.main import JupyterCacheBase
 from jupyter_cache.executors.basic import (
     ExecutionWorkerLocalMProc,
     JupyterExecutorLocalMproc,
@@ -75,6 +75,17 @@ def failure(path, result):
     return f"\nFailed: {where}\n{result.err}\n"
 
 
+class Cache(JupyterCacheBase):
+    """jupyter-cache's cache without its limit.
+
+    Looking for what is over the limit, one worker can take a record that another has just written
+    for too old. The cache is small and dies with its digest, so it needs no limit.
+    """
+
+    def truncate_caches(self):
+        """Keep everything."""
+
+
 class Worker(ExecutionWorkerLocalMProc):
     """jupyter-cache's worker with encrypted kernels, which says how each notebook went."""
 
@@ -83,10 +94,10 @@ class Worker(ExecutionWorkerLocalMProc):
 
     @property
     def logger(self):
-        """A logger that says nothing, since the failure was printed with its cell."""
-        quiet = logging.getLogger("run_notebooks")
-        quiet.disabled = True
-        return quiet
+        """A logger of errors alone, since a failure was printed with its cell."""
+        logger = logging.getLogger("run_notebooks")
+        logger.setLevel(logging.ERROR)
+        return logger
 
     @staticmethod
     def execute(project_nb, data):
@@ -136,7 +147,7 @@ def run():
     for other in KEPT.iterdir():
         if other.is_dir() and other != folder:
             shutil.rmtree(other)
-    cache = get_cache(folder)
+    cache = Cache(folder)
     for record in cache.list_project_records():
         cache.remove_nb_from_project(record.pk)
     alone, together = [], []
