@@ -97,14 +97,27 @@ export function light(root, steps, i, first = 0) {
   for (const cell of root.querySelectorAll("td[data-index]")) cell.classList.toggle("ln-on", +cell.dataset.index === i);
 }
 
-/** Show what PyTorch said, or that it said nothing, and return how far off the furthest is. */
-export function drawTorch(readouts, columns, said, ours, unit, digits) {
+/**
+ * Show what PyTorch said to each element and how far off the furthest is, or that it said nothing.
+ * @param {object} answer
+ * @param {number[]} [answer.said]
+ * @param {number} answer.unit    one unit in the last place, of what the error is counted in
+ * @param {string} answer.who     who said it
+ * @param {(units: string) => string} answer.apart  how far off that is, in words
+ */
+export function drawTorch(find, readouts, columns, { said, ours, unit, digits, live, who, apart }) {
   const off = said && ours.map((v, i) => Math.abs(v - said[i]) / unit);
   columns.forEach((i, k) => {
     write(readouts.torch[k], said ? said[i] : "", said ? fixed(said[i], digits) : "·");
     write(readouts.ulps[k], said ? off[i] : "", said ? String(+off[i].toFixed(1)) : "·");
   });
-  return said ? largest(off) : "";
+  const most = said && largest(off);
+  const node = find(".ln-says");
+  put(node, "data-ulps", most ?? "");
+  say(node, said
+    ? `${live ? `${who} says` : `While this page was built, ${who} said`}: ${most ? `${apart(short(most, 2))} (${short(most * unit, 2)})` : "the same bits"}.`
+    : live ? "PyTorch’s answer takes a running kernel."
+      : "While this page was built, PyTorch was not asked for this state: the numbers are your browser’s own.");
 }
 
 /** Draw the values of `columns` as bars on a scale, and write them into their readouts. */

@@ -1,6 +1,6 @@
 import { FORMATS, addOne, fieldsOf, kindOf, store } from "./formats.js";
 import { short, typeset } from "./numbers.js";
-import { hidden, put, readoutsOf, say } from "./page.js";
+import { hidden, put, readoutsOf, say, write } from "./page.js";
 import { instrument } from "./instrument.js";
 
 /** The bits of one number, ε, in three formats. */
@@ -76,10 +76,7 @@ function render({ model, el, live = true }) {
   const [slider, typed] = [find("[name=eps]"), find("[name=eps-typed]")];
   const bitCells = readouts.bits.map((node) => [...node.querySelectorAll("i")]);
 
-  function write(quantity, k, value, text) {
-    put(readouts[quantity][k], "data-value", value);
-    say(readouts[quantity][k], text);
-  }
+  const show = (quantity, k, value, text) => write(readouts[quantity][k], value, text);
 
   function draw({ eps }) {
     const log = Math.log10(eps);
@@ -91,13 +88,13 @@ function render({ model, el, live = true }) {
       const kind = kindOf(stored, format);
       const { fields, significand, power } = fieldsOf(stored, format);
       const shown = digits[format.name];
-      write("kind", k, kind, KINDS[kind]);
+      show("kind", k, kind, KINDS[kind]);
       put(readouts.kind[k], "class", `lb-${kind}`);
-      write("stored", k, stored, text(stored, shown));
-      write("reading", k, significand, stored === Infinity ? "∞" : `${+significand.toPrecision(shown)} · 2${superscript(power)}`);
-      write("error", k, stored / eps - 1, errorText(stored / eps - 1));
+      show("stored", k, stored, text(stored, shown));
+      show("reading", k, significand, stored === Infinity ? "∞" : `${+significand.toPrecision(shown)} · 2${superscript(power)}`);
+      show("error", k, stored / eps - 1, errorText(stored / eps - 1));
       const plus = addOne(stored, format);
-      write("plus", k, plus, `${text(plus, shown)}${plus === 1 ? " (ε is lost)" : ""}`);
+      show("plus", k, plus, `${text(plus, shown)}${plus === 1 ? " (ε is lost)" : ""}`);
       put(readouts.bits[k], "data-value", fields.join(""));
       put(readouts.bits[k], "aria-label", FIELDS.map((field, f) => `${field} ${fields[f]}`).join(", "));
       [...fields.join("")].forEach((bit, i) => {

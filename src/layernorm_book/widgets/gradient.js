@@ -140,7 +140,11 @@ function render({ model, el, live = true }) {
     drawEpsilon(find, state.eps, { inside: now.var });
     drawFit(now);
     const [answer, k] = answerTo(state, HAND, model, live);
-    drawSaid(now, answer?.grad_x[k], scaleOf("grad_x").digits);
+    drawTorch(find, readouts, columns, {
+      said: answer?.grad_x[k], ours: now.gradX, digits: scaleOf("grad_x").digits, live, who: "PyTorch’s backward",
+      unit: ulp(now.rstd * largest(now.g)), // the rest is a difference: counted in units of what was subtracted
+      apart: (units) => `grad_x differs by at most ${units} units in the last place of rstd · the largest g`,
+    });
     drawTrace(now);
     lab.speak(`Mean of g ${short(now.meanG, 3)}, mean of g times x hat ${short(now.meanGXHat, 3)}, largest gradient of x ${short(largest(now.gradX), 3)}.`);
   }
@@ -155,18 +159,6 @@ function render({ model, el, live = true }) {
     put(find(".ln-line"), "d", `M8 ${up(meanG - wide * meanGXHat)}L232 ${up(meanG + wide * meanGXHat)}`);
     put(find(".ln-rest"), "d", columns.map((i) => `M${across(xHat[i])} ${up(meanG + line[i])}V${up(g[i])}`).join(""));
     put(find(".ln-dots"), "d", columns.map((i) => `M${across(xHat[i])} ${up(g[i])}h0`).join(""));
-  }
-
-  function drawSaid({ g, rstd, gradX }, said, digits) {
-    // The rest is a difference: its error is counted in units of what was subtracted.
-    const unit = ulp(rstd * largest(g));
-    const most = drawTorch(readouts, columns, said, gradX, unit, digits);
-    const node = find(".ln-says");
-    put(node, "data-ulps", most);
-    say(node, said
-      ? `${live ? "PyTorch’s backward says" : "While this page was built, PyTorch’s backward said"}: ${most ? `grad_x differs by at most ${short(most, 2)} units in the last place of rstd · the largest g (${short(most * unit, 2)})` : "the same bits"}.`
-      : live ? "PyTorch’s answer takes a running kernel."
-        : "While this page was built, PyTorch was not asked for this state: the numbers are your browser’s own.");
   }
 
   function drawTrace({ g, meanG, line, rstd, gradX }) {

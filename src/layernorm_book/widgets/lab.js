@@ -213,7 +213,11 @@ function render({ model, el, live = true }) {
       find(`[value=${state.placement}]`).checked = true;
       put(root, "data-placement", state.placement);
       drawGap(state, now, twin, sigma);
-      drawSaid(said, stage === "affine" ? now.y : now.xHat);
+      const [ours, { digits }] = stage === "affine" ? [now.y, scales.y] : [now.xHat, scales.x_hat];
+      drawTorch(find, readouts, columns, {
+        said, ours, digits, live, unit: said && ulp(largest(said)), who: "PyTorch",
+        apart: (units) => `within ${units} units in the last place of the largest value`,
+      });
     }
     if (stage === "affine") drawAll(state);
     if (n > MOST_COLUMNS) drawOverview(now.x);
@@ -253,18 +257,6 @@ function render({ model, el, live = true }) {
     put(find(".ln-leading"), "d", curve(leadingOrderGap, (g) => Math.abs(g) < 1));
     put(find(".ln-larger"), "d", curve(relativeGap, (g) => g > 0));
     put(find(".ln-smaller"), "d", curve(relativeGap, (g) => g < 0));
-  }
-
-  function drawSaid(said, ours) {
-    const unit = said && ulp(largest(said));
-    const digits = scales[stage === "affine" ? "y" : "x_hat"].digits;
-    const most = drawTorch(readouts, columns, said, ours, unit, digits);
-    const node = find(".ln-says");
-    put(node, "data-ulps", most);
-    say(node, said
-      ? `${live ? "PyTorch says" : "While this page was built, PyTorch said"}: ${most ? `within ${short(most, 2)} units in the last place of the largest value (${short(most * unit, 2)})` : "the same bits"}.`
-      : live ? "PyTorch’s answer takes a running kernel."
-        : "While this page was built, PyTorch was not asked for this state: the numbers are your browser’s own.");
   }
 
   function drawAll(state) {
