@@ -1,8 +1,10 @@
-"""Runs somebody else's code so that it harms nothing: within a time limit, and held back.
+"""How is somebody else's code run so that its accidents stay its own?
 
-What a candidate prints is kept, and not shown; what it does to the random generators, to the
-warnings, to torch's default dtype and to its number of threads is undone. It is a guard against
-accidents, and not against malice: code that never returns to Python cannot be stopped from there.
+Within a time limit. What a candidate prints is kept, and not shown; what it does to the random
+generators, to the warnings, to torch's default dtype and to its number of threads is undone. This
+guards against accidents alone: code in this process can change anything in it, and code that never
+returns to Python cannot be stopped from here. The command line runs a candidate in a process of its
+own.
 """
 
 import contextlib
@@ -12,7 +14,9 @@ import random
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from io import TextIOBase
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,20 +31,20 @@ class TimeLimit(Exception):
 class _Output(TextIOBase):
     """Keeps the first characters that are written to it, and counts the lines."""
 
-    def __init__(self, keep=2000):
+    def __init__(self, keep: int = 2000) -> None:
         self.keep, self.text, self.lines = keep, "", 0
 
-    def writable(self):
+    def writable(self) -> bool:
         return True
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         self.lines += text.count("\n")
         self.text += text[: self.keep - len(self.text)]
         return len(text)
 
 
-class Sandbox(contextlib.ExitStack):
-    """A place to run a candidate in: `with Sandbox(seconds) as sandbox: sandbox.run(f, x)`.
+class Guard(contextlib.ExitStack):
+    """Runs a candidate: `with Guard(seconds) as guard: guard.run(function, x)`.
 
     Args:
         seconds: how long one call may take.
@@ -49,13 +53,13 @@ class Sandbox(contextlib.ExitStack):
         output: what was printed: `text`, its beginning, and `lines`, their number.
     """
 
-    def __init__(self, seconds):
+    def __init__(self, seconds: float) -> None:
         super().__init__()
         self.seconds = seconds
         self.output = _Output()
-        self._worker = None
+        self._worker: _Worker | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> "Guard":
         super().__enter__()
         self.callback(torch.set_rng_state, torch.get_rng_state())
         self.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002
@@ -68,7 +72,7 @@ class Sandbox(contextlib.ExitStack):
         self.enter_context(np.errstate(all="ignore"))
         return self
 
-    def run(self, function, *args):
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """Return function(*args).
 
         Raises:
@@ -90,7 +94,7 @@ class Sandbox(contextlib.ExitStack):
             raise RuntimeError(f"it tried to end the program: {error!r}") from error
         raise error
 
-    def _dismiss(self):
+    def _dismiss(self) -> None:
         if self._worker:
             self._worker.tasks.put(None)
 
@@ -101,12 +105,13 @@ class _Worker(threading.Thread):
     One for all calls: to start a thread takes longer than most calls do.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(daemon=True, name="candidate")
-        self.tasks, self.outcomes = queue.SimpleQueue(), queue.SimpleQueue()
+        self.tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.outcomes: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.start()
 
-    def run(self):
+    def run(self) -> None:
         """Work until told to stop."""
         while task := self.tasks.get():
             function, args = task
@@ -117,7 +122,7 @@ class _Worker(threading.Thread):
                 outcome = None, error
             self.outcomes.put(outcome)
 
-    def call(self, function, args, seconds):
+    def call(self, function: Callable[..., Any], args: tuple[Any, ...], seconds: float) -> Any:
         """Return (value, error), or None where there is no answer in time."""
         self.tasks.put((function, args))
         try:
@@ -132,7 +137,7 @@ class _Worker(threading.Thread):
             self._halt()
             raise
 
-    def _is_compiling(self):
+    def _is_compiling(self) -> bool:
         """Whether it stands inside torch.compile, which takes its time over every new shape."""
         frame = sys._current_frames().get(self.ident)
         while frame:
@@ -141,7 +146,7 @@ class _Worker(threading.Thread):
             frame = frame.f_back
         return False
 
-    def _halt(self):
+    def _halt(self) -> None:
         """Raise in this thread, at its next Python instruction, and give it a moment to end."""
         self.tasks.put(None)
         stop = ctypes.py_object(SystemExit)
