@@ -122,6 +122,14 @@ def _parameters(candidate: Any) -> Mapping[str, inspect.Parameter]:
     return {name: p for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD}
 
 
+def needs_besides(candidate: Any) -> list[str]:
+    """Return the arguments that a module class insists on and that nobody here can give."""
+    if not (isinstance(candidate, type) and issubclass(candidate, nn.Module)):
+        return []
+    required = [n for n, p in _parameters(candidate).items() if p.default is p.empty]
+    return [n for n in required[1:] if not _is_eps(n) and n not in SWITCHES]
+
+
 def _is_eps(name: str) -> bool:
     return "eps" in name.lower() or name == "e"
 

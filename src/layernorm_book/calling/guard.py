@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from layernorm_book.calling.call import CallResult, Inputs
+
 MOST_EXTENSIONS = 10  # of the time limit, while torch compiles a candidate
 
 
@@ -93,6 +95,16 @@ class Guard(contextlib.ExitStack):
         if not isinstance(error, Exception):
             raise RuntimeError(f"it tried to end the program: {error!r}") from error
         raise error
+
+    def ask(self, call: Callable[[Inputs], CallResult], inputs: Inputs) -> CallResult:
+        """Return what came of one call; what it raises, and that it hangs, is a result too."""
+        try:
+            came: CallResult = self.run(call, inputs)
+            return came
+        except TimeLimit as limit:
+            return CallResult(error=f"it hangs: {limit}", hung=True)
+        except Exception as error:
+            return CallResult(error=f"{type(error).__name__}: {error}")
 
     def _dismiss(self) -> None:
         if self._worker:

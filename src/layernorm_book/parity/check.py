@@ -110,19 +110,11 @@ def check_parity(
             adapted = AdaptedCandidate("unknown", _hung(limit))
 
         def ask(inputs: Inputs) -> CallResult:
-            try:
-                return guard.run(adapted.call, inputs)
-            except TimeLimit as limit:
-                return CallResult(error=f"it hangs: {limit}", hung=True)
-            except Exception as error:
-                return CallResult(error=f"{type(error).__name__}: {error}")
+            return guard.ask(adapted.call, inputs)
 
         name = getattr(candidate, "__qualname__", None) or repr(candidate)
         report = judge(name, adapted, ask, against, names, seed)
-        if guard.output.text:
-            first = _shortened(guard.output.text.strip().partition("\n")[0], 60)
-            lines = guard.output.lines or 1
-            report.notes.append(f"It printed {lines} lines, held back: {first!r} first.")
+        note_output(report, guard.output.text, guard.output.lines)
     return report
 
 
@@ -185,6 +177,13 @@ def judge(
         report.cases += _in_float32(result, against) if narrowed else result.comparisons
     _file(report, found)
     return report
+
+
+def note_output(report: ParityReport, text: str, lines: int) -> None:
+    """Note what the candidate printed."""
+    if text:
+        first = _shortened(text.strip().partition("\n")[0], 60)
+        report.notes.append(f"It printed {lines or 1} lines, held back: {first!r} first.")
 
 
 def _hung(limit: TimeLimit) -> Ask:
