@@ -90,7 +90,7 @@ class CandidateProcess:
 
     def _receive(self) -> dict[str, Any]:
         # The guard in there is first to give a call up; this is for code that never returns to it.
-        seconds = self._seconds * (MOST_EXTENSIONS if _compiles() else 1) + 10
+        seconds = self._seconds * (MOST_EXTENSIONS + 1)
         try:
             if not self._pipe.poll(seconds):
                 raise NotRun(f"it gave no answer within {seconds:g} s")
@@ -102,10 +102,6 @@ class CandidateProcess:
         if sentence := answer.get("not run"):
             raise NotRun(sentence)
         return dict(answer)
-
-
-def _compiles() -> bool:
-    return os.environ.get("TORCHDYNAMO_DISABLE") != "1"
 
 
 def _send(pipe: Connection, message: dict[str, Any]) -> None:
@@ -128,8 +124,8 @@ def _serve(pipe: Connection, spec: str, time_limit: float, options: dict[str, An
             candidate = guard.run(load, spec)
             if missing := needs_besides(candidate):
                 raise NotRun(
-                    f"it needs arguments besides the shape ({', '.join(missing)}): write a function "
-                    "of (normalized_shape, eps) that makes one, and check that"
+                    f"it needs arguments besides the shape ({', '.join(missing)}): write a "
+                    "function of (normalized_shape, eps) that makes one, and check that"
                 )
             adapted = adapt(candidate, guard, **options)
         except TimeLimit as limit:

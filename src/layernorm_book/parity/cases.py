@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from layernorm_book.calling.call import Inputs
+from layernorm_book.calling.call import Inputs, gradients
 from layernorm_book.calling.candidate import DEFAULT_EPS, AdaptedCandidate
 from layernorm_book.parity.formula import HALF
 
@@ -224,7 +224,7 @@ def pytorch_results(inputs: Inputs, against: str = "layer_norm") -> dict[str, Te
     else:
         y = F.rms_norm(x, inputs.normalized_shape, weight, inputs.eps)
         y = y if bias is None else y + bias
-    grads = torch.autograd.grad(y, list(leaves.values()), inputs.grad_y.to(y.dtype))
+    grads = gradients(y, list(leaves.values()), inputs.grad_y)
     return {"y": y.detach()} | {f"grad_{k}": g for k, g in zip(leaves, grads, strict=True)}
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from layernorm_book.calling.call import Inputs
+from layernorm_book.calling.call import Inputs, gradients
 
 HALF = (torch.float16, torch.bfloat16)
 Part = Callable[..., Any]
@@ -121,7 +121,7 @@ class Formula:
         names = [k for k in ("x", "weight", "bias") if getattr(inputs, k) is not None]
         leaves = {k: getattr(inputs, k).detach().clone().requires_grad_() for k in names}
         y = self.run(replace(inputs, **leaves))
-        grads = torch.autograd.grad(y, list(leaves.values()), inputs.grad_y, materialize_grads=True)
+        grads = gradients(y, list(leaves.values()), inputs.grad_y)
         return {"y": y.detach()} | {f"grad_{k}": g for k, g in zip(leaves, grads, strict=True)}
 
 
