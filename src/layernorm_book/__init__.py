@@ -1,7 +1,7 @@
 """The LayerNorm book's package: a reference implementation, and the judge that checks any other.
 
     layer_norm, layer_norm_backward    NumPy, in `reference`
-    LayerNorm                          a torch.nn.Module, in `module`
+    LayerNorm                          a torch.nn.Module, in `layer`
     check_parity                       compares any LayerNorm with PyTorch, in `parity`
 
 What needs torch is imported when it is first asked for, so that the NumPy half loads at once.
@@ -18,7 +18,7 @@ from layernorm_book.reference import (
 )
 
 _NEEDS_TORCH = {
-    "LayerNorm": "layernorm_book.module",
+    "LayerNorm": "layernorm_book.layer",
     "ParityError": "layernorm_book.parity",
     "ParityReport": "layernorm_book.parity",
     "check_parity": "layernorm_book.parity",

@@ -12,7 +12,7 @@ trailing axes, whose n elements share one mean and one variance.
 
 import numpy as np
 
-from layernorm_book import _checks
+from layernorm_book import validation
 
 # NaN, infinities and eps = 0 give what IEEE arithmetic gives, without a warning: PyTorch's rule.
 _quiet = np.errstate(all="ignore")
@@ -196,7 +196,7 @@ def _prepare(x, normalized_shape):
     contiguous memory; over strides it adds one by one.
     """
     x, dtype = _checked(x, normalized_shape)
-    half = dtype.name in _checks.LOW_PRECISION
+    half = dtype.name in validation.LOW_PRECISION
     x = np.ascontiguousarray(x, dtype=np.float32 if half else dtype)
     return x, tuple(range(-len(normalized_shape), 0))
 
@@ -206,12 +206,12 @@ def _checked(x, normalized_shape, **parameters):
     x = np.asarray(x)
     arrays = {k: None if v is None else np.asarray(v) for k, v in parameters.items()}
     dtypes = {k: None if v is None else v.dtype.name for k, v in arrays.items()}
-    _refuse(TypeError, _checks.dtype_problem(x.dtype.name, **dtypes))
-    _refuse(TypeError, _checks.normalized_shape_problem(normalized_shape))
-    _refuse(ValueError, _checks.shape_problem(x.shape, normalized_shape))
+    _refuse(TypeError, validation.dtype_problem(x.dtype.name, **dtypes))
+    _refuse(TypeError, validation.normalized_shape_problem(normalized_shape))
+    _refuse(ValueError, validation.shape_problem(x.shape, normalized_shape))
     for name, array in arrays.items():
         if array is not None:
-            problem = _checks.parameter_shape_problem(name, array.shape, normalized_shape)
+            problem = validation.parameter_shape_problem(name, array.shape, normalized_shape)
             _refuse(ValueError, problem)
     return x, *arrays.values(), x.dtype
 
@@ -219,8 +219,8 @@ def _checked(x, normalized_shape, **parameters):
 def _checked_grad_y(grad_y, x):
     """Return `grad_y` as an array of the shape and dtype of `x`, or raise."""
     grad_y = np.asarray(grad_y)
-    _refuse(TypeError, _checks.grad_dtype_problem(grad_y.dtype.name, x.dtype.name))
-    _refuse(ValueError, _checks.grad_shape_problem(grad_y.shape, x.shape))
+    _refuse(TypeError, validation.grad_dtype_problem(grad_y.dtype.name, x.dtype.name))
+    _refuse(ValueError, validation.grad_shape_problem(grad_y.shape, x.shape))
     return grad_y
 
 
@@ -231,7 +231,7 @@ def _refuse(error, problem):
 
 def _eps(eps):
     """Return `eps` as a Python float, which leaves the dtype of what it is added to alone."""
-    _refuse(TypeError, _checks.eps_problem(eps))
+    _refuse(TypeError, validation.eps_problem(eps))
     return float(eps)
 
 

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import torch
 
-from layernorm_book import _checks
+from layernorm_book import validation
 
 
 class LayerNorm(torch.nn.Module):
@@ -98,16 +98,16 @@ class LayerNorm(torch.nn.Module):
         given = {k: p for k, p in both.items() if p is not None}
         dtypes = {k: _name(p.dtype) for k, p in given.items()}
         problems = (
-            _checks.dtype_problem(_name(x.dtype), **dtypes),
-            _checks.shape_problem(x.shape, shape),
-            *(_checks.parameter_shape_problem(k, p.shape, shape) for k, p in given.items()),
+            validation.dtype_problem(_name(x.dtype), **dtypes),
+            validation.shape_problem(x.shape, shape),
+            *(validation.parameter_shape_problem(k, p.shape, shape) for k, p in given.items()),
         )
         for problem in filter(None, problems):
             raise RuntimeError(problem)
-        problem = _checks.eps_problem(self.eps)
+        problem = validation.eps_problem(self.eps)
         if problem:
             raise TypeError(problem)
-        return x.float() if _name(x.dtype) in _checks.LOW_PRECISION else x
+        return x.float() if _name(x.dtype) in validation.LOW_PRECISION else x
 
 
 def _name(dtype):
