@@ -1,6 +1,7 @@
 """The LayerNorm book's package: a reference implementation, and the judge that checks any other.
 
     layer_norm, layer_norm_backward    NumPy, in `reference`
+    rms_norm, rms_norm_backward        its relative that does not centre, beside it
     LayerNorm                          a torch.nn.Module, in `layer`
     check_parity                       compares any LayerNorm with PyTorch, in `parity`
 
@@ -14,6 +15,8 @@ from layernorm_book.reference import (
     layer_norm_backward,
     mean_and_variance,
     normalize,
+    rms_norm,
+    rms_norm_backward,
     scale_and_shift,
 )
 
@@ -33,6 +36,8 @@ __all__ = [
     "layer_norm_backward",
     "mean_and_variance",
     "normalize",
+    "rms_norm",
+    "rms_norm_backward",
     "scale_and_shift",
 ]
 

@@ -1,89 +1,73 @@
-"""What a layer norm refuses, and the message that says why: shared by NumPy and torch.
+"""What a layer norm refuses, and in which words: NumPy and torch both ask here.
 
-Each function returns the problem as a sentence, or None. The caller raises it: ValueError or
-TypeError from `reference`, RuntimeError from `LayerNorm`, as PyTorch does.
+Each check raises. `reference` asks for ValueError and TypeError, `LayerNorm` for RuntimeError.
 """
 
 from numbers import Integral
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
-LOW_PRECISION = ("float16", "bfloat16")
-ALLOWED = ("float64", "float32", *LOW_PRECISION)
-
-
-def normalized_shape_problem(normalized_shape):
-    """Return why this is no `normalized_shape`, or None."""
-    if not isinstance(normalized_shape, (tuple, list)) or not all(
-        isinstance(size, Integral) and not isinstance(size, bool) for size in normalized_shape
-    ):
-        return (
-            f"normalized_shape must be a tuple of integers, got {normalized_shape!r}. "
-            "For one axis of size 4 write (4,)."
-        )
-    return None
+HALF = ("float16", "bfloat16")
+FLOATS = ("float64", "float32", *HALF)
+Error = type[Exception]
 
 
-def shape_problem(shape, normalized_shape):
-    """Return why an input of this shape cannot be normalized over `normalized_shape`, or None."""
-    shape, normalized_shape = tuple(shape), tuple(normalized_shape)
-    if not normalized_shape:
-        return (
-            "normalized_shape is empty, so there is nothing to take a mean over. "
-            f"Name at least one trailing axis of x, which has shape {shape}."
-        )
-    trailing = shape[-len(normalized_shape) :]
-    if trailing != normalized_shape:
-        mend = f"Pass normalized_shape={trailing}" if len(shape) else "Give x at least one axis"
-        return (
-            f"x must end in normalized_shape={normalized_shape}, got x of shape {shape}. "
-            f"{mend}, or move the axes to normalize to the end of x."
-        )
-    return None
+def dtype_name(array: Any) -> str:
+    """Return the bare name of the dtype of an array or tensor, such as "float32"."""
+    return str(getattr(array.dtype, "name", array.dtype)).removeprefix("torch.")
 
 
-def parameter_shape_problem(name, shape, normalized_shape):
-    """Return why a weight or bias of this shape does not fit, or None."""
-    shape, normalized_shape = tuple(shape), tuple(normalized_shape)
-    if shape != normalized_shape:
-        return (
-            f"{name} must have the shape normalized_shape={normalized_shape}, got {shape}. "
-            f"There is one {name} for each normalized position; reshape or expand it."
-        )
-    return None
-
-
-def dtype_problem(x, **parameters):
-    """Return why these dtypes (by name; None where there is no array) do not go together, or None.
-
-    The weight and the bias share one dtype: that of `x`, or float32 where `x` has half precision.
-    """
-    if x not in ALLOWED:
-        return f"x must be one of {', '.join(ALLOWED)}, got {x}. Convert it first, e.g. to float32."
-    given = {name: dtype for name, dtype in parameters.items() if dtype is not None}
-    allowed = [{x}, {"float32"}] if x in LOW_PRECISION else [{x}]
-    if given and set(given.values()) not in allowed:
+def check_dtypes(error: Error, x: Any, weight: Any, bias: Any, mixed: bool = False) -> None:
+    """Refuse what is no float and, unless `mixed`, parameters not all of x's dtype or float32."""
+    given = {k: dtype_name(a) for k, a in {"weight": weight, "bias": bias}.items() if a is not None}
+    x_dtype = dtype_name(x)
+    for name, dtype in {"x": x_dtype, **given}.items():
+        if dtype not in FLOATS:
+            got = f"{name} must be one of {', '.join(FLOATS)}, got {dtype}."
+            raise error(f"{got} Convert it first, e.g. to float32.")
+    allowed = (x_dtype, "float32") if x_dtype in HALF else (x_dtype,)
+    if given and not mixed and set(given.values()) not in [{dtype} for dtype in allowed]:
+        rule = " or ".join(f"all {dtype}" for dtype in allowed)
         got = " and ".join(f"{name} {dtype}" for name, dtype in given.items())
-        rule = f"all {x}" + (" or all float32" if x in LOW_PRECISION else "")
-        return f"with x of {x}, weight and bias must be {rule}; got {got}. Convert one of them."
-    return None
+        problem = f"with x of {x_dtype}, weight and bias must be {rule}; got {got}."
+        raise error(f"{problem} Convert one of them.")
 
 
-def eps_problem(eps):
-    """Return why this is no eps, or None: any number will do, in NumPy's and torch's types too."""
+def check_normalized_shape(sizes: object) -> None:
+    """Refuse what is no tuple (or list) of integers."""
+    if not isinstance(sizes, (tuple, list)) or not all(
+        isinstance(size, Integral) and not isinstance(size, bool) for size in sizes
+    ):
+        got = f"normalized_shape must be a tuple of integers, got {sizes!r}."
+        raise TypeError(f"{got} For one axis of size 4 write (4,).")
+
+
+def check_shapes(error: Error, x: Any, normalized_shape: Any, weight: Any, bias: Any) -> None:
+    """Refuse an x that does not end in `normalized_shape`, and parameters of another shape."""
+    shape, wanted = tuple(x.shape), tuple(normalized_shape)
+    trailing = shape[-len(wanted) :]
+    if not wanted:
+        problem = "normalized_shape is empty, so there is nothing to take a mean over."
+        raise error(f"{problem} Name at least one trailing axis of x, which has shape {shape}.")
+    if trailing != wanted:
+        problem = f"x must end in normalized_shape={wanted}, got x of shape {shape}."
+        fix = f"Pass normalized_shape={trailing}" if shape else "Give x at least one axis"
+        raise error(f"{problem} {fix}, or move the axes to normalize to the end of x.")
+    for name, array in {"weight": weight, "bias": bias}.items():
+        if array is not None and tuple(array.shape) != wanted:
+            got = f"must have the shape normalized_shape={wanted}, got {tuple(array.shape)}."
+            fix = f"There is one {name} for each normalized position; reshape or expand it."
+            raise error(f"{name} {got} {fix}")
+
+
+def check_grad_y(grad_y: Any, x: Any) -> None:
+    """Refuse a gradient that has not the dtype and the shape of `x`."""
+    for what, error, fix in (("dtype", TypeError, "Convert"), ("shape", ValueError, "Reshape")):
+        got, wanted = getattr(grad_y, what), getattr(x, what)
+        if got != wanted:
+            raise error(f"grad_y must have the {what} of x, {wanted}, got {got}. {fix} it.")
+
+
+def check_eps(eps: object) -> None:
+    """Refuse what is no number: any will do, in NumPy's and torch's types too."""
     if not isinstance(eps, SupportsFloat):
-        return f"eps must be a number, got {eps!r}. PyTorch's default is 1e-5."
-    return None
-
-
-def grad_shape_problem(grad_y, x):
-    """Return why a gradient of this shape does not belong to an input of that shape, or None."""
-    if tuple(grad_y) != tuple(x):
-        return f"grad_y must have the shape of x, {tuple(x)}, got {tuple(grad_y)}."
-    return None
-
-
-def grad_dtype_problem(grad_y, x):
-    """Return why a gradient of this dtype does not belong to an input of that dtype, or None."""
-    if grad_y != x:
-        return f"grad_y must have the dtype of x, {x}, got {grad_y}. Convert one of them."
-    return None
+        raise TypeError(f"eps must be a number such as 1e-5, got {eps!r}.")
