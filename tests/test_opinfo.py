@@ -1,17 +1,30 @@
-"""PyTorch tests its own layer norm on these inputs; the book's answers must be the same."""
+"""PyTorch tests its own norms on these inputs; the book's answers must be the same."""
 
 import pytest
 import torch
-from agreement import assert_agrees, inputs_of, make_layer, of_module, of_numpy
+from agreement import (
+    BACKWARD,
+    FLOATS,
+    FORWARD,
+    assert_agree,
+    inputs_of,
+    make_layer,
+    of_layer,
+    of_numpy,
+)
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.testing._internal.common_modules import module_db
 
-from layernorm_book import LayerNorm, layer_norm, layer_norm_backward, mean_and_variance
+from layernorm_book import LayerNorm, mean_and_variance
 
-DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
-OPS = {op.name: op for op in op_db if op.name in ("nn.functional.layer_norm", "native_layer_norm")}
+# What PyTorch calls the operation, and what the book does.
+NORM = {
+    "nn.functional.layer_norm": "layer_norm",
+    "native_layer_norm": "layer_norm",
+    "nn.functional.rms_norm": "rms_norm",
+}
+OPS = {op.name: op for op in op_db if op.name in NORM}
 MODULE = next(info for info in module_db if info.module_cls is torch.nn.LayerNorm)
-RUN = {"function": of_numpy, "module": of_module}
 
 
 @pytest.fixture(autouse=True)
@@ -20,28 +33,33 @@ def seed():
 
 
 def test_these_are_all_the_dtypes_and_all_the_ops():
-    assert len(OPS) == 2
+    assert OPS.keys() == NORM.keys()
     for op in OPS.values():
-        assert op.dtypes == set(DTYPES)
-    assert set(MODULE.dtypes) <= set(DTYPES)
+        assert {d for d in op.dtypes if not d.is_complex} == set(FLOATS)
+    assert set(MODULE.dtypes) <= set(FLOATS)
 
 
-def arguments(sample):
+def arguments(sample, norm):
     """Return x, normalized_shape, weight, bias and eps of a SampleInput."""
-    rest = dict(zip(("normalized_shape", "weight", "bias", "eps"), sample.args, strict=False))
-    rest |= sample.kwargs
-    return {"x": sample.input, "weight": None, "bias": None, "eps": 1e-5, **rest}
+    names = ["normalized_shape", "weight", "bias", "eps"]
+    if norm == "rms_norm":
+        names.remove("bias")
+    rest = dict(zip(names, sample.args, strict=False)) | sample.kwargs
+    eps = 1e-5 if norm == "layer_norm" else None
+    return {"x": sample.input, "weight": None, "bias": None, "eps": eps, **rest}
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
 @pytest.mark.parametrize("name", OPS)
-@pytest.mark.parametrize("run", RUN)
-def test_every_sample_input_agrees_forward_and_backward(run, name, dtype):
+def test_every_sample_input_agrees_forward_and_backward(name, dtype):
     samples = list(OPS[name].sample_inputs("cpu", dtype, requires_grad=True))
     assert len(samples) >= 6
     for sample in samples:
-        inputs = inputs_of(**arguments(sample))
-        assert_agrees(RUN[run](inputs), inputs)
+        inputs = inputs_of(**arguments(sample, NORM[name]))
+        answers = [of_numpy(inputs, NORM[name])]
+        if NORM[name] == "layer_norm":
+            answers.append(of_layer(inputs))
+        assert_agree(inputs, *answers, norm=NORM[name])
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
@@ -54,31 +72,37 @@ def test_the_statistics_of_every_sample_input_agree(dtype):
         torch.testing.assert_close(1 / torch.sqrt(torch.from_numpy(got_var) + eps), rstd)
 
 
-ERRORS = list(OPS["native_layer_norm"].error_inputs("cpu"))
+ERRORS = [
+    pytest.param(name, error, id=f"{NORM[name]}: {error.error_regex}")
+    for name, op in OPS.items()
+    if op.error_inputs_func
+    for error in op.error_inputs("cpu")
+]
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.error_regex)
-def test_every_error_input_is_refused(error):
+@pytest.mark.parametrize(("name", "error"), ERRORS)
+def test_every_error_input_is_refused(name, error):
     with pytest.raises(error.error_type, match=error.error_regex):
-        torch.native_layer_norm(error.sample_input.input, *error.sample_input.args)
-    given = arguments(error.sample_input)
-    x, normalized_shape, eps = (given[k] for k in ("x", "normalized_shape", "eps"))
-    weight, bias = given["weight"], given["bias"]
-    with pytest.raises(error.error_type):
-        make_layer(normalized_shape, weight, bias, eps)(x)
+        OPS[name](error.sample_input.input, *error.sample_input.args)
+    norm = NORM[name]
+    given = arguments(error.sample_input, norm)
+    x, weight, bias = (given.pop(k) for k in ("x", "weight", "bias"))
+    if norm == "layer_norm":
+        with pytest.raises(error.error_type):
+            make_layer(given["normalized_shape"], weight, bias)(x)
     x, weight, bias = (None if t is None else t.numpy() for t in (x, weight, bias))
     with pytest.raises(ValueError, match=r"normalized_shape"):
-        layer_norm(x, normalized_shape, weight, bias, eps)
+        FORWARD[norm](x, weight=weight, **given, **({} if bias is None else {"bias": bias}))
     if bias is None:
         with pytest.raises(ValueError, match=r"normalized_shape"):
-            layer_norm_backward(x, x, normalized_shape, weight, eps)
+            BACKWARD[norm](x, x, weight=weight, **given)
 
 
 def test_there_are_error_inputs():
-    assert len(ERRORS) >= 4
+    assert len(ERRORS) >= 7
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
 @pytest.mark.parametrize("training", [True, False])
 def test_every_module_input_agrees_forward_and_backward(dtype, training):
     samples = MODULE.module_inputs_func(MODULE, "cpu", dtype, True, training)
@@ -92,10 +116,7 @@ def test_every_module_input_agrees_forward_and_backward(dtype, training):
             torch.nn.init.normal_(parameter)
         (x,) = sample.forward_input.args
         inputs = inputs_of(x, layer.normalized_shape, layer.weight, layer.bias, layer.eps)
-        for run in RUN.values():
-            assert_agrees(run(inputs), inputs)
-        theirs.load_state_dict(layer.state_dict())
         ours = layer.train(training)(x)
-        assert ours.dtype == dtype
-        assert_agrees({"y": ours.detach()}, inputs)
+        assert_agree(inputs, {"y": ours.detach()}, of_numpy(inputs, "layer_norm"), of_layer(inputs))
+        theirs.load_state_dict(layer.state_dict())
         torch.testing.assert_close(ours, theirs.train(training)(x))
