@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from agreement import FLOATS, HALF, assert_all_agree, inputs_of
+from agreement import FLOATS, HALF, assert_both_agree, inputs_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,7 +64,7 @@ def cases(draw):
 @pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")  # of rms_norm
 @given(cases())
 def test_both_norms_and_the_layer_agree_with_pytorch_forward_and_backward(inputs):
-    assert_all_agree(inputs)
+    assert_both_agree(inputs)
 
 
 # --- the forward ----------------------------------------------------------------------------------
