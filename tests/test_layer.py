@@ -36,9 +36,6 @@ def randn(*shape, **kwargs):
     return torch.randn(shape, generator=torch.Generator().manual_seed(0), **kwargs)
 
 
-# --- the same interface ---------------------------------------------------------------------------
-
-
 def test_the_signature_is_pytorchs():
     ours, theirs = (
         [(p.name, p.kind, p.default) for p in inspect.signature(cls).parameters.values()]
@@ -80,9 +77,6 @@ def test_device_and_dtype_reach_the_parameters():
     assert (y.shape, y.dtype) == ((2, 4), torch.bfloat16)
 
 
-# --- checkpoints ----------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("kwargs", ARGUMENTS, ids=str)
 def test_state_dicts_load_both_ways(kwargs):
     ours, theirs = pair(**kwargs)
@@ -108,9 +102,6 @@ def test_copies_are_equal_and_independent(tmp_path):
         assert torch.equal(other(x), before)
         torch.nn.init.zeros_(other.weight)
         assert torch.equal(ours(x), before)
-
-
-# --- the same numbers -----------------------------------------------------------------------------
 
 
 def test_gradients_are_those_of_the_forward_to_second_order():

@@ -3,17 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from agreement import FLOATS, HALF, assert_both_agree, inputs_of
+from agreement import BACKWARD, FLOATS, FORWARD, HALF, assert_both_agree, inputs_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layernorm_book import (
-    layer_norm,
-    layer_norm_backward,
-    mean_and_variance,
-    rms_norm,
-    rms_norm_backward,
-)
+from layernorm_book import layer_norm, mean_and_variance, rms_norm
 
 close = np.testing.assert_allclose
 sizes = st.integers(1, 6)
@@ -67,9 +61,6 @@ def test_both_norms_and_the_layer_agree_with_pytorch_forward_and_backward(inputs
     assert_both_agree(inputs)
 
 
-# --- the forward ----------------------------------------------------------------------------------
-
-
 @given(rows(), st.floats(-100, 100), st.floats(1e-3, 1e3), epsilons)
 def test_what_the_norms_forget(drawn, shift, scale, eps):
     x, _ = drawn
@@ -114,23 +105,17 @@ def test_the_order_of_elements_and_the_other_rows_do_not_matter(drawn):
         close([norm(row, row.shape) for row in x], y, atol=1e-13)
 
 
-# --- the backward ---------------------------------------------------------------------------------
-
-
 @given(rows(), epsilons)
 def test_the_gradient_of_x_sums_to_0_and_almost_misses_x_hat(drawn, eps):
     x, rng = drawn
     n = x.shape[1:]
     grad_y = rng.standard_normal(x.shape)
-    for norm, backward, square in (
-        (layer_norm, layer_norm_backward, x.var(axis=1)),
-        (rms_norm, rms_norm_backward, (x**2).mean(axis=1)),
-    ):
-        grad_x = backward(grad_y, x, n, eps=eps)[0]
+    for norm, square in (("layer_norm", x.var(axis=1)), ("rms_norm", (x**2).mean(axis=1))):
+        grad_x = BACKWARD[norm](grad_y, x, n, eps=eps)[0]
         size = np.linalg.norm(grad_y, axis=1) / np.sqrt(square + eps)
-        if norm is layer_norm:
+        if norm == "layer_norm":
             close(grad_x.sum(axis=1) / size, 0, atol=1e-12)
-        x_hat = norm(x, n, eps=eps)
+        x_hat = FORWARD[norm](x, n, eps=eps)
         along = (grad_x * x_hat).sum(axis=1)  # what is left along x_hat is of the order of eps
         left = (grad_y * x_hat).sum(axis=1) * eps / (square + eps) ** 1.5
         close((along - left) / size, 0, atol=1e-11)
@@ -142,7 +127,7 @@ def test_the_backward_is_linear_and_predicts_what_a_small_step_does_to_the_loss(
     n = x.shape[1:]
     a, b, step = rng.standard_normal((3, *x.shape))
     weight = rng.standard_normal(n)
-    for norm, backward in ((layer_norm, layer_norm_backward), (rms_norm, rms_norm_backward)):
+    for norm, backward in zip(FORWARD.values(), BACKWARD.values(), strict=True):
         whole, first, second = (backward(g, x, n, weight, eps=0.5) for g in (2 * a - 3 * b, a, b))
         for w, f, s in zip(whole, first, second, strict=True):
             close(w, 2 * f - 3 * s, rtol=1e-9, atol=1e-9)
