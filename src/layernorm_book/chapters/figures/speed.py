@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.ticker import FuncFormatter
 
-from layernorm_book.figures.style import GREY, INK, new_picture
+from layernorm_book.chapters.figures.style import GREY, INK, new_picture
 
 MARKS = "osD^vP"
 

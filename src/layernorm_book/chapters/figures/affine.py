@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from layernorm_book.figures.style import BLUE, GREY, VERMILION, new_picture
+from layernorm_book.chapters.figures.style import BLUE, GREY, VERMILION, new_picture
 
 
 def learning(losses, floor, x_hat, target, weight, bias):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from layernorm_book.figures.style import BLUE, GREY, INK, VERMILION, new_picture
+from layernorm_book.chapters.figures.style import BLUE, GREY, INK, VERMILION, new_picture
 
 
 def hidden_and_plain(effects, threshold):

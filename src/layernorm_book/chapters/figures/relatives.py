@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from layernorm_book.figures.statistics import shared_cells
-from layernorm_book.figures.style import INK, VERMILION, new_picture
+from layernorm_book.chapters.figures.statistics import shared_cells
+from layernorm_book.chapters.figures.style import INK, VERMILION, new_picture
 
 
 def sharing(panels, columns=None):

@@ -30,6 +30,6 @@ def load_layer_norms():
         >>> weight.shape, NAMES[0], round(float(weight[0].mean()), 2)
         ((13, 384), 'embeddings', 0.62)
     """
-    with (files("layernorm_book") / "data" / "minilm_layernorms.npy").open("rb") as file:
+    with (files("layernorm_book.chapters") / "data" / "minilm_layernorms.npy").open("rb") as file:
         weight, bias = np.load(file).swapaxes(0, 1)  # (13, 384) each
     return weight, bias

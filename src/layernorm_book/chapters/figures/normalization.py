@@ -3,7 +3,7 @@
 import matplotlib
 import numpy as np
 
-from layernorm_book.figures.style import (
+from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
     GREY,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from layernorm_book.figures.style import (
+from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
     GREY,

@@ -3,7 +3,7 @@
 import numpy as np
 import torch.fx
 
-from layernorm_book.figures.style import BLUE, GREEN, GREY, INK, VERMILION, new_picture
+from layernorm_book.chapters.figures.style import BLUE, GREEN, GREY, INK, VERMILION, new_picture
 
 LOOKS = {"post": (VERMILION, "s"), "pre": (BLUE, "o"), "none": (GREEN, "^")}
 """Colour and marker of each place of the norm, told apart without colour too."""
