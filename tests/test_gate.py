@@ -43,11 +43,11 @@ def test_a_failing_cell_fails_the_build_and_is_named(small_book):
     assert "one short" in printed
 
 
-@pytest.mark.parametrize("file", ["module.py", "reference.py"])
+@pytest.mark.parametrize("file", ["layer.py", "reference.py"])
 def test_a_parity_breach_fails_the_build_and_names_the_case(small_book, file):
     right, wrong = {
-        "module.py": ("torch.rsqrt(var + self.eps)", "1 / (torch.sqrt(var) + self.eps)"),
-        "reference.py": ("np.sqrt(var + _eps(eps))", "(np.sqrt(var) + _eps(eps))"),
+        "layer.py": ("torch.rsqrt(var + self.eps)", "1 / (torch.sqrt(var) + self.eps)"),
+        "reference.py": ("np.sqrt(var + float(eps))", "(np.sqrt(var) + float(eps))"),
     }[file]
     source = small_book / "src" / "layernorm_book" / file
     text = source.read_text(encoding="utf-8")
@@ -55,7 +55,7 @@ def test_a_parity_breach_fails_the_build_and_names_the_case(small_book, file):
     source.write_text(text.replace(right, wrong), encoding="utf-8")
     reference = PARITY.replace("(LayerNorm)", "(layer_norm, backward=layer_norm_backward)")
     reference = reference.replace("LayerNorm", "layer_norm, layer_norm_backward")
-    write_chapter(small_book, code=PARITY if file == "module.py" else reference)
+    write_chapter(small_book, code=PARITY if file == "layer.py" else reference)
     printed = build_twice(small_book)
     assert "chapter.ipynb" in printed
     assert "n = 4, eps 0.5" in printed

@@ -1,7 +1,8 @@
 """The LayerNorm book's package: a reference implementation, and the judge that checks any other.
 
     layer_norm, layer_norm_backward    NumPy, in `reference`
-    LayerNorm                          a torch.nn.Module, in `module`
+    rms_norm, rms_norm_backward        its relative that does not centre, beside it
+    LayerNorm                          a torch.nn.Module, in `layer`
     check_parity                       compares any LayerNorm with PyTorch, in `parity`
 
 What needs torch is imported when it is first asked for, so that the NumPy half loads at once.
@@ -14,11 +15,13 @@ from layernorm_book.reference import (
     layer_norm_backward,
     mean_and_variance,
     normalize,
+    rms_norm,
+    rms_norm_backward,
     scale_and_shift,
 )
 
 _NEEDS_TORCH = {
-    "LayerNorm": "layernorm_book.module",
+    "LayerNorm": "layernorm_book.layer",
     "ParityError": "layernorm_book.parity",
     "ParityReport": "layernorm_book.parity",
     "check_parity": "layernorm_book.parity",
@@ -33,6 +36,8 @@ __all__ = [
     "layer_norm_backward",
     "mean_and_variance",
     "normalize",
+    "rms_norm",
+    "rms_norm_backward",
     "scale_and_shift",
 ]
 

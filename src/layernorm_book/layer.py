@@ -1,10 +1,12 @@
 """LayerNorm as a torch.nn.Module: `torch.nn.LayerNorm`, with its arithmetic written out."""
 
+from collections.abc import Sequence
 from numbers import Integral
 
 import torch
+from torch.nn import Parameter
 
-from layernorm_book import _checks
+from layernorm_book.validation import HALF, check_dtypes, check_eps, check_shapes, dtype_name
 
 
 class LayerNorm(torch.nn.Module):
@@ -12,6 +14,7 @@ class LayerNorm(torch.nn.Module):
 
     y = (x − mean) / √(var + eps) · weight + bias, with the biased variance. A drop-in replacement
     for `torch.nn.LayerNorm`: the same arguments, parameters and state dict.
+    Source: the interface of `torch.nn.LayerNorm`; the formula of Ba, Kiros and Hinton (2016).
 
     Args:
         normalized_shape: int or tuple: the trailing sizes of x that share mean and variance.
@@ -21,15 +24,11 @@ class LayerNorm(torch.nn.Module):
         device, dtype: where and as what the parameters are made.
 
     Attributes:
-        weight: γ, of shape `normalized_shape`, starts at 1.
-        bias: β, of shape `normalized_shape`, starts at 0.
+        weight, bias: γ and β, of shape `normalized_shape`; they start at 1 and 0.
 
     Raises:
-        RuntimeError: when called with an x that does not end in `normalized_shape`, or whose dtype
-            is not floating point or does not go with the parameters.
+        RuntimeError: when called with an x whose shape or dtype does not go with the parameters.
         TypeError: when called while eps is not a number.
-
-    Source: the interface of `torch.nn.LayerNorm`; the formula of Ba, Kiros and Hinton (2016).
 
     Example:
         >>> layer = LayerNorm(4, eps=0.5)
@@ -37,40 +36,45 @@ class LayerNorm(torch.nn.Module):
         [[-1.0, -0.5, 0.0, 1.5]]
     """
 
+    weight: Parameter | None
+    bias: Parameter | None
+
     def __init__(
         self,
-        normalized_shape,
-        eps=1e-5,
-        elementwise_affine=True,
-        bias=True,
-        device=None,
-        dtype=None,
-    ):
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
         super().__init__()
-        if isinstance(normalized_shape, Integral):
+        if isinstance(normalized_shape, int | Integral):  # Integral: NumPy's integers too
             normalized_shape = (normalized_shape,)
         self.normalized_shape = tuple(normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
 
-        def empty():
-            shape = self.normalized_shape
-            return torch.nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+        def empty() -> Parameter:
+            return Parameter(torch.empty(self.normalized_shape, device=device, dtype=dtype))
 
         self.register_parameter("weight", empty() if elementwise_affine else None)
         self.register_parameter("bias", empty() if elementwise_affine and bias else None)
         self.reset_parameters()
 
-    def reset_parameters(self):
+    def reset_parameters(self) -> None:
         """Set weight to 1 and bias to 0: a fresh layer is the plain normalization."""
         if self.weight is not None:
             torch.nn.init.ones_(self.weight)
         if self.bias is not None:
             torch.nn.init.zeros_(self.bias)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return y, of the shape and dtype of `x`, which must end in `normalized_shape`."""
-        wide = self._checked(x)  # in at least float32
+        check_dtypes(RuntimeError, x, self.weight, self.bias)
+        check_shapes(RuntimeError, x, self.normalized_shape, self.weight, self.bias)
+        check_eps(self.eps)
+        wide = x.float() if dtype_name(x) in HALF else x
         dims = tuple(range(-len(self.normalized_shape), 0))
 
         mean = wide.mean(dims, keepdim=True)  # (*, 1, ..., 1)
@@ -84,32 +88,7 @@ class LayerNorm(torch.nn.Module):
             y = y + self.bias
         return y.to(x.dtype)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """Return what `print(layer)` shows between the parentheses, as PyTorch does."""
-        return (
-            f"{self.normalized_shape}, eps={self.eps}, "
-            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
-        )
-
-    def _checked(self, x):
-        """Refuse what PyTorch refuses, with a message that names the mend; else widen `x`."""
-        shape = self.normalized_shape
-        both = {"weight": self.weight, "bias": self.bias}
-        given = {k: p for k, p in both.items() if p is not None}
-        dtypes = {k: _name(p.dtype) for k, p in given.items()}
-        problems = (
-            _checks.dtype_problem(_name(x.dtype), **dtypes),
-            _checks.shape_problem(x.shape, shape),
-            *(_checks.parameter_shape_problem(k, p.shape, shape) for k, p in given.items()),
-        )
-        for problem in filter(None, problems):
-            raise RuntimeError(problem)
-        problem = _checks.eps_problem(self.eps)
-        if problem:
-            raise TypeError(problem)
-        return x.float() if _name(x.dtype) in _checks.LOW_PRECISION else x
-
-
-def _name(dtype):
-    """Return the bare name of a torch dtype: torch.float32 gives "float32"."""
-    return str(dtype).removeprefix("torch.")
+        affine = f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        return f"{self.normalized_shape}, eps={self.eps}, {affine}"
