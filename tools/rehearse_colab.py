@@ -4,6 +4,8 @@ The environment lies in .cache/colab and is made again when tools/colab_requirem
 Git is told to take a snapshot of this tree for the repository's address, so nothing is fetched.
 
     python tools/rehearse_colab.py [CHAPTER.ipynb ...]
+
+A test of the labs borrows the environment: `make_environment`, then `PYTHON`.
 """
 
 import json

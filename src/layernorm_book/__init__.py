@@ -9,6 +9,7 @@ What needs torch is imported when it is first asked for, so that the NumPy half 
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from layernorm_book.reference import (
     layer_norm,
@@ -19,6 +20,10 @@ from layernorm_book.reference import (
     rms_norm_backward,
     scale_and_shift,
 )
+
+if TYPE_CHECKING:
+    from layernorm_book.layer import LayerNorm
+    from layernorm_book.parity import ParityError, ParityReport, check_parity
 
 _NEEDS_TORCH = {
     "LayerNorm": "layernorm_book.layer",
@@ -42,7 +47,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """Look up on first use what takes time: the version, and all that needs torch (PEP 562)."""
     if name == "__version__":
         return import_module("importlib.metadata").version("layernorm-book")
@@ -51,6 +56,6 @@ def __getattr__(name):
     return getattr(import_module(_NEEDS_TORCH[name]), name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     """List the lazy names too, so that completion finds them."""
     return sorted({*globals(), *__all__})

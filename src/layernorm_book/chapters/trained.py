@@ -1,4 +1,4 @@
-"""The γ and β that training left in a real encoder: the 13 LayerNorms of all-MiniLM-L6-v2.
+"""What did training leave in γ and β of the 13 LayerNorms of all-MiniLM-L6-v2, a real encoder?
 
 `data/NOTICE.md` says where the numbers come from, under which licence, and how to take them again.
 """

@@ -1,5 +1,5 @@
-"""The book's pictures, kept out of its notebooks: one module for each subject.
+"""How does each chapter's subject look: one module of pictures for each?
 
-Each function takes the numbers that its chapter has just computed and returns a `Picture`, which a
-notebook shows as SVG.
+They are kept out of the notebooks: each function takes the numbers that its chapter has just
+computed and returns a `Picture`, which a notebook shows as SVG.
 """

@@ -1,4 +1,4 @@
-"""The third step: what γ and β do to a row, how they learn, what weight decay does to them."""
+"""What do γ and β do to a row, how do they learn, and what does weight decay do to them?"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""LayerNorm in a transformer: where it stands, and what that does to depth and to training."""
+"""Where does LayerNorm stand in a transformer, and what does that do to depth and to training?"""
 
 import numpy as np
 import torch.fx

@@ -1,4 +1,4 @@
-"""What a bug does to an ordinary row, and to the row that gives it away."""
+"""What does a bug do to an ordinary row, and to the row that gives it away?"""
 
 import numpy as np
 

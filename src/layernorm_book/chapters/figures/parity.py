@@ -1,4 +1,4 @@
-"""Where ε stands, what that does to the output, and which tests see it."""
+"""Where does ε stand, what does that do to the output, and which tests see it?"""
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap

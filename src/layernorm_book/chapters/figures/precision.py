@@ -1,4 +1,4 @@
-"""Precision: the bits in which a number is stored."""
+"""In which bits is a number stored?"""
 
 from matplotlib.patches import Rectangle
 

@@ -1,4 +1,4 @@
-"""LayerNorm's relatives: which cells share their statistics, and what company does to BatchNorm."""
+"""Which cells share statistics in LayerNorm's relatives, and what does company do to BatchNorm?"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Speed: how near each version comes to the machine's limits."""
+"""How near does each version come to the machine's limits?"""
 
 import numpy as np
 from matplotlib.ticker import FuncFormatter

@@ -1,4 +1,4 @@
-"""Mean and variance: which cells share them, what they look like, and how one pass loses them."""
+"""Which cells share a mean and a variance, how do these look, and how is a variance lost?"""
 
 import numpy as np
 from matplotlib.colors import to_rgb
