@@ -12,8 +12,7 @@
 # make wild      swap the LayerNorms of a real encoder for the book's, and record what changes
 # make clean     remove what the others made
 #
-# Each makes its own environment in .venv on the first call and reuses it after. What Python compiles
-# lies in .cache, as it is imported: compiling all that pip installs would take half a minute.
+# Each makes its own environment in .venv on the first call and reuses it after.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -24,7 +23,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WILD_READY := $(WILD)/.ready
 export PYTHONPATH := $(CURDIR)/src
-export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/pycache
+# Python compiles what it imports; compiling all that pip installs would take half a minute more.
 PIP_INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check
 
 .PHONY: book test browsers bench serve audit links zip colab wild tidy repository clean
