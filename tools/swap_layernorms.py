@@ -14,8 +14,6 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-os.environ["HF_HUB_OFFLINE"] = "1"  # the model is in the package's files: nothing to fetch
-
 import torch
 
 from layernorm_book import LayerNorm
@@ -249,6 +247,7 @@ def measure(model, tokens):
 
 def main():
     """Run every swap, refuse a disagreement beyond rounding, write the results."""
+    os.environ["HF_HUB_OFFLINE"] = "1"  # the model is in the package's files: nothing to fetch
     from transformers import AutoModel, AutoTokenizer
 
     folder = str(Path(find_spec(PACKAGE).origin).parent / "model")
