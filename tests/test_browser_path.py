@@ -1,4 +1,4 @@
-"""Where there is no browser, whoever needs one is told what to run; nothing is installed unasked."""
+"""Where there is no browser, whoever needs one hears what to run; nothing comes unasked."""
 
 import browser_path
 import pytest

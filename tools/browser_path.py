@@ -31,9 +31,11 @@ def find_browser():
     named = os.environ.get("CHROMIUM")
     if named and not Path(named).is_file():
         raise NoBrowser(f"CHROMIUM names {named}, and there is no such file.")
-    for path in (named, *map(shutil.which, NAMES), MAC, _playwrights_own()):
+    for path in (named, *map(shutil.which, NAMES), MAC):
         if path and Path(path).is_file():
             return path
+    if Path(path := _playwrights_own()).is_file():
+        return path
     raise NoBrowser(
         "There is no Chromium or Chrome on this machine. Install one with: make browsers\n"
         "or name one: CHROMIUM=/path/to/it"
