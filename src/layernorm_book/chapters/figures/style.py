@@ -1,4 +1,4 @@
-"""How the book's pictures look, and how a notebook gets to show them.
+"""How do the book's pictures look, and how does a notebook get to show them?
 
 Colours are those of Okabe and Ito, told apart by readers with any kind of colour vision, on a
 ground of its own, so that a picture reads the same on a light and on a dark page.

@@ -1,8 +1,8 @@
-"""The third step: what γ and β do to a row, how they learn, what weight decay does to them."""
+"""What do γ and β do to a row, how do they learn, and what does weight decay do to them?"""
 
 import numpy as np
 
-from layernorm_book.figures.style import BLUE, GREY, VERMILION, new_picture
+from layernorm_book.chapters.figures.style import BLUE, GREY, VERMILION, new_picture
 
 
 def learning(losses, floor, x_hat, target, weight, bias):

@@ -1,10 +1,10 @@
-"""Mean and variance: which cells share them, what they look like, and how one pass loses them."""
+"""Which cells share a mean and a variance, how do these look, and how is a variance lost?"""
 
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
-from layernorm_book.figures.style import (
+from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
     GREY,
@@ -15,6 +15,14 @@ from layernorm_book.figures.style import (
     VERMILION,
     new_picture,
 )
+
+WAYS = {
+    "one pass": (VERMILION, "o"),
+    "Welford": (GREEN, "^"),
+    "PyTorch": (ORANGE, "D"),
+    "two passes": (BLUE, "s"),
+}
+"""Colour and marker of each way to a variance, told apart without colour too."""
 
 _TINTS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION)
 _GAP = 0.6  # between two blocks of cells, in cells
@@ -57,26 +65,28 @@ def shared_cells(panels, names, columns=None):
     return picture
 
 
-def variance_error(means, one_pass, two_pass, predicted):
-    """Draw the relative error of a row's variance in float32 against the row's mean.
+def variance_errors(means, measured, predicted):
+    """Draw the relative error of the variance against the mean of the row, for several ways.
 
     Args:
         means: array of the means, in standard deviations.
-        one_pass, two_pass: arrays of the errors found, of the shape of `means`.
-        predicted: array of the errors expected of one pass, of the shape of `means`.
+        measured: {way: array of the errors found}, of the shape of `means`; the ways are those of
+            `WAYS`.
+        predicted: {label: array of the errors expected}, of the shape of `means`.
     """
-    picture, ax = new_picture(height=3.6)
+    picture, ax = new_picture(height=4.6)
     ax.axhline(1, color=GREY, linewidth=1, linestyle=":")
-    ax.annotate("100%: no digit of the variance is left", (means[0], 1), (0, 4), **_POINTS)
-    ax.plot(means, predicted, color=INK, linewidth=1.2, linestyle="--")
-    ax.annotate("expected: 2⁻²⁴ · μ²/σ²", (means[4], predicted[4]), (10, -12), **_POINTS)
-    ax.plot(means, one_pass, "o-", color=VERMILION)
-    ax.annotate("E[x²] − E[x]²", (means[6], one_pass[6]), (-12, 8), ha="right", **_POINTS)
-    ax.plot(means, two_pass, "s-", color=BLUE)
-    ax.annotate("two passes", (means[6], two_pass[6]), (0, 10), **_POINTS)
-    ax.set(xscale="log", yscale="log")
+    ax.annotate("100%: no digit is left", (means[0], 1), (0, 4), fontsize=9, **_POINTS)
+    for label, errors in predicted.items():
+        ax.plot(means, errors, color=INK, linewidth=1, linestyle="--")
+        ax.annotate(label, (means[-1], errors[-1]), (6, 0), va="center", fontsize=9, **_POINTS)
+    for way, errors in measured.items():
+        colour, marker = WAYS[way]
+        ax.plot(means, errors, marker=marker, color=colour, markersize=5, label=way)
+    ax.set(xscale="log", yscale="log", ylim=(1e-8, 3e5))
     ax.set_xlabel("mean of the row, in standard deviations")
-    ax.set_ylabel("relative error of the variance")
+    ax.set_ylabel("relative error of the variance, median")
+    ax.legend(loc="upper left", bbox_to_anchor=(0, 0.88), fontsize=9.5)
     return picture
 
 

@@ -1,4 +1,4 @@
-"""Checks a reader's answer to an exercise, without stopping the notebook while it is unsolved."""
+"""Is a reader's answer to an exercise right, and if not, on which input does it differ?"""
 
 import numpy as np
 

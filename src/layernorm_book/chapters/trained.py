@@ -1,4 +1,4 @@
-"""The γ and β that training left in a real encoder: the 13 LayerNorms of all-MiniLM-L6-v2.
+"""What did training leave in γ and β of the 13 LayerNorms of all-MiniLM-L6-v2, a real encoder?
 
 `data/NOTICE.md` says where the numbers come from, under which licence, and how to take them again.
 """
@@ -30,6 +30,6 @@ def load_layer_norms():
         >>> weight.shape, NAMES[0], round(float(weight[0].mean()), 2)
         ((13, 384), 'embeddings', 0.62)
     """
-    with (files("layernorm_book") / "data" / "minilm_layernorms.npy").open("rb") as file:
+    with (files("layernorm_book.chapters") / "data" / "minilm_layernorms.npy").open("rb") as file:
         weight, bias = np.load(file).swapaxes(0, 1)  # (13, 384) each
     return weight, bias

@@ -1,4 +1,4 @@
-"""A progress bar for a notebook: one output, redrawn in place while a cell runs."""
+"""How far is a cell that takes long: one output, redrawn in place while it runs?"""
 
 from IPython.display import display
 

@@ -1,9 +1,9 @@
-"""LayerNorm in a transformer: where it stands, and what that does to depth and to training."""
+"""Where does LayerNorm stand in a transformer, and what does that do to depth and to training?"""
 
 import numpy as np
 import torch.fx
 
-from layernorm_book.figures.style import BLUE, GREEN, GREY, INK, VERMILION, new_picture
+from layernorm_book.chapters.figures.style import BLUE, GREEN, GREY, INK, VERMILION, new_picture
 
 LOOKS = {"post": (VERMILION, "s"), "pre": (BLUE, "o"), "none": (GREEN, "^")}
 """Colour and marker of each place of the norm, told apart without colour too."""

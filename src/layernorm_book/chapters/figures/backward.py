@@ -1,9 +1,9 @@
-"""The backward pass: a line taken out of a gradient, a Jacobian, a sum over rows."""
+"""What does the backward pass lose: a line out of a gradient, a rank, digits in a sum over rows?"""
 
 import matplotlib
 import numpy as np
 
-from layernorm_book.figures.style import (
+from layernorm_book.chapters.figures.style import (
     BLUE,
     GREY,
     INK,

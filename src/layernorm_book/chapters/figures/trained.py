@@ -1,8 +1,8 @@
-"""Trained γ and β: by layer, what ε does to them by σ, and what swaps do to a real encoder."""
+"""What are trained γ and β by layer, what does ε do to them, and what do swaps do to an encoder?"""
 
 import numpy as np
 
-from layernorm_book.figures.style import (
+from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
     GREY,

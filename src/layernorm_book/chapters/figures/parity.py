@@ -1,9 +1,9 @@
-"""Where ε stands, what that does to the output, and which tests see it."""
+"""Where does ε stand, what does that do to the output, and which tests see it?"""
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
-from layernorm_book.figures.style import (
+from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
     GREY,

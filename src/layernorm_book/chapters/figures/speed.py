@@ -1,9 +1,9 @@
-"""Speed: how near each version comes to the machine's limits."""
+"""How near does each version come to the machine's limits?"""
 
 import numpy as np
 from matplotlib.ticker import FuncFormatter
 
-from layernorm_book.figures.style import GREY, INK, new_picture
+from layernorm_book.chapters.figures.style import GREY, INK, new_picture
 
 MARKS = "osD^vP"
 

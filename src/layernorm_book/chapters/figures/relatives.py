@@ -1,9 +1,9 @@
-"""LayerNorm's relatives: which cells share their statistics, and what company does to BatchNorm."""
+"""Which cells share statistics in LayerNorm's relatives, and what does company do to BatchNorm?"""
 
 import numpy as np
 
-from layernorm_book.figures.statistics import shared_cells
-from layernorm_book.figures.style import INK, VERMILION, new_picture
+from layernorm_book.chapters.figures.statistics import shared_cells
+from layernorm_book.chapters.figures.style import INK, VERMILION, new_picture
 
 
 def sharing(panels, columns=None):

@@ -1,8 +1,8 @@
-"""What a bug does to an ordinary row, and to the row that gives it away."""
+"""What does a bug do to an ordinary row, and to the row that gives it away?"""
 
 import numpy as np
 
-from layernorm_book.figures.style import BLUE, GREY, INK, VERMILION, new_picture
+from layernorm_book.chapters.figures.style import BLUE, GREY, INK, VERMILION, new_picture
 
 
 def hidden_and_plain(effects, threshold):

@@ -1,9 +1,9 @@
-"""Centring and scaling: one row of numbers, points in space, and what eps does to small rows."""
+"""What do centring and scaling do to a row, to points in space, and to rows as small as ε?"""
 
 import matplotlib
 import numpy as np
 
-from layernorm_book.figures.style import (
+from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
     GREY,
