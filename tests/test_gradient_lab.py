@@ -8,10 +8,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from browser import join_to_python, move, run_on_packed, serve, type_in, values, write_page
+from layernorm_book.cases import Inputs, allowance, largest, truth
 from traitlets import TraitError
 
 from layernorm_book import layer_norm_backward
-from layernorm_book.cases import Inputs, allowance, largest, truth
 from layernorm_book.widgets import GradientLab
 from layernorm_book.widgets.common import EPS_STOPS
 from layernorm_book.widgets.gradient import PRESETS, backward_at

@@ -7,7 +7,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from browser import ROOT, run_on_packed
-
 from layernorm_book.cases import Inputs, allowance, largest, truth
 
 SOURCE = (ROOT / "src/layernorm_book/widgets/layernorm.js").read_text(encoding="utf-8")

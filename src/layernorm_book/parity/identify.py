@@ -207,7 +207,7 @@ class Search:
 
     def question(self, n: int, sigma: float, eps: float, **options: Any) -> Inputs:
         """Return rows of n with a mean that leaves the digits of x alone."""
-        options = {"mean": 1.5 * sigma, "dtype": torch.float64} | options
+        options = {"mean": 1.5 * sigma, "dtype": torch.float64, **options}
         case = Case("question", (16, n), eps=eps, sigma=sigma, **options)
         case = replace(case, weight=self.adapted.weight, bias=self.adapted.bias)
         return of_rank(case, self.adapted.rank).make()
