@@ -18,7 +18,7 @@ from torch import Tensor
 
 from layernorm_book.calling.call import CallResult, Inputs
 from layernorm_book.calling.candidate import AdaptedCandidate
-from layernorm_book.parity.bugs import BUGS, Bug, Variant, one_pass
+from layernorm_book.parity.bugs import BUGS, Bug, Variant, one_pass, percent
 from layernorm_book.parity.cases import (
     ROUNDINGS,
     Answer,
@@ -321,7 +321,8 @@ class Search:
         """Ask whether the variance loses digits as E[x²] − E[x]² does.
 
         Its relative error is compared with that of both formulas on the same rows, at two means,
-        and counts for the formula that is nearer on a log scale.
+        and counts for the formula that is nearer on a log scale. It must also grow faster than the
+        mean does, as no other error does.
         """
         shifted = {r.inputs.x.dtype for r, _ in left if r.case.shifted}
         dtype, means = torch.float32, (50.0, 500.0)
@@ -329,6 +330,7 @@ class Search:
             dtype, means = torch.float64, (3e5, 3e6)
         if not shifted or self.against == "rms_norm":
             return [], left
+        errors = []
         for mean in means:
             q = self.question(256, 1.0, self.results[0].inputs.eps, mean=mean, dtype=dtype)
             due, y = formula.run(q.to(torch.float64)), self.ask(q).y
@@ -336,11 +338,14 @@ class Search:
                 return [], left
             layers = (formula, replace(formula, squares=one_pass))
             got, two, one = (_variance_error(a, due, q) for a in (y, *(f.run(q) for f in layers)))
+            errors.append(got)
             if got <= math.sqrt(one * two):
                 return [], left
+        if errors[1] / errors[0] <= means[1] / means[0]:
+            return [], left
         message = (
             "the variance is E[x²] − E[x]²: its relative error grows as the square of the mean, to "
-            f"{got:.0%} at a mean of {mean:g}σ in {name_of(dtype)}"
+            f"{percent(got)} at a mean of {mean:g}σ in {name_of(dtype)}"
         )
         variant = replace(BUGS["one-pass-variance"].variants[0], message=message)
         left = [(r, c) for r, c in left if not r.case.shifted]
