@@ -4,6 +4,7 @@
 # make serve   serve the built book on this machine
 # make audit   measure every page of the built book in a browser
 # make zip     pack the built book, for reading without a network
+# make bundle  bundle the labs' front ends anew, after a change of their JavaScript or CSS (Node.js)
 # make colab   run every chapter on Colab's versions, from an empty folder
 # make tidy    strip and format the notebooks
 # make repository URL=https://github.com/OWNER/REPOSITORY [BRANCH=main]   move the book there
@@ -23,7 +24,7 @@ WILD_READY := $(WILD)/.ready
 export PYTHONPATH := $(CURDIR)/src
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: book test bench serve audit zip colab wild tidy repository clean
+.PHONY: book test bench bundle serve audit zip colab wild tidy repository clean
 .DELETE_ON_ERROR:
 
 book: $(READY)
@@ -52,6 +53,9 @@ tidy: $(READY)
 	$(BIN)/python tools/tidy_notebooks.py
 	$(BIN)/ruff format .
 
+bundle: $(READY)
+	@$(BIN)/python tools/bundle_labs.py
+
 colab: $(READY)
 	@$(BIN)/python tools/rehearse_colab.py
 
@@ -65,7 +69,7 @@ wild: $(WILD_READY)
 	@$(WILD)/bin/python tools/swap_test.py
 
 clean:
-	rm -rf _build .book_cache .cache tools/audit/node_modules .venv .venv-wild .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf _build .book_cache .cache tools/*/node_modules .venv .venv-wild .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is older than the pins when the pins change, and then pip runs again.
