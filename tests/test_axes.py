@@ -1,4 +1,4 @@
-"""The axis picker's claims: each line of code, run in PyTorch, shares what the picker says."""
+"""The axis picker: each line of code, run in PyTorch, shares what the picker says it does."""
 
 import json
 from itertools import product
@@ -6,27 +6,21 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from browser import join_to_python, open_lab, run_copied, serve, write_page
 from torch import nn
 from traitlets import TraitError
 
 from layernorm_book.widgets import AxisPicker
 from layernorm_book.widgets.axes import (
-    GROUPS,
     LAYOUTS,
     NO_LAYER,
     PRESETS,
-    _subsets,
+    STATES,
     describe,
     group_numbers,
 )
 
-STATES = [
-    (layout, shared, groups, centred)
-    for layout, facts in LAYOUTS.items()
-    for shared in _subsets(facts["axes"])
-    for groups in (GROUPS if "C" in shared else (1,))
-    for centred in (True, False)
-]
+CELLS = ".ln-cells label"
 
 
 def an_input(layout):
@@ -91,11 +85,12 @@ def assert_the_claim_holds(layout, numbers, name, line, weight, centred):
 
 @pytest.mark.parametrize(("layout", "shared", "groups", "centred"), STATES)
 def test_every_line_does_what_the_picker_says(layout, shared, groups, centred):
-    said = describe(layout, shared, groups, centred)
+    name, line, weight, note = describe(layout, shared, groups, centred)
     numbers = group_numbers(layout, shared, groups)
-    assert_the_claim_holds(layout, numbers, said["name"], said["line"], said["weight"], centred)
-    if said["name"] != NO_LAYER:
-        assert f"nn.{said['name']}(" in said["line"]
+    assert_the_claim_holds(layout, numbers, name, line, weight, centred)
+    assert note
+    if name != NO_LAYER:
+        assert f"nn.{name}(" in line
 
 
 def test_a_wrong_claim_is_caught():
@@ -135,7 +130,7 @@ def test_where_no_layer_is_named_none_takes_x_as_it_stands(layout):
     named = {
         (group_numbers(layout, shared, groups).tobytes(), centred)
         for where, shared, groups, centred in STATES
-        if where == layout and describe(layout, shared, groups, centred)["name"] != NO_LAYER
+        if where == layout and describe(layout, shared, groups, centred).name != NO_LAYER
     }
     alone = group_numbers(layout, "").tobytes()  # a layer over an axis of size 1 shares nothing
     assert len(found) > 5
@@ -145,7 +140,7 @@ def test_where_no_layer_is_named_none_takes_x_as_it_stands(layout):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_preset_is_the_layer_of_its_name(layout):
     for name, state in PRESETS[layout].items():
-        assert describe(layout, *state)["name"].rstrip("12d") == name
+        assert describe(layout, *state).name.rstrip("12d") == name
 
 
 def test_the_traits_and_what_follows_from_them():
@@ -191,4 +186,228 @@ def test_its_html_form_names_the_layers():
     (data, *_) = AxisPicker()._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in data
     assert "nn.GroupNorm(2, 4)(x)" in data["text/html"]
+    assert NO_LAYER not in data["text/html"]
     assert "nn.LayerNorm(4)(x)" in AxisPicker("tokens").to_html()
+
+
+# --- in a browser ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pickers")
+    for layout in LAYOUTS:
+        write_page(folder, layout, AxisPicker(layout))
+    write_page(folder, "two", AxisPicker(), AxisPicker("tokens"))
+    site, stop = serve(folder)
+    yield site
+    stop()
+
+
+@pytest.fixture
+def open_picker(page, site):
+    """Open a page by name and wait for its picker."""
+    return lambda name: open_lab(page, site.url(f"{name}.html"))
+
+
+def shown(page, quantity):
+    """Return the full value of a readout."""
+    return page.get_attribute(f"[data-quantity={quantity}]", "data-value")
+
+
+def groups_shown(page, layout):
+    """Return the numbers on the cells, which must be the numbers that they carry."""
+    text, carried = page.eval_on_selector_all(
+        CELLS,
+        """cells => [cells.map(cell => Number(cell.lastElementChild.textContent)),
+                     cells.map(cell => Number(cell.dataset.group))]""",
+    )
+    assert text == carried
+    return np.array(text).reshape(LAYOUTS[layout]["shape"])
+
+
+def lit(page):
+    """Return the indices of the cells that are lit."""
+    return page.eval_on_selector_all(
+        f"{CELLS}.ln-on", "cells => cells.map(cell => Number(cell.dataset.index))"
+    )
+
+
+# Clicks until the controls say this; returns what the readouts and the cells then show.
+CHOOSE = """([shared, groups, centred]) => {
+    const all = (selector) => [...document.querySelectorAll(`.ln-lab ${selector}`)];
+    const want = (input, on) => input.checked === on || input.click();
+    all("[name=axis]").forEach((box) => want(box, shared.includes(box.value)));
+    all(`[name=groups][value="${groups}"]`).forEach((input) => want(input, true));
+    all("[name=centred]").forEach((box) => want(box, centred));
+    const values = all("[data-quantity]").map(
+        (node) => [node.dataset.quantity, [node.dataset.value, node.textContent]]);
+    return { ...Object.fromEntries(values), trace: all(".ln-trace")[0].textContent,
+        cut: !all("[name=groups]")[0].matches(":disabled"),
+        cells: all("label[data-group] > span:last-child").map((node) => Number(node.textContent)) };
+}"""
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_state_shows_what_python_says_of_it(open_picker, layout):
+    """And what Python says is what PyTorch does, by the tests above."""
+    page, seen = open_picker(layout), set()
+    for _, *state in (state for state in STATES if state[0] == layout):
+        seen_now = page.evaluate(CHOOSE, state)
+        shared, groups, centred = state
+        name, line, weight, note = describe(layout, *state)
+        numbers = group_numbers(layout, shared, groups)
+        count = len(np.unique(numbers))
+        assert seen_now["cells"] == numbers.flatten().tolist()
+        assert seen_now["name"] == [name, name]
+        assert seen_now["line"] == [line, line]
+        assert seen_now["note"] == [note, note]
+        assert seen_now["weight"] == [weight, weight or "yours to choose"]
+        assert seen_now["groups"][0] == str(count)
+        assert seen_now["n"][0] == str(numbers.size // count)
+        assert seen_now["cut"] == ("C" in shared)
+        assert ("mean square" in seen_now["trace"]) == (not centred and count < numbers.size)
+        seen.add((name, line))
+    assert len(seen) > 15
+
+
+def test_the_start_is_layernorm_and_its_group_is_lit(open_picker):
+    page = open_picker("images")
+    assert shown(page, "name") == "LayerNorm"
+    assert shown(page, "weight") == "(4, 2, 3)"
+    assert lit(page) == list(range(24))
+    assert page.get_attribute("[data-preset=LayerNorm]", "aria-pressed") == "true"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_preset_chooses_its_layer(open_picker, layout):
+    page = open_picker(layout)
+    assert page.locator("[data-preset]").all_text_contents() == list(PRESETS[layout])
+    for name in PRESETS[layout]:
+        page.click(f"[data-preset={name}]")
+        assert shown(page, "name").rstrip("12d") == name
+        pressed = page.locator("[aria-pressed=true]").all_text_contents()
+        assert pressed == [name]
+
+
+def test_the_pointer_lights_a_group_and_a_click_keeps_it(open_picker):
+    page = open_picker("images")
+    page.hover(f"{CELLS}[data-index='40']")
+    assert lit(page) == list(range(24, 48))
+    assert "x[1, 2, 1, 1] is in group 1: 24 cells" in page.text_content(".ln-trace")
+    page.mouse.move(2, 2)
+    assert lit(page) == list(range(24))
+    page.click(f"{CELLS}[data-index='40']")
+    page.mouse.move(2, 2)
+    assert lit(page) == list(range(24, 48))
+    page.click("[data-preset=BatchNorm]")
+    assert lit(page) == [12, 13, 14, 15, 16, 17, 36, 37, 38, 39, 40, 41]
+
+
+def test_the_keyboard_reaches_everything(open_picker):
+    page = open_picker("images")
+    stops = []
+    for _ in range(13):
+        page.keyboard.press("Tab")
+        stops.append(page.evaluate("document.activeElement.name || document.activeElement.type"))
+        ring = "getComputedStyle(document.activeElement.closest('.ln-cells label') ?? "
+        assert page.evaluate(f"{ring} document.activeElement).outlineStyle") != "none"
+    order = ["button"] * 5 + ["layout"] + ["axis"] * 4 + ["groups", "centred", "cell"]
+    assert stops == order
+    page.focus("[name=axis][value=C]")
+    page.keyboard.press("Space")
+    assert shown(page, "name") == "InstanceNorm2d"
+    page.focus("[name=cell]:checked")
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    assert lit(page) == [6, 7, 8, 9, 10, 11]
+    page.focus("[name=layout]:checked")
+    page.keyboard.press("ArrowRight")
+    assert shown(page, "line") == "nn.LayerNorm(4)(x)"
+    assert page.evaluate("document.activeElement.name") == "layout"
+
+
+def test_every_control_is_an_input_in_a_label_that_names_it(open_picker):
+    page = open_picker("images")
+    unlabelled = "nodes => nodes.filter(node => !node.closest('label')?.textContent.trim()).length"
+    assert page.eval_on_selector_all(".ln-lab input", unlabelled) == 0
+    cell = page.get_by_role("radio", name="batch 1, channel 2, height 0, width 1: group 1")
+    assert cell.get_attribute("value") == "37"
+
+
+def test_two_pickers_on_a_page_leave_each_other_alone(open_picker):
+    page = open_picker("two")
+    first, second = page.locator(".ln-picker").all()
+    first.locator("[data-preset=BatchNorm]").click()
+    assert second.locator("[data-quantity=line]").text_content() == "nn.LayerNorm(4)(x)"
+    assert second.locator("[name=cell]:checked").count() == 1
+    assert first.locator("[name=cell]:checked").count() == 1
+
+
+def test_a_finger_hits_each_cell(open_picker, page):
+    for width in (320, 390, 640):
+        page.set_viewport_size({"width": width, "height": 800})
+        for name in LAYOUTS:
+            open_picker(name).evaluate(CHOOSE, ["NC", 2, True])  # the longest code
+            assert page.evaluate("document.documentElement.scrollWidth") <= width + 8
+            box = page.locator(CELLS).first.bounding_box()
+            assert min(box["width"], box["height"]) >= 24
+
+
+def test_light_and_dark_follow_the_themes_switch_and_can_be_read(open_picker):
+    page = open_picker("images")
+    page.click("[data-preset=InstanceNorm]")
+    contrast = """() => {
+        const canvas = document.createElement("canvas").getContext("2d");
+        const light = (colour) => {
+            canvas.fillStyle = colour;
+            canvas.fillRect(0, 0, 1, 1);
+            const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3)
+                .map(v => v / 255)
+                .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        };
+        return Math.min(...[...document.querySelectorAll(".ln-cells label")].map((cell) => {
+            const style = getComputedStyle(cell);
+            const [a, b] = [style.color, style.backgroundColor].map(light).sort((p, q) => q - p);
+            return (a + 0.05) / (b + 0.05);
+        }));
+    }"""
+    grounds = []
+    for theme in ("light", "dark"):
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        grounds.append(
+            page.evaluate("getComputedStyle(document.querySelector('.ln-lab')).backgroundColor")
+        )
+        for index in range(0, 48, 6):  # each tint, lit and not
+            page.check(f"[name=cell][value='{index}']")
+            assert page.evaluate(contrast) > 4.5
+    assert grounds[0] != grounds[1]
+
+
+def test_copied_python_normalizes_each_group(open_picker):
+    page = open_picker("images")
+    page.click("[data-preset=GroupNorm]")
+    y = run_copied(page)[1]["y"].detach()
+    for group in range(4):
+        cells = torch.tensor(groups_shown(page, "images") == group)
+        assert y[cells].mean() == pytest.approx(0, abs=1e-5)
+
+
+def test_with_a_kernel_python_and_the_page_follow_each_other(page, site):
+    """The picker's own model, joined to the page without Jupyter in between."""
+    picker = AxisPicker()
+    page.goto(site.url("images.html"))
+    join_to_python(page, picker)
+    for action, line in [
+        ("[data-preset=GroupNorm]", "nn.GroupNorm(2, 4)(x)"),
+        ("[name=layout][value=tokens]", "nn.LayerNorm(4)(x)"),
+        ("[name=axis][value=T]", "nn.LayerNorm((3, 4))(x)"),
+    ]:
+        page.click(action)
+        page.evaluate("window.saved")
+        assert picker.line == line == shown(page, "line")
+        assert np.array_equal(picker.group_of, groups_shown(page, picker.layout))
+    page.evaluate("fromPython({ layout: 'images', shared: 'NHW', cell: 7 })")
+    assert shown(page, "name") == "BatchNorm2d"
+    assert lit(page)[0] == 6

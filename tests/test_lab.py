@@ -1,19 +1,22 @@
-"""The lab's Python half: its traits follow each other, and refuse what they cannot take."""
+"""The lab: its traits follow each other, and its numbers are PyTorch's."""
 
 import json
+import math
+from itertools import pairwise
 
 import ipywidgets
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from browser import join_to_python, move, open_lab, run_copied, serve, type_in, values, write_page
+from test_javascript_arithmetic import breaches
 from traitlets import TraitError
 
 from layernorm_book import layer_norm
 from layernorm_book.widgets import LayerNormLab
-from layernorm_book.widgets.common import EPS_STOPS
-from layernorm_book.widgets.joined import join_modules
 from layernorm_book.widgets.lab import PRESETS, STAGES
+from layernorm_book.widgets.rows import EPS_STOPS
 
 X = [0.5, -1.25, 3.0, 2.0, 0.0]
 
@@ -36,7 +39,7 @@ def test_numpy_reference_says_the_same():
     np.testing.assert_allclose(lab.y, layer_norm(np.array(X), (5,), eps=0.3), rtol=2e-6)
 
 
-def test_results_follow_the_readers_hand():
+def test_results_follow_the_reader():
     lab = LayerNormLab(x=X)
     seen = []
     lab.observe(lambda change: seen.append(change["new"]), "y")
@@ -44,7 +47,7 @@ def test_results_follow_the_readers_hand():
     sigma = np.std(X)
     assert seen
     np.testing.assert_allclose(seen[-1], (X - np.mean(X)) / (sigma + 1), rtol=2e-6)
-    assert lab.answer["outside"][0] == list(lab.y)
+    assert lab.answer == {"revision": 0, "values": lab.y}
 
 
 def test_a_row_of_another_length_brings_its_own_weight_and_bias():
@@ -145,9 +148,204 @@ def test_its_html_form_holds_the_numbers():
     assert "variance σ² = 3.5" in data["text/html"]
 
 
-def test_modules_are_joined_in_order_or_not_at_all():
-    module = LayerNormLab._esm
-    assert module.count("function layerNorm(") == 1
-    assert "import {" not in module
-    with pytest.raises(ValueError, match=r"lab\.js imports bars\.js"):
-        join_modules("layernorm.js", "page.js", "lab.js")
+# --- in a browser ---------------------------------------------------------------------------------
+
+ROW = [1.0, 2.0, 3.0, 6.0]
+WEIGHT, BIAS = [1.0, 2.0, 1.0, 0.5], [0.0, 0.0, 1.0, 0.0]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lab")
+    for stage in ("statistics", "normalize"):
+        write_page(folder, stage, LayerNormLab(x=ROW, stage=stage))
+    lab = LayerNormLab(x=ROW, eps=0.5, weight=WEIGHT, bias=BIAS)
+    write_page(folder, "affine", lab)
+    write_page(folder, "long", LayerNormLab(x=torch.linspace(-1, 1, 768)))
+    site, stop = serve(folder)
+    yield site
+    stop()
+
+
+@pytest.fixture
+def open_page(page, site):
+    """Open a page by name and wait for its lab."""
+    return lambda name: open_lab(page, site.url(f"{name}.html"))
+
+
+def assert_pytorch_agrees(page):
+    """Compare y with PyTorch on exactly what the readouts show, by check_parity's rule."""
+    row = tuple(torch.tensor(values(page, name)) for name in ("x", "weight", "bias"))
+    placement = page.locator("[name=placement]:checked").get_attribute("value")
+    (eps,) = values(page, "eps")
+    y = torch.tensor(values(page, "y"))
+    assert not breaches([(*row, eps, placement)], [y])
+    return y
+
+
+def test_each_control_moves_the_numbers_and_they_are_pytorchs(open_page):
+    page = open_page("affine")
+    seen = [assert_pytorch_agrees(page)]
+    for selector, value in [
+        ("[name=eps]", -2),
+        ("[name=x][data-index='2']", -1.5),
+        ("[name=weight][data-index='1']", 0.25),
+        ("[name=bias][data-index='3']", -0.75),
+        ("[name=weight-all]", 0.5),
+        ("[name=bias-all]", 0.5),
+    ]:
+        move(page, selector, value)
+        seen.append(assert_pytorch_agrees(page))
+    page.check("[value=outside]")
+    seen.append(assert_pytorch_agrees(page))
+    assert all(not torch.equal(a, b) for a, b in pairwise(seen))
+
+
+def test_the_stages_open_one_step_further(open_page):
+    steps = "nodes => nodes.map(node => node.dataset.step)"
+    for stage, shown in {
+        "statistics": ["x", "centred"],
+        "normalize": ["x", "centred", "x_hat"],
+        "affine": ["x", "centred", "x_hat", "weight", "bias", "y"],
+    }.items():
+        page = open_page(stage)
+        assert page.eval_on_selector_all("[data-step]", steps) == shown
+        assert values(page, "mean") == [3.0]
+        assert values(page, "var") == [3.5]
+
+
+def test_the_controls_have_their_names_and_the_values_are_float32(open_page):
+    page = open_page("affine")
+    names = page.eval_on_selector_all(".ln-lab input", "nodes => nodes.map(node => node.name)")
+    assert {"eps", "placement", "x", "weight", "bias"} <= set(names)
+    type_in(page, "[name=eps-typed]", "1e-5")
+    assert values(page, "eps") == [torch.tensor(1e-5).item()]
+    type_in(page, "[name=x-typed][data-index='0']", "−0,1")
+    assert values(page, "x")[0] == torch.tensor(-0.1).item()
+
+
+def test_what_cannot_be_taken_is_refused_with_the_reason(open_page):
+    page = open_page("affine")
+    before = values(page, "y")
+    for field, text in [
+        ("[name=eps-typed]", "0"),
+        ("[name=eps-typed]", "10.1"),
+        ("[name=x-typed][data-index='1']", "one"),
+    ]:
+        type_in(page, field, text)
+        assert "takes a number from" in page.text_content(".ln-done")
+        assert values(page, "y") == before
+
+
+def test_pytorch_is_quoted_where_it_answered_and_nowhere_else(open_page):
+    page = open_page("affine")
+    for stop in EPS_STOPS:
+        move(page, "[name=eps]", math.log10(stop))
+        assert values(page, "eps") == [torch.tensor(stop).item()]
+        assert float(page.get_attribute(".ln-says", "data-ulps")) <= 8
+        assert "While this page was built" in page.text_content(".ln-says")
+    page.check("[value=outside]")
+    assert "While this page was built" in page.text_content(".ln-says")
+    move(page, "[name=x][data-index='0']", 2.5)
+    assert page.get_attribute(".ln-says", "data-ulps") == ""
+    assert "your browser’s own" in page.text_content(".ln-says")
+    said = page.eval_on_selector_all(
+        "[data-quantity=torch]", "nodes => nodes.map(n => n.textContent)"
+    )
+    assert set(said) == {"·"}
+
+
+def test_a_preset_tells_its_story_and_start_comes_back(open_page):
+    page = open_page("affine")
+    before = values(page, "y")
+    for preset in page.locator("[data-preset]").all():
+        preset.click()
+        assert_pytorch_agrees(page)
+        assert len(page.text_content(".ln-story")) > 60
+        assert "While this page was built" in page.text_content(".ln-says")
+    page.click("[data-do=start]")
+    assert values(page, "y") == before
+
+
+def test_undo_gives_the_input_back_and_reset_the_normalized_values(open_page):
+    page = open_page("affine")
+    page.click("[data-do=undo]")
+    assert values(page, "y") == pytest.approx(ROW, abs=1e-6)
+    page.click("[data-do=reset]")
+    assert values(page, "y") == values(page, "x_hat")
+
+
+def test_the_gap_changes_its_sign_at_one_half(open_page):
+    page = open_page("normalize")
+    move(page, "[name=eps]", -4)
+    for scale, sign in [(0.2, 1), (0.5, -1)]:  # σ is 1.87 · scale
+        for i, v in enumerate(ROW):
+            type_in(page, f"[name=x-typed][data-index='{i}']", str(scale * v))
+        assert values(page, "sign") == [sign]
+        (gap,), (leading,) = values(page, "gap"), values(page, "leading")
+        assert gap == pytest.approx(leading, rel=0.02)
+    inside, outside = page.locator(".ln-knee").all()
+    assert inside.is_visible()
+    assert outside.is_visible()
+
+
+def test_keys_move_a_slider(open_page):
+    page = open_page("affine")
+    page.focus("[name=x][data-index='1']")
+    seen = [values(page, "x")[1]]
+    for key in ("ArrowUp", "ArrowDown", "PageUp", "End", "Home"):
+        page.keyboard.press(key)
+        seen.append(values(page, "x")[1])
+    start, up, down, page_up, end, home = seen
+    assert home < down < up < page_up < end
+    assert start == down
+
+
+def test_a_scale_stays_in_a_drag_and_fits_once_it_is_over(open_page):
+    page = open_page("affine")
+    end = "document.querySelector('[name=x]').max"
+    before = page.evaluate(end)
+    page.focus("[name=x][data-index='3']")
+    move(page, "[name=x][data-index='3']", before)
+    assert page.evaluate(end) == before
+    page.dispatch_event("[name=x][data-index='3']", "change")
+    assert float(page.evaluate(end)) > float(before)
+
+
+def test_a_long_row_shows_a_window_of_it_no_wider_than_the_screen(open_page):
+    page = open_page("long")
+    assert len(values(page, "y")) == 8
+    move(page, "[name=window]", 760)
+    assert values(page, "x")[-1] == 1.0
+    assert page.locator("[name=x][data-index='767']").count() == 1
+    assert "elements 760 to 767 of 768" in page.text_content(".ln-overview")
+    for width in (320, 390, 640):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width + 8  # bare margins
+
+
+def test_copied_python_gives_the_same_y(open_page):
+    page = open_page("affine")
+    for placement in ("inside", "outside"):
+        page.check(f"[value={placement}]")
+        _, names = run_copied(page)
+        assert names["y"].tolist() == pytest.approx(values(page, "y"), abs=1e-6)
+
+
+def test_python_and_the_page_follow_each_other(open_page):
+    page, lab = open_page("affine"), LayerNormLab(x=ROW)
+    hand_over = join_to_python(page, lab)
+    move(page, "[name=eps]", -0.5)
+    move(page, "[name=x][data-index='0']", -2)
+    page.evaluate("window.saved")
+    assert (lab.eps, lab.x[0]) == (0.316, -2.0)
+    assert lab.y == pytest.approx(values(page, "y"), abs=1e-6)
+    assert float(page.get_attribute(".ln-says", "data-ulps")) <= 8
+    assert "PyTorch says" in page.text_content(".ln-says")
+    lab.x = [1.0, 2.0, 9.0]  # weight, bias and the answer follow in the same message
+    lab.placement, lab.eps = "outside", 2.0
+    assert set(hand_over()[0]) == {"x", "weight", "bias", "answer"}
+    assert page.is_checked("[value=outside]")
+    assert values(page, "eps") == [2.0]
+    assert values(page, "y") == pytest.approx(lab.y, abs=1e-6)
+    assert "PyTorch says" in page.text_content(".ln-says")

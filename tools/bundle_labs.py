@@ -24,7 +24,8 @@ def digests(widgets: Path = WIDGETS) -> str:
     lines = {f"{path.relative_to(widgets).as_posix()}": path for path in files}
     lines |= {name: TOOL / name for name in ("bundle.mjs", "package-lock.json")}
     return "".join(
-        f"{hashlib.sha256(lines[name].read_bytes()).hexdigest()}  {name}\n" for name in sorted(lines)
+        f"{hashlib.sha256(lines[name].read_bytes()).hexdigest()}  {name}\n"
+        for name in sorted(lines)
     )
 
 

@@ -73,8 +73,7 @@ function render(props) {
   const show = (quantity, k, value, text) => setReadout(readouts[quantity][k], value, text);
 
   function draw({ eps }) {
-    const log = Math.log10(eps);
-    if (Math.abs(+slider.value - log) > 0.05) slider.value = log;
+    slider.value = Math.log10(eps);
     setAttribute(slider, "aria-valuetext", short(eps, 4));
     if (!typed.dataset.editing) typed.value = short(eps, 12);
     FORMATS.forEach((format, k) => {
