@@ -65,6 +65,17 @@ def page(chromium):
     assert not complaints
 
 
+@pytest.fixture
+def show(page, tmp_path):
+    """A function that shows widgets on a bare page, from a file: no Sphinx, no theme."""
+
+    def open_page(*widgets):
+        write_page(tmp_path, "page", *widgets)
+        return open_lab(page, (tmp_path / "page.html").as_uri())
+
+    return open_page
+
+
 def foreign(url):
     """Return the address in a list if it leaves this machine."""
     at_home = re.match(r"(file|blob|data|about):|http://(localhost|127\.0\.0\.1)[:/]", url)

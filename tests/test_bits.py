@@ -5,29 +5,10 @@ import struct
 import numpy as np
 import pytest
 import torch
-from browser import move, open_lab, run_copied, serve, type_in, write_page
-from traitlets import TraitError
+from browser import move, run_copied, type_in
 
 from layernorm_book.widgets import BitLab
 from layernorm_book.widgets.bits import EXPONENT_BITS, FORMATS, PRESETS, stored_bits
-
-
-def test_eps_follows_the_reader_and_pytorch_answers():
-    lab = BitLab()
-    seen = []
-    lab.observe(lambda change: seen.append(change["new"]), "answer")
-    lab.set_state({"eps": 1e-5})  # as a front end sends it
-    assert lab.eps == 1e-5
-    assert seen[-1]["bits"][1] == "0000000010101000"
-
-
-@pytest.mark.parametrize("value", [0, -1e-5, float("nan"), float("inf"), 1e60, "1e-5", True, None])
-def test_a_bad_eps_is_refused_and_changes_nothing(value):
-    lab = BitLab(eps=0.5)
-    before = lab.get_state()
-    with pytest.raises(TraitError, match=r"1e-50 to 1e\+50"):
-        lab.eps = value
-    assert lab.get_state() == before
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
@@ -44,27 +25,12 @@ def test_the_bits_read_back_as_the_number(dtype):
     )
 
 
-def test_its_html_form_holds_the_bits():
-    (data, *_) = BitLab(eps=1e-5)._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in data
-    assert "<td>0010101000</td><td>1.00136e-05</td>" in data["text/html"]
-
-
 # --- in a browser ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bits")
-    write_page(folder, "bits", BitLab())
-    site, stop = serve(folder)
-    yield site
-    stop()
-
-
 @pytest.fixture
-def lab(page, site):
-    return open_lab(page, site.url("bits.html"))
+def lab(show):
+    return show(BitLab())
 
 
 def readouts(page, quantity):
@@ -85,6 +51,8 @@ def test_the_untouched_lab_shows_a_lost_eps(lab):
     assert readouts(lab, "kind") == ["normal", "zero", "normal"]
     assert [float(v) for v in readouts(lab, "plus")] == [1, 1, 1]
     assert lab.get_attribute(".ln-says", "data-agrees") == "true"
+    stored = run_copied(lab)[1]["stored"]
+    assert [v.item() for v in stored] == [float(v) for v in readouts(lab, "stored")]
 
 
 def test_the_slider_moves_the_bits(lab):
@@ -122,11 +90,6 @@ def test_keys_move_the_slider(lab):
         seen.append(float(readouts(lab, "stored")[0]))
     assert 1e-8 < seen[0] < seen[1] < seen[2] == 1
     assert seen[5] < seen[4] < seen[3] < 1
-
-
-def test_copied_python_stores_the_same(lab):
-    _, names = run_copied(lab)
-    assert [v.item() for v in names["stored"]] == [float(v) for v in readouts(lab, "stored")]
 
 
 def test_names_for_assistive_technology(lab):

@@ -1,4 +1,4 @@
-"""The labs on the pages of the book, beside the theme and its scripts: from a host and from files."""
+"""The labs on the pages of the book, beside the theme and its scripts."""
 
 import re
 

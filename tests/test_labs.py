@@ -1,14 +1,18 @@
 """What holds for every lab of the book, used in a real browser."""
 
 import gzip
+import json
+import math
 import re
 
 import ipywidgets
+import numpy as np
 import pytest
+import torch
 from browser import ROOT, join_to_python, open_lab, run_copied, serve, values, write_page
+from traitlets import TraitError
 
 from layernorm_book import widgets
-from layernorm_book.widgets.traits import FloatVector
 
 LABS = {name: getattr(widgets, name) for name in widgets.__all__}
 READ = """() => [...document.querySelectorAll(".ln-lab [data-quantity]")].map(
@@ -274,21 +278,26 @@ def test_the_host_is_light():
     assert len(gzip.compress((ROOT / "book/_static/widgets.js").read_bytes())) < 2_000
 
 
-# --- with Python --------------------------------------------------------------------------------
+# --- with Python ----------------------------------------------------------------------------------
 
 
-def test_python_follows_and_taking_the_lab_away_takes_everything_with_it(lab, name):
+def test_python_and_the_page_follow_each_other_until_the_lab_is_taken_away(lab, name):
     python = LABS[name]()
     start = {key: getattr(python, key) for key in python.STATE}
-    join_to_python(lab, python)
-    count = "[Object.keys(handlers).length, document.querySelector('main').childElementCount]"
-    handlers, children = lab.evaluate(count)
-    assert handlers > 0
-    assert children == 1
-    lab.evaluate(PLAY, 40)
+    hand_over = join_to_python(lab, python)
+    painted = lab.evaluate(PAINTED)
+    lab.evaluate(PLAY, 41)
     lab.evaluate("window.saved")
-    assert python.revision >= 40
+    assert python.revision == 41
     assert {key: getattr(python, key) for key in python.STATE} != start
+    played = lab.evaluate(PAINTED)
+    with python.hold_sync():
+        for key, value in start.items():
+            setattr(python, key, value)
+    hand_over()
+    assert lab.evaluate(PAINTED) == painted != played
+    count = "[Object.keys(handlers).length, document.querySelector('main').childElementCount]"
+    assert lab.evaluate(f"{count}.map(Boolean)") == [True, True]
     lab.evaluate("end()")
     assert lab.evaluate(count) == [0, 0]
     lab.evaluate("location.hash = '#lab=0&eps=1'")  # a listener left behind would complain
@@ -296,16 +305,16 @@ def test_python_follows_and_taking_the_lab_away_takes_everything_with_it(lab, na
 
 
 @pytest.mark.parametrize("name", [n for n, lab in LABS.items() if lab().answer], indirect=True)
-def test_an_answer_is_shown_beside_its_own_state_and_none_is_waited_for_in_one_word(lab, name):
+def test_no_answer_stands_beside_another_state_and_waiting_is_one_word(lab, name):
     python = LABS[name]()
     hand_over = join_to_python(lab, python)
     says, one_move = "document.querySelector('.ln-says').textContent", f"({PLAY})(1)"
-    assert "PyTorch" in lab.evaluate(says)
     assert "waiting" not in lab.evaluate(says)
     earlier = python.answer
     assert lab.evaluate(f"{one_move}; {says}") == "PyTorch: waiting …"
     lab.evaluate("window.saved")
     assert "waiting" not in lab.evaluate(says)
+    assert "PyTorch" in lab.evaluate(says)
     assert python.answer["revision"] == python.revision == 1
     text = lab.evaluate(f"window.save = () => new Promise(() => {{}}); {one_move}; {says}")
     assert text == "PyTorch: waiting …"
@@ -318,7 +327,60 @@ def test_an_answer_is_shown_beside_its_own_state_and_none_is_waited_for_in_one_w
 
 
 def test_an_answer_carries_no_row_of_the_state():
-    for lab in LABS.values():
-        python = lab()
-        rows = [key for key in python.STATE if isinstance(python.traits()[key], FloatVector)]
-        assert not set(rows) & set(python.answer)
+    lab = widgets.LayerNormLab(x=range(4096))
+    assert len(json.dumps(lab.answer)) < 20 * 4096
+
+
+BAD = {
+    "LayerNormLab": {
+        "x": [[], [1.0, math.nan], [1e12], [[1.0, 2.0]], "1, 2", [True, False], [0.0] * 4097],
+        "weight": [[1.0]],
+        "bias": [[1.0] * 6],
+        "eps": [0.0, 11, math.nan, "small", True, None],
+        "placement": ["beside"],
+        "stage": ["all"],
+        "y": [[1.0]],
+    },
+    "GradientLab": {"x": [[1.0] * 21, "row"], "grad_y": [[1.0]], "eps": [0.0]},
+    "BitLab": {"eps": [0, -1e-5, math.nan, math.inf, 1e60, "1e-5", True, None]},
+    "AxisPicker": {
+        "shared": ["T", "HC", 3],
+        "groups": [3],
+        "layout": ["video"],
+        "cell": [48, -1],
+        "answers": [{}],
+    },
+}
+SAYS = r"takes |read-only|trait of|any of|unicode"
+
+
+def test_a_bad_value_is_refused_with_the_reason_and_changes_nothing(name):
+    python = LABS[name]()
+    before = python.get_state()
+    for trait, bad_values in BAD.get(name, {}).items():
+        for value in bad_values:
+            with pytest.raises(TraitError, match=SAYS) as refusal:
+                setattr(python, trait, value)
+            assert trait in str(refusal.value)
+            assert python.get_state() == before
+
+
+@pytest.mark.parametrize("row", [np.arange(3.0), torch.arange(3), (0, 1, 2)])
+def test_arrays_and_tensors_are_rows_too(row):
+    assert widgets.LayerNormLab(x=row).x == (0.0, 1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("lab", "cells"),
+    [
+        (widgets.LayerNormLab(x=[1.0, 2.0, 3.0, 6.0], eps=0.5), ["variance σ² = 3.5", ">-0.5<"]),
+        (widgets.BitLab(eps=1e-5), ["<td>0010101000</td><td>1.00136e-05</td>"]),
+        (widgets.AxisPicker(), [">LayerNorm<", "nn.GroupNorm(2, 4)(x)"]),
+        (widgets.AxisPicker("tokens"), ["nn.LayerNorm(4)(x)"]),
+        (widgets.GradientLab(), ["−x̂·mean(g·x̂)"]),
+    ],
+)
+def test_the_html_form_stands_beside_the_view_and_holds_the_numbers(lab, cells):
+    (data, *_) = lab._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert all(cell in data["text/html"] for cell in cells)
