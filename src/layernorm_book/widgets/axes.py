@@ -1,14 +1,22 @@
 """The axis picker: tick the axes that share statistics, and see which layer of PyTorch does it."""
 
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 from traitlets import Bool, Dict, Enum, Int, List, TraitError, Unicode, observe, validate
 
 from layernorm_book.widgets.base import BUNDLED, Lab, html_table
 
-LAYOUTS = {
+
+class Layout(TypedDict):
+    """The axes of x, a letter each, and their sizes."""
+
+    axes: str
+    shape: tuple[int, ...]
+
+
+LAYOUTS: dict[str, Layout] = {
     "images": {"axes": "NCHW", "shape": (2, 4, 2, 3)},
     "tokens": {"axes": "NTC", "shape": (2, 3, 4)},
 }

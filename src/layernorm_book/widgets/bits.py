@@ -63,18 +63,17 @@ class BitLab(Lab):
 
     def __init__(self, eps: float = 1e-8, **kwargs: Any) -> None:
         super().__init__(eps=eps, **kwargs)
-        buttons = [{"eps": float(label), "label": label, "who": who} for label, who in PRESETS]
-        recorded = [{**state, "bits": _bits(state["eps"])} for state in (*buttons, {"eps": eps})]
-        self.set_trait("recorded", recorded)
+        buttons = [{"label": label, "who": who, **_record(float(label))} for label, who in PRESETS]
+        self.set_trait("recorded", [*buttons, _record(eps)])
 
     def ask_pytorch(self) -> dict[str, Any]:
         """Return PyTorch's bits for eps in each format, as strings."""
-        return {"bits": _bits(self.eps)}
+        return _record(self.eps)
 
     def to_html(self) -> str:
         """Return the state as an HTML table: for each format its bits and the stored number."""
         rows = {}
-        for dtype, bits in zip(FORMATS, _bits(self.eps), strict=True):
+        for dtype, bits in zip(FORMATS, self.answer["bits"], strict=True):
             k, stored = EXPONENT_BITS[dtype], torch.tensor(self.eps, dtype=dtype).item()
             fields = (bits[0], bits[1 : 1 + k], bits[1 + k :], f"{stored:.6g}")
             rows[str(dtype).removeprefix("torch.")] = fields
@@ -82,5 +81,5 @@ class BitLab(Lab):
         return html_table(f"ε = {self.eps:g} in three formats.", header, rows)
 
 
-def _bits(eps):
-    return [stored_bits(eps, dtype) for dtype in FORMATS]
+def _record(eps):
+    return {"eps": eps, "bits": [stored_bits(eps, dtype) for dtype in FORMATS]}

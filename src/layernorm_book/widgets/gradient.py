@@ -64,9 +64,10 @@ def backward_at(x: Sequence[float], grad_y: Sequence[float], eps: float) -> torc
     Returns:
         grad_x, a float32 tensor of n.
     """
-    x = torch.tensor(x, dtype=torch.float32, requires_grad=True)  # n
-    F.layer_norm(x, x.shape, eps=eps).backward(torch.tensor(grad_y, dtype=torch.float32))
-    return x.grad
+    row = torch.tensor(x, dtype=torch.float32, requires_grad=True)  # n
+    y = F.layer_norm(row, row.shape, eps=eps)  # n
+    (grad_x,) = torch.autograd.grad(y, row, torch.tensor(grad_y, dtype=torch.float32))
+    return grad_x
 
 
 class GradientLab(RowsLab):

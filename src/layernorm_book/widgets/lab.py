@@ -78,16 +78,16 @@ def layer_norm_at(
     Returns:
         dict with mean, var and rstd (floats), x_hat and y (tensors of n, float32).
     """
-    x, weight, bias = (torch.tensor(v, dtype=torch.float32) for v in (x, weight, bias))  # n
-    var, mean = torch.var_mean(x, correction=0)
+    row, scale, shift = (torch.tensor(v, dtype=torch.float32) for v in (x, weight, bias))  # n
+    var, mean = torch.var_mean(row, correction=0)
     if placement == "inside":
         rstd = torch.rsqrt(var + eps)
-        x_hat = F.layer_norm(x, x.shape, eps=eps)
-        y = F.layer_norm(x, x.shape, weight, bias, eps)
+        x_hat = F.layer_norm(row, row.shape, eps=eps)
+        y = F.layer_norm(row, row.shape, scale, shift, eps)
     else:
         rstd = 1 / (var.sqrt() + eps)
-        x_hat = (x - mean) / (var.sqrt() + eps)
-        y = x_hat * weight + bias
+        x_hat = (row - mean) / (var.sqrt() + eps)
+        y = x_hat * scale + shift
     return {"mean": mean.item(), "var": var.item(), "rstd": rstd.item(), "x_hat": x_hat, "y": y}
 
 

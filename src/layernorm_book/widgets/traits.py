@@ -1,6 +1,6 @@
 """Which values a lab takes: traits that refuse the others and say what is allowed."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ class Number(TraitType):
         super().__init__(default_value)
         self.least, self.most = least, most
 
-    def validate(self, obj: object, value: object) -> float:
+    def validate(self, obj: object, value: Any) -> float:
         """Return the value as a float, or raise a TraitError that says what is allowed."""
         try:
             number = float(value)
@@ -32,11 +32,11 @@ class Number(TraitType):
 class FloatVector(TraitType):
     """One row of finite numbers: a list, tuple, array or tensor, kept as a tuple of floats."""
 
-    def __init__(self, default_value: Sequence[float] = Undefined, most: int = LARGEST_N) -> None:
+    def __init__(self, default_value: Any = Undefined, most: int = LARGEST_N) -> None:
         super().__init__(default_value)
         self.most = most
 
-    def validate(self, obj: object, value: object) -> tuple[float, ...]:
+    def validate(self, obj: object, value: Any) -> tuple[float, ...]:
         """Return the row as a tuple, which cannot change unseen; or raise a TraitError."""
         try:
             given = value.detach().cpu() if isinstance(value, torch.Tensor) else value
