@@ -14,7 +14,7 @@ from test_javascript_arithmetic import breaches
 
 from layernorm_book import layer_norm
 from layernorm_book.widgets import LayerNormLab
-from layernorm_book.widgets.lab import PRESETS, STAGES
+from layernorm_book.widgets.lab import PRESETS, STAGES, layer_norm_at
 from layernorm_book.widgets.rows import EPS_STOPS
 
 X = [0.5, -1.25, 3.0, 2.0, 0.0]
@@ -98,12 +98,15 @@ def affine():
 
 
 def assert_pytorch_agrees(page):
-    """Compare y with PyTorch on exactly what the readouts show, by check_parity's rule."""
-    row = tuple(torch.tensor(values(page, name)) for name in ("x", "weight", "bias"))
+    """Compare with PyTorch on exactly what the readouts show; y by check_parity's rule."""
+    rows = [values(page, name) for name in ("x", "weight", "bias")]
     placement = page.locator("[name=placement]:checked").get_attribute("value")
     (eps,) = values(page, "eps")
     y = torch.tensor(values(page, "y"))
-    assert not breaches([(*row, eps, placement)], [y])
+    assert not breaches([(*map(torch.tensor, rows), eps, placement)], [y])
+    for name, expected in layer_norm_at(*rows, eps, placement).items():
+        expected = torch.as_tensor(expected).reshape(-1).tolist()
+        assert values(page, name) == pytest.approx(expected, rel=1e-5, abs=1e-5)
     return y
 
 

@@ -283,19 +283,28 @@ def test_the_host_is_light():
 
 def test_python_and_the_page_follow_each_other_until_the_lab_is_taken_away(lab, name):
     python = LABS[name]()
-    start = {key: getattr(python, key) for key in python.STATE}
-    hand_over = join_to_python(lab, python)
+
+    def state():
+        return {key: getattr(python, key) for key in python.STATE}
+
+    start, hand_over = state(), join_to_python(lab, python)
     painted = lab.evaluate(PAINTED)
     lab.evaluate(PLAY, 41)
     lab.evaluate("window.saved")
     assert python.revision == 41
-    assert {key: getattr(python, key) for key in python.STATE} != start
-    played = lab.evaluate(PAINTED)
+    played, played_painted = state(), lab.evaluate(PAINTED)
+    assert played != start
+    lab.evaluate(CAUGHT)
+    lab.click("[data-do=link]")
     with python.hold_sync():
         for key, value in start.items():
             setattr(python, key, value)
     hand_over()
-    assert lab.evaluate(PAINTED) == painted != played
+    assert lab.evaluate(PAINTED) == painted != played_painted
+    lab.evaluate("location.hash = new URL(copied).hash")
+    lab.wait_for_function(f"before => ({PAINTED})() === before", arg=played_painted)
+    lab.evaluate("window.saved")
+    assert state() == played
     count = "[Object.keys(handlers).length, document.querySelector('main').childElementCount]"
     assert lab.evaluate(f"{count}.map(Boolean)") == [True, True]
     lab.evaluate("end()")
