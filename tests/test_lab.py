@@ -106,7 +106,7 @@ def assert_pytorch_agrees(page):
     assert not breaches([(*map(torch.tensor, rows), eps, placement)], [y])
     for name, expected in layer_norm_at(*rows, eps, placement).items():
         expected = torch.as_tensor(expected).reshape(-1).tolist()
-        assert values(page, name) == pytest.approx(expected, rel=1e-5, abs=1e-5)
+        assert values(page, name) == pytest.approx(expected, rel=1e-3, abs=1e-3)
     return y
 
 
