@@ -359,7 +359,8 @@ class Search:
             hard = result.case.shifted or result.case.sigma != 1
             right = hard or self.explains_all(formula, result)
             self.level = level
-            if right and self.explains_all(formula, self.widened(result)):
+            wide = self.widened(result)  # in float32 it may be another layer: a right one
+            if right and any(self.explains_all(f, wide) for f in (formula, self.right)):
                 cause.append(result)
         if not cause:
             return [], left
