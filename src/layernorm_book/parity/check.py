@@ -12,11 +12,7 @@ In a test suite of your own it takes four lines:
     def test_my_layer_norm():
         check_parity(MyLayerNorm).raise_for_failure()
 
-and with many layers one decorator, which makes a test of each:
-
-    @pytest.mark.parametrize("layer", [MyLayerNorm, TheirLayerNorm])
-    def test_parity(layer):
-        check_parity(layer, dtypes=["float32"]).raise_for_failure()
+and for many layers `layernorm_book.testing.parity_test` makes a test of each.
 """
 
 import math
