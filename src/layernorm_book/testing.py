@@ -1,5 +1,7 @@
 """How do I test many layers at once? With one line that makes one test of each.
 
+In a test file:
+
     from layernorm_book.testing import parity_test
 
     test_parity = parity_test(MyLayerNorm, TheirLayerNorm, dtypes=["float32"])

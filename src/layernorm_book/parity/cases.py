@@ -21,8 +21,8 @@ from layernorm_book.parity.formula import HALF
 DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "float16", "bfloat16")}
 
 KERNELS = 4
-"""Right layers err by up to 2.5 times as much as PyTorch's own kernel in nine comparisons of ten (eight
-ways to write one, ten seeds); where they err more, both are some units, which ROUNDINGS allows."""
+"""Right layers err by up to 2.5 times as much as PyTorch's own kernel in nine comparisons of ten
+(eight ways to write one, ten seeds); where they err more, ROUNDINGS allows it."""
 ROUNDINGS = 16
 """From x to y a value is rounded about 16 times: two sums (a pairwise one of 768 terms has ten
 levels, whose errors mostly cancel), two means, a root, three products, a sum, the result. A right
