@@ -26,7 +26,8 @@ KERNELS = 4
 ROUNDINGS = 16
 """From x to y a value is rounded about 16 times: two sums (a pairwise one of 768 terms has ten
 levels, whose errors mostly cancel), two means, a root, three products, a sum, the result. A right
-layer may also add its terms one by one, whose errors walk at random: √n more for either sum."""
+layer may also add its terms one by one, whose errors walk at random: √n more for either sum, and as
+many for the two of the backward pass."""
 
 
 @dataclass(frozen=True)
@@ -270,7 +271,7 @@ def tolerance(
     }
     arithmetic = computes_in or torch.promote_types(inputs.x.dtype, torch.float32)
     unit = torch.finfo(arithmetic).eps
-    roundings = ROUNDINGS + 2 * math.prod(inputs.normalized_shape) ** 0.5
+    roundings = ROUNDINGS + 4 * math.prod(inputs.normalized_shape) ** 0.5
     rounding = torch.finfo(inputs.x.dtype).eps if inputs.x.dtype in HALF else 0.0
     return {
         name: KERNELS * (pytorch_error[name] + rounding * max_abs(right))

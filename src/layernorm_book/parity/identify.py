@@ -36,7 +36,7 @@ Exchange = tuple[Bug, Variant]
 Failed = list[tuple["CaseResult", Comparison]]
 Left = tuple[list[Exchange], Failed]
 PROBED = {"one-pass-variance", "low-precision-statistics", "narrows-float64", "rounds-before-scale"}
-"""Bugs that change no more than digits, which formulas in float64 cannot tell: a question each does."""
+"""Bugs that change no more than digits: no formula in float64 tells them, a question each does."""
 
 
 @dataclass(frozen=True, eq=False)
