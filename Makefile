@@ -5,6 +5,7 @@
 # make serve     serve the built book on this machine
 # make audit     measure every page of the built book in a browser
 # make zip       pack the built book, for reading without a network
+# make bundle    bundle the labs' front ends anew, after a change of their JavaScript or CSS (Node.js)
 # make colab     run every chapter on Colab's versions, from an empty folder
 # make tidy      strip and format the notebooks
 # make repository URL=https://github.com/OWNER/REPOSITORY [BRANCH=main]   move the book there
@@ -26,7 +27,7 @@ export PYTHONPATH := $(CURDIR)/src
 # Python compiles what it imports; compiling all that pip installs would take half a minute more.
 PIP_INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check
 
-.PHONY: book test browsers bench serve audit links zip colab wild tidy repository clean
+.PHONY: book test browsers bench bundle serve audit links zip colab wild tidy repository clean
 .DELETE_ON_ERROR:
 
 book: $(READY)
@@ -61,6 +62,9 @@ tidy: $(READY)
 	$(BIN)/python tools/tidy_notebooks.py
 	$(BIN)/ruff format .
 
+bundle: $(READY)
+	@$(BIN)/python tools/bundle_labs.py
+
 colab: $(READY)
 	@$(BIN)/python tools/rehearse_colab.py
 
@@ -73,7 +77,7 @@ wild: $(WILD_READY)
 	@$(WILD)/bin/python tools/swap_layernorms.py
 
 clean:
-	rm -rf _build .book_cache .cache tools/audit/node_modules .venv .venv-wild .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
+	rm -rf _build .book_cache .cache tools/*/node_modules .venv .venv-wild .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is older than the pins when the pins change, and then pip runs again.

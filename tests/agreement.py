@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 import torch.nn.functional as F
-from bridge import Inputs, expected_float64, max_abs, tolerance
 
 import layernorm_book as book
+from layernorm_book.calling.call import Inputs
+from layernorm_book.parity.cases import expected_float64, max_abs, tolerance
 
 NAMES = ("y", "grad_x", "grad_weight", "grad_bias")
 FORWARD = {"layer_norm": book.layer_norm, "rms_norm": book.rms_norm}

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 from agreement import BACKWARD, FLOATS, FORWARD, HALF, assert_both_agree, inputs_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layernorm_book import layer_norm, mean_and_variance, rms_norm
 
 close = np.testing.assert_allclose
+few = settings(max_examples=30)
 sizes = st.integers(1, 6)
 seeds = st.integers(0, 2**32 - 1)
 epsilons = st.sampled_from([1e-12, 1e-5, 1e-3, 0.5, 100.0]) | st.floats(1e-6, 10.0)
@@ -61,6 +62,7 @@ def test_both_norms_and_the_layer_agree_with_pytorch_forward_and_backward(inputs
     assert_both_agree(inputs)
 
 
+@few
 @given(rows(), st.floats(-100, 100), st.floats(1e-3, 1e3), epsilons)
 def test_what_the_norms_forget(drawn, shift, scale, eps):
     x, _ = drawn
@@ -72,6 +74,7 @@ def test_what_the_norms_forget(drawn, shift, scale, eps):
         close(norm(-x, n), -norm(x, n), atol=1e-12)
 
 
+@few
 @given(rows(), epsilons)
 def test_what_comes_out(drawn, eps):
     x, _ = drawn
@@ -95,6 +98,7 @@ def test_what_comes_out(drawn, eps):
         close(norm(y, (n,), eps=0), y, atol=1e-12)  # a second time changes nothing
 
 
+@few
 @given(rows())
 def test_the_order_of_elements_and_the_other_rows_do_not_matter(drawn):
     x, rng = drawn
@@ -105,6 +109,7 @@ def test_the_order_of_elements_and_the_other_rows_do_not_matter(drawn):
         close([norm(row, row.shape) for row in x], y, atol=1e-13)
 
 
+@few
 @given(rows(), epsilons)
 def test_the_gradient_of_x_sums_to_0_and_almost_misses_x_hat(drawn, eps):
     x, rng = drawn
@@ -121,6 +126,7 @@ def test_the_gradient_of_x_sums_to_0_and_almost_misses_x_hat(drawn, eps):
         close((along - left) / size, 0, atol=1e-11)
 
 
+@few
 @given(rows())
 def test_the_backward_is_linear_and_predicts_what_a_small_step_does_to_the_loss(drawn):
     x, rng = drawn

@@ -1,5 +1,6 @@
 """The package accepts what PyTorch accepts, agrees with it, and refuses what it refuses."""
 
+import inspect
 import itertools
 from dataclasses import replace
 from functools import partial
@@ -72,6 +73,13 @@ def assert_refused(error, words, call, *args, **kwargs):
 
 
 assert_pytorch_refuses = partial(assert_refused, (RuntimeError, TypeError, ValueError), ())
+
+
+@both_norms
+def test_the_signature_is_pytorchs(norm):
+    ours, theirs = (inspect.signature(f).parameters for f in (FORWARD[norm], getattr(F, norm)))
+    assert list(ours)[1:] == list(theirs)[1:]  # PyTorch calls x input
+    assert [p.default for p in ours.values()] == [p.default for p in theirs.values()]
 
 
 @pytest.mark.parametrize(("shape", "normalized_shape"), FITS)

@@ -1,0 +1,125 @@
+/**
+ * Rows of numbers as bars, one under the other, so that each element keeps its column. Some bars
+ * stand under sliders.
+ *
+ * @typedef {{ lo: number, hi: number, step: number, digits: number }} Scale
+ */
+
+import { fixed, short } from "./numbers.js";
+import { setAttribute, setReadout, setText, srOnly } from "./page.js";
+import "./bars.css";
+
+export const LARGEST = 1e9;
+export const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);
+export const largest = (values) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+
+// --- scales ---------------------------------------------------------------------------------------
+
+/** The next of …, 1, 2, 5, 10, … from `size` up. */
+function nice(size) {
+  const decade = 10 ** Math.floor(Math.log10(size));
+  return [1, 2, 5, 10].find((k) => k * decade >= size * 0.999) * decade;
+}
+
+/**
+ * A scale that holds the values, with zero in view unless the row lies far from it.
+ * @param {Scale} [held]  stays while it holds them, so that the picture does not jump in a drag
+ * @returns {Scale}
+ */
+export function scaleFor(values, held) {
+  let [lo, hi] = [Math.min(...values), Math.max(...values)];
+  if (held && held.lo <= lo && hi <= held.hi) return held;
+  const spread = hi - lo || Math.abs(hi) || 1;
+  if (lo > 0 && lo < 3 * spread) lo = 0;
+  if (hi < 0 && -hi < 3 * spread) hi = 0;
+  const tick = nice(Math.max(hi - lo, spread) / 5);
+  const round = (v) => +v.toPrecision(12);
+  lo = round(Math.floor(lo / tick - 0.5) * tick);
+  hi = round(Math.ceil(hi / tick + 0.5) * tick);
+  const digits = clamp(2 - Math.floor(Math.log10(hi - lo)), hi - lo < 100 ? 2 : largest([lo, hi]) < 1000 ? 1 : 0, 9);
+  return { lo, hi, step: round(tick / 50), digits };
+}
+
+// --- a row of bars --------------------------------------------------------------------------------
+
+/** A range and a field to type in, each in its label: one control of one element. */
+const slider = (name, symbol, i) =>
+  `<label>${srOnly(`${symbol}, element ${i}`)}<input type="range" name="${name}" data-index="${i}"></label>`;
+const field = (name, symbol, i) =>
+  `<label>${srOnly(`${symbol}, element ${i}, as a number`)}<input name="${name}-typed" data-index="${i}" inputmode="decimal"></label>`;
+
+/** One readout a column. It is a box of its own: a new number costs the browser that box alone. */
+const numbers = (name, columns, content = () => "") => columns.map((i) =>
+  `<td data-index="${i}"><span data-quantity="${name}" data-index="${i}">${content(i)}</span></td>`).join("");
+
+/** Two rows of a table: the bars of a quantity, under sliders if it has them, and its numbers. */
+export const barRows = (name, symbol, columns, sliders) => `
+  <tbody class="ln-step ln-${name}" data-step="${name}">
+    <tr>
+      <th scope="row" rowspan="2"><div><i class="ln-hi"></i><b>${symbol}</b><i class="ln-lo"></i></div></th>
+      <td class="ln-high" colspan="${columns.length}"><div class="ln-plot">
+        <svg viewBox="0 0 ${columns.length} 100" preserveAspectRatio="none" aria-hidden="true">
+          <rect class="ln-column" width="1" height="100"/>
+          <rect class="ln-band" width="${columns.length}"/>
+          <path class="ln-bars"/><path class="ln-guide"/><path class="ln-zero"/><path class="ln-marks"/>
+        </svg>
+        ${sliders ? columns.map((i) => slider(name, symbol, i)).join("") : ""}
+      </div></td>
+    </tr>
+    <tr class="ln-numbers${sliders ? " ln-under" : ""}">${numbers(name, columns, sliders ? (i) => field(name, symbol, i) : undefined)}</tr>
+  </tbody>`;
+
+/** What PyTorch says to each element, and how far off that is in units in the last place. */
+export const torchRows = (columns) => `
+  <tbody class="ln-torch">${[["torch", "torch"], ["ulps", "ulp"]].map(([name, title]) =>
+    `<tr class="ln-numbers"><th scope="row">${title}</th>${numbers(name, columns)}</tr>`).join("")}
+  </tbody>`;
+
+/** A box between two steps, as wide as the table. */
+export const panel = (columns, content) =>
+  `<tbody><tr><td class="ln-panel" colspan="${columns.length + 1}"><div>${content}</div></td></tr></tbody>`;
+
+/** The nodes of one such body that drawing writes to. */
+export function barNodes(body) {
+  const nodes = { sliders: [...body.querySelectorAll("[type=range]")] };
+  for (const name of ["hi", "lo", "column", "band", "bars", "guide", "zero", "marks"]) nodes[name] = body.querySelector(`.ln-${name}`);
+  return nodes;
+}
+
+export function setRange(range, { lo, hi, step }, value) {
+  if (+range.min !== lo || +range.max !== hi) Object.assign(range, { min: lo, max: hi, step });
+  range.value = value;
+}
+
+/**
+ * Draw the values of `columns` as bars on a scale, and write them into their readouts.
+ * @param {object} more
+ * @param {[number, number]} [more.band]  a shaded interval
+ * @param {number[]} [more.guide]         dashed lines
+ * @param {ArrayLike<number>} [more.marks]  a mark for each element
+ */
+export function drawBars(nodes, readouts, columns, values, scale, { band, guide = [], marks } = {}) {
+  const { lo, hi, digits } = scale;
+  const height = (v) => +clamp((100 * (hi - v)) / (hi - lo), 0, 100).toFixed(2);
+  const line = (v) => `M0 ${height(v)}H${columns.length}`;
+  const base = clamp(0, lo, hi); // where the bars stand
+  const zero = height(base);
+  setAttribute(nodes.bars, "d", columns.map((i, k) => `M${k + 0.22} ${zero}V${height(values[i])}h.56V${zero}z`).join(""));
+  setAttribute(nodes.zero, "d", line(base));
+  setAttribute(nodes.guide, "d", guide.map(line).join(""));
+  setAttribute(nodes.marks, "d", (marks ? columns : []).map((i, k) => `M${k + 0.1} ${height(marks[i])}h.8`).join(""));
+  if (band) {
+    setAttribute(nodes.band, "y", height(band[1]));
+    setAttribute(nodes.band, "height", height(band[0]) - height(band[1]));
+  }
+  setText(nodes.hi, short(hi, 3 + (lo > 0 || hi < 0)));
+  setText(nodes.lo, short(lo, 3 + (lo > 0 || hi < 0)));
+  columns.forEach((i, k) => {
+    const text = fixed(values[i], digits);
+    setReadout(readouts[k], values[i], text);
+    const range = nodes.sliders[k];
+    if (!range) return;
+    setRange(range, scale, values[i]);
+    setAttribute(range, "aria-valuetext", text);
+  });
+}

@@ -1,0 +1,15 @@
+// Numbers as text.
+
+/** A minus sign where JavaScript writes a hyphen. */
+export const typeset = (text) => text.replaceAll("-", "−").replace("e+", "e");
+export const fixed = (v, digits) => typeset(digits > 5 ? v.toExponential(1) : v.toFixed(digits)).replace(/^−(?=[0.]+$)/, "");
+
+/** As many digits as asked for, and no zeros that say nothing. */
+export function short(v, digits = 4) {
+  const size = Math.abs(v);
+  const plain = size === 0 || (size >= 1e-3 && size < 1e6);
+  return typeset(plain ? String(+v.toPrecision(digits)) : v.toExponential(digits - 1).replace(/\.?0+e/, "e"));
+}
+
+/** A number as someone types it: with a real minus sign, a comma, or the word of a sign. */
+export const parse = (text) => (text.trim() ? Number(text.trim().replace("−", "-").replace(",", ".")) : NaN);
