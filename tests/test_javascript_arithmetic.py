@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from browser import ROOT, run_on_packed
 
-from layernorm_book.cases import Inputs, truth
+from layernorm_book.calling.call import Inputs
+from layernorm_book.parity.cases import expected_float64
 from layernorm_book.widgets.bits import FORMATS
 
 WIDGETS = ROOT / "src/layernorm_book/widgets"
@@ -99,7 +100,7 @@ def breaches(rows, results, pytorch=forward):
         eps = torch.tensor([row[3] for row in group], dtype=torch.float64)[:, None]  # rows, 1
         std = x.double().std(-1, correction=0, keepdim=True)
         inside = eps if placement == "inside" else 2 * std * eps + eps**2  # gives the same
-        expected = truth(Inputs(x, (n,), weight, third, inside, grad_y=third))
+        expected = expected_float64(Inputs(x, (n,), weight, third, inside, grad_y=third))
         expected = expected["y" if pytorch is forward else "grad_x"]
         rstd = 1 / (std**2 + inside).sqrt()
         amplified = 1 + x.abs() * rstd  # what a relative error of the mean is multiplied by
