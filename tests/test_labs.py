@@ -179,7 +179,7 @@ def test_a_finger_drags_what_a_mouse_drags(chromium, site, name):
         points = [{"x": x, "y": y} for x, y in points]
         devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-    for selector in (".ln-plot [type=range] >> nth=-2", "[name=eps]", "label:has([type=radio])"):
+    for selector in (".ln-plot [type=range] >> nth=2", "[name=eps]", "label:has([type=radio])"):
         target = page.locator(selector).last
         if not target.count():
             continue
