@@ -189,12 +189,14 @@ def test_a_finger_drags_what_a_mouse_drags(chromium, site, name):
             target.tap()
         else:
             box = target.bounding_box()
-            upright = box["height"] > box["width"]
+            upright, seen = box["height"] > box["width"], []
             for k in range(9):
                 across, down = (0.5, 0.9 - 0.08 * k) if upright else (0.2 + 0.07 * k, 0.5)
                 point = (box["x"] + across * box["width"], box["y"] + down * box["height"])
                 touch("touchMove" if k else "touchStart", point)
+                seen.append(float(target.input_value()))
             touch("touchEnd")
+            assert seen == sorted(set(seen))  # up and to the right, it grows with each step
         page.wait_for_function(f"before => ({PAINTED})() !== before", arg=before)
         assert page.evaluate("scrollY") == top
     context.close()
