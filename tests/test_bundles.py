@@ -40,6 +40,10 @@ def test_a_lab_weighs_less_than_twelve_kilobytes(lab):
     assert sum(len(gzip.compress(part.encode())) for part in (widget._esm, widget._css)) < 12_000
 
 
+def test_the_host_is_light():
+    assert len(gzip.compress((bundle_labs.ROOT / "book/_static/widgets.js").read_bytes())) < 2_000
+
+
 def test_the_lock_file_names_no_registry():
     lock = (bundle_labs.TOOL / "package-lock.json").read_text(encoding="utf-8")
     assert "://" not in lock

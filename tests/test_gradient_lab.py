@@ -1,6 +1,5 @@
 """The gradient lab: its Python half, and its use in a real browser."""
 
-import math
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +11,6 @@ from test_javascript_arithmetic import backward, breaches
 from layernorm_book import layer_norm_backward
 from layernorm_book.widgets import GradientLab
 from layernorm_book.widgets.gradient import PRESETS, backward_at
-from layernorm_book.widgets.rows import EPS_STOPS
 
 ROW, GRAD_Y = [1.0, 2.0, 3.0, 6.0], [4.0, 0.0, 2.0, 2.0]
 GRAD_X = [0.875, -1.0625, 0.0, 0.1875]  # at eps 0.5, by hand
@@ -73,25 +71,6 @@ def test_each_slider_moves_the_gradient_and_it_is_pytorchs(show):
     for name, index, value in [("x", 0, -1.5), ("x", 3, 0.5), ("grad_y", 1, -3), ("grad_y", 2, 1)]:
         move(page, f"[name={name}][data-index='{index}']", value)
         seen.append(assert_pytorch_agrees(page, 0.5))
-    type_in(page, "[name=grad_y-typed] >> nth=2", "much")
-    assert "takes a number from" in page.text_content(".ln-done")
-    assert torch.equal(assert_pytorch_agrees(page, 0.5), seen[-1])
+    copied = run_copied(page)[1]["x"].grad
+    assert copied.tolist() == pytest.approx(values(page, "grad_x"), abs=1e-5)
     assert all(not torch.equal(a, b) for a, b in pairwise(seen))
-
-
-def test_pytorch_is_quoted_where_it_answered_and_nowhere_else(show):
-    page = show(GradientLab())
-    before = values(page, "grad_x")
-    assert run_copied(page)[1]["x"].grad.tolist() == pytest.approx(before, abs=1e-6)
-    for preset in page.locator("[data-preset]").all():
-        preset.click()
-        assert float(page.get_attribute(".ln-says", "data-ulps")) <= 8
-        assert len(page.text_content(".ln-story")) > 60
-    page.click("[data-do=start]")
-    assert values(page, "grad_x") == before
-    for stop in EPS_STOPS:
-        move(page, "[name=eps]", math.log10(stop))
-        assert float(page.get_attribute(".ln-says", "data-ulps")) <= 8
-    move(page, "[name=grad_y][data-index='0']", 0.25)
-    assert page.get_attribute(".ln-says", "data-ulps") == ""
-    assert "your browser’s own" in page.text_content(".ln-says")
