@@ -175,7 +175,7 @@ def judge(
     if far and not any(bug.severity == "wrong" for bug, _ in found):
         # The right formula explains them: there, one rounding moves the result as far.
         report.cases = [replace(c, allowed=max(c.allowed, c.error)) for c in report.cases]
-        report.notes.append(f"In {len(far)} comparisons it errs as far as one rounding can reach.")
+        report.notes.append(f"{len(far)} of the comparisons err as far as one rounding can reach.")
     _file(report, found)
     return report
 
