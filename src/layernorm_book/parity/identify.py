@@ -155,7 +155,8 @@ class Search:
         got, inputs = result.came.results.get(quantity), result.inputs
         if got is None or (result.came.mutated and quantity != "y"):
             return True  # autograd's own copies of x may have been changed with it
-        as_right = (formula.eps, formula.normalize) == (self.right.eps, self.right.normalize)
+        parts = ("centre", "about", "eps", "normalize")
+        as_right = all(getattr(formula, p) == getattr(self.right, p) for p in parts)
         if result.case.flat and not as_right:
             return True  # a root at or near 0: what comes of it depends on how it is written
         due = self.due(formula, inputs, quantity)
