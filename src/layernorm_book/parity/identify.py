@@ -182,9 +182,8 @@ class Search:
         # How far does one rounding move this formula: in x, in its mean, in its float32 arithmetic?
         unit, single = torch.finfo(arithmetic).eps, torch.finfo(torch.float32).eps
         nudged = replace(inputs, x=inputs.x.double() * (1 + unit * _noise(inputs.x)))
-        tilted = replace(
-            formula, centre=lambda x, dims: formula.centre(x, dims) + unit * max_abs(x)
-        )
+        tilt = unit * max_abs(inputs.x)
+        tilted = replace(formula, centre=lambda x, dims: formula.centre(x, dims) + tilt)
         tries = (self.due(formula, nudged, quantity), self.due(tilted, inputs, quantity))
         moved = max(distance(t) for t in tries if t is not None)
         rough = distance(formula.results(inputs, torch.float32)[quantity]) * unit / single
