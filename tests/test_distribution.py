@@ -1,4 +1,4 @@
-"""The wheel and the source distribution: complete, valid, typed."""
+"""The wheel and the source distribution are complete and valid, and what they offer is typed."""
 
 import subprocess
 import sys
@@ -7,6 +7,14 @@ import zipfile
 
 import pytest
 from conftest import ROOT
+from packaging.metadata import Metadata
+
+PROBE = """
+from layernorm_book import LayerNorm, check_parity, layer_norm
+reveal_type(LayerNorm(4))
+reveal_type(check_parity(LayerNorm).ok)
+layer_norm(1, (2,))
+"""
 
 
 @pytest.fixture(scope="session")
@@ -43,19 +51,36 @@ def test_the_source_distribution_carries_the_licence(built):
 
 
 def test_both_are_ready_for_an_index(built):
-    done = subprocess.run(
-        [sys.executable, "-m", "twine", "check", "--strict", *map(str, built.iterdir())],
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    )
+    """What twine would look at: valid metadata, and a description that an index can show."""
+    (wheel,) = built.glob("*.whl")
+    (archive,) = built.glob("*.tar.gz")
+    with zipfile.ZipFile(wheel) as opened, tarfile.open(archive) as packed:
+        (in_wheel,) = (name for name in opened.namelist() if name.endswith("/METADATA"))
+        (in_archive,) = (
+            name for name in packed.getnames() if name.count("/") == 1 and "PKG" in name
+        )
+        texts = opened.read(in_wheel), packed.extractfile(in_archive).read()
+    for text in texts:
+        metadata = Metadata.from_email(text, validate=True)
+        assert metadata.description.startswith("# LayerNorm")
+        assert metadata.description_content_type == "text/markdown"
+        assert {"torch", "numpy", "anywidget"} <= {r.name for r in metadata.requires_dist}
+
+
+def mypy(*arguments):
+    command = (sys.executable, "-m", "mypy", "--cache-dir", str(ROOT / ".mypy_cache"), *arguments)
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8")
+
+
+def test_the_public_modules_pass_strict_type_checking():
+    done = mypy()  # the files and the strictness are in pyproject.toml
     assert done.returncode == 0, done.stdout
 
 
-def test_the_public_names_are_typed(tmp_path):
+def test_whoever_imports_the_package_gets_its_types(tmp_path):
     probe = tmp_path / "probe.py"
-    probe.write_text("from layernorm_book import LayerNorm, check_parity, layer_norm\n")
-    command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path), str(probe)]
-    done = subprocess.run(
-        [*command, str(ROOT / "src" / "layernorm_book")], stdout=subprocess.PIPE, encoding="utf-8"
-    )
-    assert done.returncode == 0, done.stdout
+    probe.write_text(PROBE, encoding="utf-8")
+    printed = mypy(str(probe)).stdout
+    assert 'Revealed type is "layernorm_book.layer.LayerNorm"' in printed
+    assert 'Revealed type is "bool"' in printed
+    assert 'Argument 1 to "layer_norm" has incompatible type "int"' in printed

@@ -1,75 +1,118 @@
-"""A fault in the book fails its build, says where it is, and fails the next build too."""
+"""A fault in the book fails its build, says where it is, and fails the next build too.
+
+One small book is built five times: as it stands, twice with every fault in its prose, then with a
+failing cell, at last with a wrong package. What each build printed is read many times.
+"""
+
+import re
 
 import nbformat
 import pytest
-from conftest import build
+from conftest import build, copy_tree
 
-PARITY = """from layernorm_book import LayerNorm, check_parity
+PARITY = "from layernorm_book import {0}, check_parity\n\ncheck_parity({1}).raise_for_failure()"
+CODES = {
+    "layer": PARITY.format("LayerNorm", "LayerNorm"),
+    "reference": PARITY.format(
+        "layer_norm, layer_norm_backward", "layer_norm, backward=layer_norm_backward"
+    ),
+    "plain": "width = 768\nassert width == 768, 'one short'",
+}
+RSQRT = r"(torch\.rsqrt|1 / np\.sqrt)\(var \+ (.*?eps\)?)\)"
+PROSE_FAULTS = {  # what is written: what is complained of
+    "See [nowhere](nowhere.md).": "nowhere",
+    "See {cite}`nobody1999nothing`.": "nobody1999nothing",
+    "See {ref}`no-such-label`.": "no-such-label",
+    "```{figure} no-such.png\n```": "no-such.png",
+    r"So $\frac{1$ it is.": "bad formula",
+    'See <a href="notation.html#no-such-place">here</a>.': "notation.html#no-such-place",
+    'See <a href="no-such-page.html">here</a>.': "no-such-page.html",
+}
 
-check_parity(LayerNorm).raise_for_failure()"""
 
-
-def write_chapter(tree, *, prose="A chapter.", code=PARITY):
+def write_chapter(tree, name, prose, code):
     cells = [
-        nbformat.v4.new_markdown_cell(f"# Chapter\n\n{prose}"),
+        nbformat.v4.new_markdown_cell(f"# {name}\n\n{prose}"),
         nbformat.v4.new_code_cell("ready = True"),
         nbformat.v4.new_code_cell(code),
     ]
-    path = tree / "book" / "chapter.ipynb"
+    path = tree / "book" / f"{name}.ipynb"
     path.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=cells)), encoding="utf-8")
 
 
-def build_twice(tree):
-    """Return what both builds printed, having seen both fail and leave no book behind."""
-    for _ in range(2):
-        status, printed = build(tree)
-        assert status != 0, printed
-        assert not (tree / "_build" / "html").exists()
+def build_in_vain(tree):
+    """Return what a build printed, having seen it fail and leave no book behind."""
+    status, printed = build(tree)
+    assert status != 0, printed
+    assert not (tree / "_build" / "html").exists()
     return printed
 
 
-def test_the_small_book_builds_as_it_stands(small_book):
-    write_chapter(small_book)
-    status, printed = build(small_book)
+@pytest.fixture(scope="module")
+def builds(tmp_path_factory):
+    """What each build printed, by its name; and the folder of pages of the first, kept aside."""
+    tree = tmp_path_factory.mktemp("small_book")
+    copy_tree(tree)
+    listed = "".join(f"  - file: book/{name}\n" for name in CODES)
+    (tree / "_toc.yml").write_text(f"format: jb-book\nroot: book/notation\nchapters:\n{listed}")
+    for name, code in CODES.items():
+        write_chapter(tree, name, "A chapter.", code)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BOOK_URL", "https://book.example/")
+        status, printed = build(tree)
     assert status == 0, printed
-    assert (small_book / "_build" / "html" / "book" / "chapter.html").is_file()
+    found = {"as it stands": printed, "pages": (tree / "_build" / "html").rename(tree / "kept")}
+
+    write_chapter(tree, "plain", "\n\n".join(PROSE_FAULTS), CODES["plain"])
+    found["prose"], found["prose again"] = build_in_vain(tree), build_in_vain(tree)
+
+    write_chapter(tree, "plain", "A chapter.", CODES["plain"].replace("== 768", "== 769"))
+    found["cell"] = build_in_vain(tree)
+
+    for file in ("layer.py", "reference.py"):
+        source = tree / "src" / "layernorm_book" / file
+        text = source.read_text(encoding="utf-8")
+        broken = re.sub(RSQRT, lambda m: f"{m[1]}(var) / (1 + {m[2]} * {m[1]}(var))", text)
+        assert broken != text
+        source.write_text(broken, encoding="utf-8")
+    found["package"] = build_in_vain(tree)
+    return found
 
 
-def test_a_failing_cell_fails_the_build_and_is_named(small_book):
-    write_chapter(small_book, code="width = 768\nassert width == 769, 'one short'")
-    printed = build_twice(small_book)
-    assert "chapter.ipynb" in printed
-    assert "assert width == 769" in printed
-    assert "one short" in printed
+def test_a_sound_book_is_built(builds):
+    assert {path.stem for path in (builds["pages"] / "book").glob("*.html")} > set(CODES)
 
 
-@pytest.mark.parametrize("file", ["module.py", "reference.py"])
-def test_a_parity_breach_fails_the_build_and_names_the_case(small_book, file):
-    right, wrong = {
-        "module.py": ("torch.rsqrt(var + self.eps)", "1 / (torch.sqrt(var) + self.eps)"),
-        "reference.py": ("np.sqrt(var + _eps(eps))", "(np.sqrt(var) + _eps(eps))"),
-    }[file]
-    source = small_book / "src" / "layernorm_book" / file
-    text = source.read_text(encoding="utf-8")
-    assert right in text
-    source.write_text(text.replace(right, wrong), encoding="utf-8")
-    reference = PARITY.replace("(LayerNorm)", "(layer_norm, backward=layer_norm_backward)")
-    reference = reference.replace("LayerNorm", "layer_norm, layer_norm_backward")
-    write_chapter(small_book, code=PARITY if file == "module.py" else reference)
-    printed = build_twice(small_book)
-    assert "chapter.ipynb" in printed
-    assert "n = 4, eps 0.5" in printed
+def test_a_known_address_gives_canonical_links_and_a_card(builds):
+    text = (builds["pages"] / "book" / "plain.html").read_text(encoding="utf-8")
+    assert '<link rel="canonical" href="https://book.example/book/plain.html"' in text
+    assert 'property="og:image" content="https://book.example/_static/card.png"' in text
+    assert (builds["pages"] / "_static" / "card.png").is_file()
+
+
+@pytest.mark.parametrize("complaint", PROSE_FAULTS.values())
+@pytest.mark.parametrize("name", ["prose", "prose again"])
+def test_a_fault_in_the_prose_is_named_each_time(builds, name, complaint):
+    warnings = re.findall(r"(?:WARNING|ERROR): .*", builds[name])
+    assert any(complaint in line for line in warnings), warnings
+
+
+@pytest.mark.parametrize("name", ["cell", "package"])
+def test_a_failing_cell_is_named_each_time(builds, name):
+    assert "Failed: book/plain.ipynb" in builds[name]
+    assert "assert width == 769" in builds[name]
+    assert "one short" in builds[name]
+
+
+@pytest.mark.parametrize("chapter", ["layer", "reference"])
+def test_a_parity_breach_is_named_with_its_case(builds, chapter):
+    _, said = builds["package"].split(f"Failed: book/{chapter}.ipynb")
+    assert "n = 4, eps 0.5" in said.split("Failed: ")[0]
 
 
 @pytest.mark.parametrize(
-    ("prose", "complaint"),
-    [
-        pytest.param("See [nowhere](nowhere.md).", "nowhere", id="page"),
-        pytest.param("See {cite}`nobody1999nothing`.", "nobody1999nothing", id="citation"),
-        pytest.param("See {ref}`no-such-label`.", "no-such-label", id="label"),
-        pytest.param("```{figure} no-such.png\n```", "no-such.png", id="picture"),
-    ],
+    ("name", "count"),
+    [("as it stands", 3), ("prose", 0), ("prose again", 0), ("cell", 1), ("package", 3)],
 )
-def test_a_broken_reference_fails_the_build_and_is_named(small_book, prose, complaint):
-    write_chapter(small_book, prose=prose, code="ready")
-    assert complaint in build_twice(small_book)
+def test_only_what_changed_runs_again_and_never_too_little(builds, name, count):
+    assert f"Running {count} of 3 notebooks" in builds[name]

@@ -1,17 +1,22 @@
-"""PyTorch tests its own layer norm on these inputs; the book's answers must be the same."""
+"""PyTorch tests its own norms on these inputs; the book's answers must be the same."""
 
+import numpy as np
 import pytest
 import torch
-from agreement import assert_agrees, inputs_of, make_layer, of_module, of_numpy
+from agreement import BACKWARD, FLOATS, FORWARD, assert_agrees, inputs_of, make_layer
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.testing._internal.common_modules import module_db
 
-from layernorm_book import LayerNorm, layer_norm, layer_norm_backward, mean_and_variance
+from layernorm_book import LayerNorm, mean_and_variance, normalize
 
-DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
-OPS = {op.name: op for op in op_db if op.name in ("nn.functional.layer_norm", "native_layer_norm")}
+# What PyTorch calls the operation, and what the book does.
+NORM = {
+    "nn.functional.layer_norm": "layer_norm",
+    "native_layer_norm": "layer_norm",
+    "nn.functional.rms_norm": "rms_norm",
+}
+OPS = {op.name: op for op in op_db if op.name in NORM}
 MODULE = next(info for info in module_db if info.module_cls is torch.nn.LayerNorm)
-RUN = {"function": of_numpy, "module": of_module}
 
 
 @pytest.fixture(autouse=True)
@@ -20,68 +25,71 @@ def seed():
 
 
 def test_these_are_all_the_dtypes_and_all_the_ops():
-    assert len(OPS) == 2
+    assert OPS.keys() == NORM.keys()
+    assert len(ERRORS) >= 7
     for op in OPS.values():
-        assert op.dtypes == set(DTYPES)
-    assert set(MODULE.dtypes) <= set(DTYPES)
+        assert {d for d in op.dtypes if not d.is_complex} == set(FLOATS)
+    assert set(MODULE.dtypes) <= set(FLOATS)
 
 
-def arguments(sample):
+def arguments(sample, norm):
     """Return x, normalized_shape, weight, bias and eps of a SampleInput."""
-    rest = dict(zip(("normalized_shape", "weight", "bias", "eps"), sample.args, strict=False))
+    bias, eps = (["bias"], 1e-5) if norm == "layer_norm" else ([], None)
+    rest = dict(zip(("normalized_shape", "weight", *bias, "eps"), sample.args, strict=False))
     rest |= sample.kwargs
-    return {"x": sample.input, "weight": None, "bias": None, "eps": 1e-5, **rest}
+    return {"x": sample.input, "weight": None, "bias": None, "eps": eps, **rest}
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
 @pytest.mark.parametrize("name", OPS)
-@pytest.mark.parametrize("run", RUN)
-def test_every_sample_input_agrees_forward_and_backward(run, name, dtype):
+def test_every_sample_input_agrees_forward_and_backward(name, dtype):
     samples = list(OPS[name].sample_inputs("cpu", dtype, requires_grad=True))
     assert len(samples) >= 6
     for sample in samples:
-        inputs = inputs_of(**arguments(sample))
-        assert_agrees(RUN[run](inputs), inputs)
+        inputs = inputs_of(**arguments(sample, NORM[name]))
+        assert_agrees(inputs, NORM[name])
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
-def test_the_statistics_of_every_sample_input_agree(dtype):
+def test_the_steps_of_every_sample_input_agree(dtype):
     for sample in OPS["native_layer_norm"].sample_inputs("cpu", dtype):
-        _, mean, rstd = torch.native_layer_norm(sample.input, *sample.args)
-        got_mean, got_var = mean_and_variance(sample.input.numpy(), sample.args[0])
-        eps = sample.args[-1]
-        torch.testing.assert_close(torch.from_numpy(got_mean), mean)
-        torch.testing.assert_close(1 / torch.sqrt(torch.from_numpy(got_var) + eps), rstd)
+        x, normalized_shape, eps = sample.input.numpy(), sample.args[0], sample.args[-1]
+        y, mean, rstd = torch.native_layer_norm(sample.input, normalized_shape, None, None, eps)
+        got_mean, got_var = mean_and_variance(x, normalized_shape)
+        x_hat = normalize(x, got_mean, got_var, eps)
+        for got, want in ((got_mean, mean), (1 / np.sqrt(got_var + eps), rstd), (x_hat, y)):
+            torch.testing.assert_close(torch.from_numpy(got), want)
 
 
-ERRORS = list(OPS["native_layer_norm"].error_inputs("cpu"))
+ERRORS = [
+    pytest.param(name, error, id=f"{NORM[name]}: {error.error_regex}")
+    for name, op in OPS.items()
+    if op.error_inputs_func
+    for error in op.error_inputs("cpu")
+]
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.error_regex)
-def test_every_error_input_is_refused(error):
+@pytest.mark.parametrize(("name", "error"), ERRORS)
+def test_every_error_input_is_refused(name, error):
     with pytest.raises(error.error_type, match=error.error_regex):
-        torch.native_layer_norm(error.sample_input.input, *error.sample_input.args)
-    given = arguments(error.sample_input)
-    x, normalized_shape, eps = (given[k] for k in ("x", "normalized_shape", "eps"))
-    weight, bias = given["weight"], given["bias"]
-    with pytest.raises(error.error_type):
-        make_layer(normalized_shape, weight, bias, eps)(x)
+        OPS[name](error.sample_input.input, *error.sample_input.args)
+    norm = NORM[name]
+    given = arguments(error.sample_input, norm)
+    x, weight, bias = (given.pop(k) for k in ("x", "weight", "bias"))
+    if norm == "layer_norm":
+        with pytest.raises(error.error_type):
+            make_layer(given["normalized_shape"], weight, bias)(x)
     x, weight, bias = (None if t is None else t.numpy() for t in (x, weight, bias))
     with pytest.raises(ValueError, match=r"normalized_shape"):
-        layer_norm(x, normalized_shape, weight, bias, eps)
+        FORWARD[norm](x, weight=weight, **given, **({} if bias is None else {"bias": bias}))
     if bias is None:
         with pytest.raises(ValueError, match=r"normalized_shape"):
-            layer_norm_backward(x, x, normalized_shape, weight, eps)
+            BACKWARD[norm](x, x, weight=weight, **given)
 
 
-def test_there_are_error_inputs():
-    assert len(ERRORS) >= 4
-
-
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("training", [True, False])
-def test_every_module_input_agrees_forward_and_backward(dtype, training):
-    samples = MODULE.module_inputs_func(MODULE, "cpu", dtype, True, training)
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_every_module_input_agrees_forward_and_backward(dtype):
+    samples = MODULE.module_inputs_func(MODULE, "cpu", dtype, requires_grad=True, training=True)
     assert len(samples) >= 7
     for sample in samples:
         args, kwargs = sample.constructor_input.args, sample.constructor_input.kwargs
@@ -92,10 +100,6 @@ def test_every_module_input_agrees_forward_and_backward(dtype, training):
             torch.nn.init.normal_(parameter)
         (x,) = sample.forward_input.args
         inputs = inputs_of(x, layer.normalized_shape, layer.weight, layer.bias, layer.eps)
-        for run in RUN.values():
-            assert_agrees(run(inputs), inputs)
+        assert_agrees(inputs, "layer_norm")
         theirs.load_state_dict(layer.state_dict())
-        ours = layer.train(training)(x)
-        assert ours.dtype == dtype
-        assert_agrees({"y": ours.detach()}, inputs)
-        torch.testing.assert_close(ours, theirs.train(training)(x))
+        torch.testing.assert_close(layer(x), theirs(x))

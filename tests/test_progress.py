@@ -2,7 +2,7 @@
 
 import pytest
 
-from layernorm_book import progress
+from layernorm_book.chapters import progress
 
 
 class Output:

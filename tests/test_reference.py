@@ -1,303 +1,285 @@
-"""The NumPy reference accepts what PyTorch accepts, agrees with it, and refuses what it refuses."""
+"""The package accepts what PyTorch accepts, agrees with it, and refuses what it refuses."""
+
+import inspect
+import itertools
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from agreement import assert_agrees, inputs_of, of_numpy
-
-from layernorm_book import (
-    layer_norm,
-    layer_norm_backward,
-    mean_and_variance,
-    normalize,
-    scale_and_shift,
+from agreement import (
+    BACKWARD,
+    FLOATS,
+    FORWARD,
+    HALF,
+    assert_agrees,
+    assert_both_agree,
+    inputs_of,
+    make_layer,
+    of_layer,
+    of_numpy,
+    of_pytorch,
 )
 
-RNG = np.random.default_rng(0)
+from layernorm_book import layer_norm, mean_and_variance, normalize, scale_and_shift
 
-# x.shape, normalized_shape
-FITS = [
-    ((4,), (4,)),
-    ((3, 4), (4,)),
-    ((3, 4), (3, 4)),
-    ((2, 3, 4), (4,)),
-    ((2, 3, 4), (3, 4)),
-    ((2, 3, 4, 5), (4, 5)),
-    ((2, 3, 4, 5), (2, 3, 4, 5)),
-    ((7, 2), (2,)),
-    ((3, 1), (1,)),
-    ((1,), (1,)),
-    ((1, 1), (1, 1)),
-    ((0, 5), (5,)),
-    ((2, 0, 5), (5,)),
-    ((3, 0), (0,)),
-    ((0, 0), (0,)),
-]
-# x.shape, normalized_shape, what the message must say
+RNG = np.random.default_rng(0)
+NUMPY_FLOATS = ("float64", "float32", "float16")
+both_norms = pytest.mark.parametrize("norm", FORWARD)
+
+SHAPES = [(4,), (3, 4), (2, 3, 4), (2, 3, 4, 5), (7, 2), (1,), (3, 1), (1, 1)]
+EMPTY = [(0, 5), (2, 0, 5), (3, 0), (0, 0)]
+FITS = [(s, s[-axes:]) for s in SHAPES + EMPTY for axes in range(1, len(s) + 1)]
+# x.shape, normalized_shape, what the message must say besides these two
 DOES_NOT_FIT = [
-    ((3, 4), (3,), ["(3, 4)", "(3,)", "normalized_shape=(4,)"]),
-    ((2, 3, 4), (2, 3), ["(2, 3, 4)", "(2, 3)", "normalized_shape=(3, 4)"]),
-    ((2, 3, 4), (3,), ["(2, 3, 4)", "(3,)", "normalized_shape=(4,)"]),
-    ((3, 4), (1,), ["(3, 4)", "(1,)", "normalized_shape=(4,)"]),
-    ((4,), (2, 4), ["(4,)", "(2, 4)"]),
-    ((0, 5), (4,), ["(0, 5)", "(4,)", "normalized_shape=(5,)"]),
-    ((3, 4), (), ["(3, 4)", "at least one trailing axis"]),
-    ((), (1,), ["()", "(1,)", "at least one axis"]),
-    ((), (), ["()", "empty"]),
-]
-# dtypes of x, weight, bias
-GO_TOGETHER = [
-    ("float64", "float64", "float64"),
-    ("float32", "float32", "float32"),
-    ("float16", "float16", "float16"),
-    ("float16", "float32", "float32"),
-    ("float16", "float32", None),
-    ("float16", None, None),
-]
-DO_NOT_GO_TOGETHER = [
-    ("float32", "float64", "float64"),
-    ("float32", "float16", "float16"),
-    ("float64", "float32", "float32"),
-    ("float32", "float32", "float64"),
-    ("float32", None, "float64"),
-    ("float16", "float16", "float32"),
-    ("float16", "float32", "float16"),
-    ("float16", "float64", "float64"),
-    ("int64", None, None),
-    ("bool", None, None),
-    ("complex64", None, None),
+    ((3, 4), (3,), "Pass normalized_shape=(4,)"),
+    ((2, 3, 4), (2, 3), "Pass normalized_shape=(3, 4)"),
+    ((2, 3, 4), (3,), "Pass normalized_shape=(4,)"),
+    ((3, 4), (1,), "Pass normalized_shape=(4,)"),
+    ((4,), (2, 4), "move the axes"),
+    ((0, 5), (4,), "Pass normalized_shape=(5,)"),
+    ((), (1,), "at least one axis"),
+    ((3, 4), (), "at least one trailing axis"),
+    ((), (), "normalized_shape is empty"),
 ]
 
 
 def draw(shape, dtype="float64"):
-    return RNG.standard_normal(shape).astype(dtype)
+    return np.asarray(RNG.standard_normal(shape)).astype(dtype)
 
 
-def case(shape, normalized_shape, dtypes=("float64",) * 3, **kwargs):
+def case(shape, normalized_shape, dtypes=(torch.float64,) * 3, **kwargs):
     """Return Inputs, random in x and in whichever of weight and bias has a dtype."""
     x, weight, bias = (
-        None if dtype is None else torch.from_numpy(np.asarray(draw(s, dtype)))
+        None if dtype is None else torch.from_numpy(draw(s)).to(dtype)
         for s, dtype in zip((shape, normalized_shape, normalized_shape), dtypes, strict=True)
     )
     return inputs_of(x, normalized_shape, weight, bias, **kwargs)
 
 
-def pytorch_refuses(x, normalized_shape, weight=None, bias=None, eps=1e-5):
-    tensors = (None if a is None else torch.from_numpy(np.asarray(a)) for a in (weight, bias))
-    with pytest.raises((RuntimeError, TypeError)):
-        F.layer_norm(torch.from_numpy(np.asarray(x)), normalized_shape, *tensors, eps)
-    return True
+def ask_pytorch(norm, x, normalized_shape, weight=None, **kwargs):
+    given = {k: a if k == "eps" else torch.from_numpy(a) for k, a in kwargs.items()}
+    weight = None if weight is None else torch.from_numpy(weight)
+    return getattr(F, norm)(torch.from_numpy(x), normalized_shape, weight, **given)
 
 
-# --- shapes ---------------------------------------------------------------------------------------
+def assert_refused(error, words, call, *args, **kwargs):
+    """Expect an error whose message holds all these words."""
+    with pytest.raises(error) as refusal:
+        call(*args, **kwargs)
+    assert all(word in str(refusal.value) for word in words), refusal.value
+
+
+assert_pytorch_refuses = partial(assert_refused, (RuntimeError, TypeError, ValueError), ())
+
+
+@both_norms
+def test_the_signature_is_pytorchs(norm):
+    ours, theirs = (inspect.signature(f).parameters for f in (FORWARD[norm], getattr(F, norm)))
+    assert list(ours)[1:] == list(theirs)[1:]  # PyTorch calls x input
+    assert [p.default for p in ours.values()] == [p.default for p in theirs.values()]
 
 
 @pytest.mark.parametrize(("shape", "normalized_shape"), FITS)
-@pytest.mark.parametrize("eps", [1e-5, 0.5])
-def test_every_shape_that_fits_agrees(shape, normalized_shape, eps):
-    inputs = case(shape, normalized_shape, eps=eps)
-    assert_agrees(of_numpy(inputs), inputs)
+def test_every_shape_that_fits_agrees_with_and_without_parameters(shape, normalized_shape):
+    for eps, weight, bias in itertools.product((1e-5, 0.5), *[(torch.float64, None)] * 2):
+        assert_both_agree(case(shape, normalized_shape, (torch.float64, weight, bias), eps=eps))
 
 
-@pytest.mark.parametrize(("shape", "normalized_shape", "words"), DOES_NOT_FIT)
-def test_every_shape_that_does_not_fit_is_refused_with_the_mend(shape, normalized_shape, words):
-    x = np.asarray(draw(shape))
-    for call in (
-        lambda: layer_norm(x, normalized_shape),
-        lambda: layer_norm_backward(x, x, normalized_shape),
-        lambda: mean_and_variance(x, normalized_shape),
-    ):
-        with pytest.raises(ValueError, match=r"x |normalized_shape") as refusal:
-            call()
-        assert all(word in str(refusal.value) for word in words), refusal.value
-    assert pytorch_refuses(x, normalized_shape)
+@pytest.mark.parametrize(("shape", "normalized_shape", "hint"), DOES_NOT_FIT)
+def test_every_shape_that_does_not_fit_is_refused_with_the_fix(shape, normalized_shape, hint):
+    x, words = draw(shape), [str(shape), hint, str(normalized_shape or "")]
+    assert_refused(ValueError, words, mean_and_variance, x, normalized_shape)
+    assert_refused(RuntimeError, words, make_layer(normalized_shape), torch.from_numpy(x))
+    for norm in FORWARD:
+        assert_refused(ValueError, words, FORWARD[norm], x, normalized_shape)
+        assert_refused(ValueError, words, BACKWARD[norm], x, x, normalized_shape)
+        assert_pytorch_refuses(ask_pytorch, norm, x, normalized_shape)
 
 
-@pytest.mark.parametrize("name", ["weight", "bias"])
 @pytest.mark.parametrize("shape", [(3,), (1,), (), (1, 4), (2, 3, 4), (5,)])
-def test_parameters_of_another_shape_are_refused_even_where_they_would_broadcast(name, shape):
-    x, parameter = draw((2, 3, 4)), np.asarray(draw(shape))
-    with pytest.raises(ValueError, match=name) as refusal:
-        layer_norm(x, (4,), **{name: parameter})
-    assert "(4,)" in str(refusal.value)
-    assert str(shape) in str(refusal.value)
-    assert pytorch_refuses(x, (4,), **{name: parameter})
+def test_parameters_of_another_shape_are_refused_even_where_they_would_broadcast(shape):
+    x, parameter, words = draw((2, 3, 4)), draw(shape), ["(4,)", str(shape), "reshape"]
+    for name, norm in (("weight", "layer_norm"), ("bias", "layer_norm"), ("weight", "rms_norm")):
+        given = {name: parameter}
+        assert_refused(ValueError, [name, *words], FORWARD[norm], x, (4,), **given)
+        layer = make_layer((4,), **{name: torch.from_numpy(parameter)})
+        assert_refused(RuntimeError, [name, *words], layer, torch.from_numpy(x))
+        assert_pytorch_refuses(ask_pytorch, norm, x, (4,), **given)
+        assert_refused(ValueError, ["weight", *words], BACKWARD[norm], x, x, (4,), parameter)
 
 
-def test_the_backward_refuses_a_weight_of_another_shape():
-    x = draw((2, 3, 4))
-    with pytest.raises(ValueError, match=r"weight.*\(4,\).*\(1,\)"):
-        layer_norm_backward(x, x, (4,), weight=draw((1,)))
-
-
-@pytest.mark.parametrize("shape", [(4,), (3, 4), (1, 1, 4), (2, 3, 1), (4, 3, 2)])
-def test_the_backward_refuses_a_gradient_of_another_shape(shape):
-    with pytest.raises(ValueError, match="grad_y") as refusal:
-        layer_norm_backward(draw(shape), draw((2, 3, 4)), (4,))
-    assert "(2, 3, 4)" in str(refusal.value)
-    assert str(shape) in str(refusal.value)
-
-
+@both_norms
 @pytest.mark.parametrize("normalized_shape", [4, (4.0,), (True,), "4", None, np.array([4])])
-def test_normalized_shape_must_be_a_tuple_of_integers(normalized_shape):
+def test_normalized_shape_must_be_a_tuple_of_integers(norm, normalized_shape):
     x = draw((3, 4))
-    with pytest.raises(TypeError, match=r"tuple of integers.*\(4,\)"):
-        layer_norm(x, normalized_shape)
-    assert pytorch_refuses(x, normalized_shape)
+    assert_refused(TypeError, ["tuple of integers", "(4,)"], FORWARD[norm], x, normalized_shape)
+    assert_pytorch_refuses(ask_pytorch, norm, x, normalized_shape)
+    for sizes in ([4], torch.Size([4]), (np.int64(4),)):  # as PyTorch takes them
+        np.testing.assert_equal(FORWARD[norm](x, sizes), FORWARD[norm](x, (4,)))
+        assert ask_pytorch(norm, x, sizes).shape == x.shape
 
 
-@pytest.mark.parametrize("normalized_shape", [[4], torch.Size([4]), (np.int64(4),)])
-def test_normalized_shape_may_be_any_sequence_of_integers_that_pytorch_takes(normalized_shape):
-    x = draw((3, 4))
-    expected = F.layer_norm(torch.from_numpy(x), normalized_shape).numpy()
-    np.testing.assert_allclose(layer_norm(x, normalized_shape), expected, rtol=0, atol=1e-14)
+@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")  # of rms_norm
+@pytest.mark.parametrize("dtype", [*FLOATS, torch.int64, torch.bool, torch.complex64], ids=str)
+def test_the_same_dtypes_go_together_as_in_pytorch_and_agree(dtype):
+    for weight, bias in itertools.product((None, *FLOATS), repeat=2):
+        inputs = case((5, 3, 8), (3, 8), (dtype, weight, bias), eps=0.5)
+        x, weights = inputs.x, (inputs.weight, inputs.bias)
+        if dtype in FLOATS and bias is None:  # RMSNorm takes a weight of any float
+            bare = replace(inputs, eps=None)
+            assert_agrees(bare, "rms_norm")
+        try:
+            expected = F.layer_norm(x, (3, 8), *weights, 0.5)
+        except RuntimeError:
+            named = [str(d).removeprefix("torch.") for d in (dtype, weight, bias) if d]
+            words = ["Convert", *(named if dtype in FLOATS else named[:1])]
+            assert_refused(RuntimeError, words, make_layer((3, 8), *weights), x)
+            if torch.bfloat16 not in (dtype, weight, bias):  # NumPy has none
+                x, *weights = (None if t is None else t.numpy() for t in (x, *weights))
+                assert_refused(TypeError, words, layer_norm, x, (3, 8), *weights)
+            continue
+        if weight is None and bias is torch.float32 and dtype in HALF:
+            # Forward only: PyTorch 2.13 takes this pair and then fails in its own backward.
+            torch.testing.assert_close(make_layer((3, 8), *weights, eps=0.5)(x), expected)
+            if dtype is torch.float16:
+                y = layer_norm(x.numpy(), (3, 8), bias=inputs.bias.numpy(), eps=0.5)
+                torch.testing.assert_close(torch.from_numpy(y), expected)
+        else:
+            assert_both_agree(inputs)
 
 
-# --- dtypes ---------------------------------------------------------------------------------------
+@both_norms
+@pytest.mark.parametrize("dtype", ["int64", "bool", "complex64"])
+def test_what_is_no_float_is_refused(norm, dtype):
+    x, ones, got = np.ones((3, 4)), np.ones(4, dtype), f"got {dtype}"
+    for call in (FORWARD[norm], lambda x, *args: BACKWARD[norm](x, x, *args)):
+        assert_refused(TypeError, ["x must be", got], call, x.astype(dtype), (4,))
+        assert_refused(TypeError, ["weight must be", got], call, x, (4,), ones)
 
 
-@pytest.mark.parametrize("dtypes", GO_TOGETHER)
-@pytest.mark.parametrize("eps", [1e-5, 0.5])
-def test_every_dtype_that_pytorch_takes_agrees(dtypes, eps):
-    inputs = case((5, 3, 8), (3, 8), dtypes, eps=eps)
-    assert_agrees(of_numpy(inputs), inputs)
+@both_norms
+def test_the_backward_refuses_a_gradient_that_is_not_like_x(norm):
+    x = draw((2, 3, 4), "float32")
+    words = ["grad_y", "float32", "float64"]
+    assert_refused(TypeError, words, BACKWARD[norm], draw((2, 3, 4)), x, (4,))
+    for shape in [(4,), (3, 4), (1, 1, 4), (2, 3, 1), (4, 3, 2)]:
+        words = ["grad_y", "(2, 3, 4)", str(shape)]
+        assert_refused(ValueError, words, BACKWARD[norm], draw(shape, "float32"), x, (4,))
 
 
-def test_a_float32_bias_alone_goes_with_float16():
-    # Forward only: PyTorch 2.13 takes this pair and then fails in its own backward.
-    x, bias = draw((5, 8), "float16"), draw((8,), "float32")
-    expected = F.layer_norm(torch.from_numpy(x), (8,), None, torch.from_numpy(bias)).numpy()
-    y = layer_norm(x, (8,), bias=bias)
-    assert y.dtype == expected.dtype
-    np.testing.assert_allclose(y, expected, rtol=2e-3, atol=2e-3)
-
-
-@pytest.mark.parametrize("dtypes", DO_NOT_GO_TOGETHER)
-def test_every_dtype_that_pytorch_refuses_is_refused(dtypes):
-    x, weight, bias = (None if d is None else np.ones((4,), d) for d in dtypes)
-    with pytest.raises(TypeError, match="Convert") as refusal:
-        layer_norm(x, (4,), weight, bias)
-    named = [d for d in dtypes if d not in (None, "float32", dtypes[0])]
-    assert all(d in str(refusal.value) for d in (dtypes[0], *named)), refusal.value
-    assert pytorch_refuses(x, (4,), weight, bias)
-
-
-def test_the_backward_refuses_dtypes_too():
-    x = draw((3, 4), "float32")
-    with pytest.raises(TypeError, match=r"grad_y.*float32.*float64"):
-        layer_norm_backward(draw((3, 4)), x, (4,))
-    with pytest.raises(TypeError, match=r"weight float64"):
-        layer_norm_backward(x, x, (4,), weight=draw((4,)))
-    with pytest.raises(TypeError, match=r"got int64"):
-        layer_norm_backward(np.ones((3, 4), int), np.ones((3, 4), int), (4,))
-
-
-@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
-def test_without_a_weight_its_gradient_is_that_of_ones(dtype):
+@both_norms
+@pytest.mark.parametrize("dtype", NUMPY_FLOATS)
+def test_without_a_weight_its_gradient_is_that_of_ones(norm, dtype):
     grad_y, x = draw((6, 4), dtype), draw((6, 4), dtype)
-    without = layer_norm_backward(grad_y, x, (4,), eps=0.5)
-    ones = layer_norm_backward(grad_y, x, (4,), weight=np.ones(4, dtype), eps=0.5)
-    for a, b in zip(without, ones, strict=True):
-        assert a.dtype == b.dtype == dtype
-        np.testing.assert_array_equal(a, b)
+    without = BACKWARD[norm](grad_y, x, (4,), eps=0.5)
+    ones = BACKWARD[norm](grad_y, x, (4,), weight=np.ones(4, dtype), eps=0.5)
+    np.testing.assert_equal(without, ones)
+    assert {a.dtype for a in without + ones} == {np.dtype(dtype)}
 
 
-def test_statistics_of_half_precision_are_float32():
-    mean, var = mean_and_variance(draw((3, 4), "float16"), (4,))
-    assert mean.dtype == var.dtype == np.float32
+def test_half_precision_is_rounded_once_at_the_end():
+    half = case((64, 32), (32,), (torch.float16,) * 3)
+    names = ("x", "weight", "bias", "grad_y")
+    wide = replace(half, **{name: getattr(half, name).float() for name in names})
+    for run in (of_layer, partial(of_numpy, norm="layer_norm"), partial(of_numpy, norm="rms_norm")):
+        unrounded = run(wide)
+        for name, result in run(half).items():
+            assert torch.equal(result, unrounded[name].half()), name
+    statistics = mean_and_variance(half.x.numpy(), (32,))
+    assert {a.dtype for a in statistics} == {np.dtype("float32")}
 
 
-def test_lists_are_taken_as_arrays():
-    rows, ones = [[1.0, 2.0, 3.0, 6.0]], [1.0] * 4
-    y = layer_norm(rows, (4,), ones, ones, eps=0.5)
-    np.testing.assert_allclose(y, [[0.0, 0.5, 1.0, 2.5]], rtol=0, atol=1e-15)
-    grads = layer_norm_backward([[1.0, 0.0]], [[1.0, 3.0]], (2,), [1.0, 1.0], eps=3.0)
-    np.testing.assert_allclose(grads[0], [[0.1875, -0.1875]], rtol=0, atol=1e-15)
-
-
-# --- eps ------------------------------------------------------------------------------------------
+@both_norms
+def test_lists_are_taken_as_arrays(norm):
+    x, grad_y, ones = [[1.0, 2.0, 3.0, 6.0]], [[1.0, 0.0, 2.0, 0.0]], [1.0] * 4
+    for function, given in ((FORWARD[norm], (x,)), (BACKWARD[norm], (grad_y, x))):
+        expected = function(*map(np.array, given), (4,), np.array(ones), eps=0.5)
+        np.testing.assert_equal(function(*given, (4,), ones, eps=0.5), expected)
 
 
 PLAIN = [0, 0.0, 1, -0.5, 1e-12, 1e30, True]
-NUMPYS = [np.float64(0.5), np.float32(0.5), np.float16(0.5), np.int64(2), np.array(0.5)]
+NUMPYS = [np.float64(0.5), np.float32(0.5), np.float16(0.5), np.int64(2)]
 
 
 @pytest.mark.parametrize("eps", [*PLAIN, *NUMPYS], ids=repr)
-@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_any_number_will_do_as_eps_and_leaves_the_dtype_alone(eps, dtype):
-    x = 3 * draw((5, 64), dtype)  # a variance near 9, so that -0.5 still has a root
-    inputs = inputs_of(torch.from_numpy(x), (64,), eps=float(eps))
-    y = layer_norm(x, (64,), eps=eps)
-    grad_x, _, _ = layer_norm_backward(inputs.grad_y.numpy(), x, (64,), eps=eps)
-    assert_agrees({"y": torch.from_numpy(y), "grad_x": torch.from_numpy(grad_x)}, inputs)
+    inputs = case((5, 64), (64,), (dtype, None, None), eps=eps)
+    # A variance near 9, so that -0.5 still has a root.
+    assert_both_agree(replace(inputs, x=3 * inputs.x))
 
 
-@pytest.mark.parametrize("eps", NUMPYS, ids=repr)
+@pytest.mark.parametrize("eps", [*NUMPYS, np.array(0.5)], ids=repr)
 def test_the_steps_stay_in_the_dtype_of_x_whatever_eps_is(eps):
     x = draw((5, 8), "float32")
     assert normalize(x, *mean_and_variance(x, (8,)), eps=eps).dtype == np.float32
+    for norm in FORWARD.values():
+        np.testing.assert_array_equal(norm(x, (8,), eps=eps), norm(x, (8,), eps=float(eps)))
 
 
 @pytest.mark.parametrize("eps", ["1e-5", None, 1e-5 + 0j, [1e-5]])
 def test_what_is_no_number_is_refused_as_eps(eps):
-    x = draw((3, 4))
-    for call in (
-        lambda: layer_norm(x, (4,), eps=eps),
-        lambda: layer_norm_backward(x, x, (4,), eps=eps),
-        lambda: normalize(x, *mean_and_variance(x, (4,)), eps=eps),
-    ):
-        with pytest.raises(TypeError, match=r"eps must be a number.*1e-5"):
-            call()
-    assert pytorch_refuses(x, (4,), eps=eps)
+    x, words = draw((3, 4)), ["eps must be a number", "1e-5"]
+    assert_refused(TypeError, words, normalize, x, *mean_and_variance(x, (4,)), eps=eps)
+    assert_refused(TypeError, words, make_layer((4,), eps=eps), torch.from_numpy(x).float())
+    for norm in FORWARD if eps is not None else ["layer_norm"]:
+        assert_refused(TypeError, words, FORWARD[norm], x, (4,), eps=eps)
+        assert_refused(TypeError, words, BACKWARD[norm], x, x, (4,), eps=eps)
+        assert_pytorch_refuses(ask_pytorch, norm, x, (4,), eps=eps)
 
 
-# --- numbers that are none ------------------------------------------------------------------------
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_without_eps_rms_norm_takes_the_one_that_pytorch_implies(dtype):
+    inputs = case((5, 8), (8,), (dtype, dtype, None), eps=None)
+    # Rows so small that eps is all there is under the root.
+    inputs = replace(inputs, x=inputs.x * (2.0**-30 if dtype is torch.float64 else 2.0**-14))
+    assert_agrees(inputs, "rms_norm")
 
-STRANGE = {
-    "a NaN": ([[1.0, np.nan, 3.0], [1.0, 2.0, 4.0]], 1e-5),
-    "an infinity": ([[1.0, np.inf, 3.0], [1.0, 2.0, 4.0]], 1e-5),
-    "constant rows without eps": ([[2.0, 2.0, 2.0], [1.0, 2.0, 4.0]], 0.0),
-    "eps below minus the variance": ([[0.0, 0.1, 0.2], [1.0, 2.0, 4.0]], -0.5),
-    "eps is NaN": ([[1.0, 2.0, 4.0]], np.nan),
-    "eps is infinite": ([[1.0, 2.0, 4.0]], np.inf),
+
+STRANGE = {  # a row, eps
+    "a NaN": ([1.0, np.nan, 3.0], 1e-5),
+    "an infinity": ([1.0, np.inf, 3.0], 1e-5),
+    "a constant row without eps": ([2.0, 2.0, 2.0], 0.0),
+    "zeros without eps": ([0.0, 0.0, 0.0], 0.0),
+    "eps below minus the variance": ([0.0, 0.1, 0.2], -0.5),
+    "eps is NaN": ([1.0, 2.0, 5.0], np.nan),
+    "eps is infinite": ([1.0, 2.0, 5.0], np.inf),
 }
 
 
-@pytest.mark.parametrize("name", STRANGE)
-@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
-def test_strange_numbers_give_what_pytorch_gives_without_a_warning(name, dtype):
-    rows, eps = STRANGE[name]
-    x = np.array(rows, dtype)
-    weight, bias, grad_y = (np.ones(s, dtype) for s in (3, 3, x.shape))
+@pytest.mark.parametrize(("row", "eps"), STRANGE.values(), ids=STRANGE)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16], ids=str)
+def test_strange_numbers_give_what_pytorch_gives_without_a_warning(row, eps, dtype):
+    x = torch.tensor([row, [1.0, 2.0, 4.0]], dtype=dtype)
+    grad_y = torch.ones_like(x)
     grad_y[:, 0] = 2
-    leaves = [torch.from_numpy(a).requires_grad_() for a in (x, weight, bias)]
-    expected = F.layer_norm(leaves[0], (3,), *leaves[1:], eps)
-    expected_grads = torch.autograd.grad(expected, leaves, torch.from_numpy(grad_y))
-    y = layer_norm(x, (3,), weight, bias, eps)
-    grads = layer_norm_backward(grad_y, x, (3,), weight, eps)
-    for got, want in zip((y, *grads), (expected, *expected_grads), strict=True):
-        want = want.detach().numpy()
-        tolerance = 8 * np.finfo(dtype).eps
-        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+    whole = replace(inputs_of(x, (3,), grad_y[0], grad_y[0], eps), grad_y=grad_y)
+    bare = replace(whole, bias=None)
+    for results, expected in (
+        (of_numpy(whole, "layer_norm"), of_pytorch(whole, "layer_norm")),
+        (of_layer(whole), of_pytorch(whole, "layer_norm")),
+        (of_numpy(bare, "rms_norm"), of_pytorch(bare, "rms_norm")),
+    ):
+        close = {"rtol": 8 * torch.finfo(dtype).eps, "atol": 8 * torch.finfo(dtype).eps}
+        torch.testing.assert_close(results, expected, **close, equal_nan=True)
 
 
-def test_what_float16_cannot_hold_becomes_infinite_as_in_pytorch():
+@both_norms
+def test_what_float16_cannot_hold_becomes_infinite_as_in_pytorch(norm):
     x, weight = np.array([[0, 1, 1, 6]], "float16"), np.full(4, 65504, "float16")
-    expected = F.layer_norm(torch.from_numpy(x), (4,), torch.from_numpy(weight)).numpy()
+    expected = ask_pytorch(norm, x, (4,), weight).numpy()
     assert np.isinf(expected).any()
-    np.testing.assert_array_equal(layer_norm(x, (4,), weight), expected)
+    np.testing.assert_array_equal(FORWARD[norm](x, (4,), weight), expected)
 
 
 def test_the_steps_are_quiet_one_by_one():
     x = np.array([[np.inf, 1.0], [2.0, 2.0]])
-    mean, var = mean_and_variance(x, (2,))
-    x_hat = normalize(x, mean, var, eps=0)
-    assert np.isnan(x_hat).all()
+    assert np.isnan(normalize(x, *mean_and_variance(x, (2,)), eps=0)).all()
     assert np.isnan(scale_and_shift(np.array([np.inf]), np.array([0.0]))).all()
 
-
-# --- strides and ownership ------------------------------------------------------------------------
 
 VIEWS = {
     "transposed": lambda a: a.swapaxes(-1, -2),
@@ -308,71 +290,37 @@ VIEWS = {
 }
 
 
+@both_norms
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("axes", [1, 2])
-def test_strides_make_no_difference(view, axes):
-    x, grad_y = (VIEWS[view](draw((3, 6, 8), "float32")) for _ in range(2))
-    normalized_shape = x.shape[-axes:]
-    weight, bias = (
-        VIEWS[view](draw((3, 6, 8), "float32"))[(0,) * (3 - axes)]
-        if view != "transposed"
-        else draw(normalized_shape, "float32")
-        for _ in range(2)
-    )
-    args = (x, normalized_shape, weight, bias)
-    packed = [np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in args]
-    np.testing.assert_array_equal(layer_norm(*args), layer_norm(*packed))
-    strided = layer_norm_backward(grad_y, *args[:3])
-    contiguous = layer_norm_backward(np.ascontiguousarray(grad_y), *packed[:3])
-    for a, b in zip(strided, contiguous, strict=True):
+def test_strides_make_no_difference(norm, view, axes):
+    x, grad_y, weight = (VIEWS[view](draw((3, 6, 8), "float32")) for _ in range(3))
+    weight = weight[(0,) * (3 - axes)]
+    packed, n = [np.ascontiguousarray(a) for a in (grad_y, x)], weight.shape
+    np.testing.assert_equal(FORWARD[norm](x, n, weight), FORWARD[norm](packed[1], n, weight))
+    grads = BACKWARD[norm](grad_y, x, n, weight), BACKWARD[norm](*packed, n, weight)
+    for a, b in zip(*grads, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-6)
 
 
-def test_nothing_given_is_changed_or_handed_back():
-    arrays = [draw(s, "float32") for s in ((3, 4), (3, 4), (4,), (4,))]
+@both_norms
+def test_nothing_given_is_changed_or_handed_back(norm):
+    arrays = grad_y, x, weight = [draw(s, "float32") for s in ((3, 4), (3, 4), (4,))]
     before = [a.copy() for a in arrays]
-    grad_y, x, weight, bias = arrays
-    results = (
-        layer_norm(x, (4,), weight, bias),
-        layer_norm(x, (4,)),
-        *layer_norm_backward(grad_y, x, (4,), weight),
-        *layer_norm_backward(grad_y[:1], x[:1], (4,)),
-        *layer_norm_backward(grad_y[0], x[0], (4,)),
-    )
-    for a, b in zip(arrays, before, strict=True):
-        np.testing.assert_array_equal(a, b)
-        assert not any(np.shares_memory(a, result) for result in results)
-
-
-# --- the steps ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("shape", "normalized_shape"), FITS)
-def test_the_steps_are_those_of_native_layer_norm(shape, normalized_shape):
-    x = draw(shape)
-    y, mean, rstd = torch.native_layer_norm(torch.from_numpy(x), normalized_shape, None, None, 0.5)
-    got_mean, got_var = mean_and_variance(x, normalized_shape)
-    assert got_mean.shape == got_var.shape == tuple(mean.shape)
-    if np.prod(normalized_shape):  # PyTorch leaves the statistics of nothing at 0
-        np.testing.assert_allclose(got_mean, mean.numpy(), rtol=0, atol=1e-15)
-        np.testing.assert_allclose(1 / np.sqrt(got_var + 0.5), rstd.numpy(), rtol=1e-14)
-    x_hat = normalize(x, got_mean, got_var, eps=0.5)
-    np.testing.assert_allclose(x_hat, y.numpy(), rtol=0, atol=1e-14)
+    results = [FORWARD[norm](x, (4,), weight), FORWARD[norm](x, (4,))]
+    for rows in (slice(None), slice(1), 0):  # with one row alone there is nothing to sum
+        results += BACKWARD[norm](grad_y[rows], x[rows], (4,))
+    results += BACKWARD[norm](grad_y, x, (4,), weight)
+    np.testing.assert_equal(arrays, before)
+    assert not any(np.shares_memory(a, b) for a in arrays for b in results)
 
 
 def test_scale_and_shift_takes_either_or_neither():
     x_hat, weight, bias = draw((3, 4)), draw((4,)), draw((4,))
-    np.testing.assert_array_equal(scale_and_shift(x_hat), x_hat)
-    np.testing.assert_array_equal(scale_and_shift(x_hat, weight), x_hat * weight)
-    np.testing.assert_array_equal(scale_and_shift(x_hat, bias=bias), x_hat + bias)
-    np.testing.assert_array_equal(scale_and_shift(x_hat, weight, bias), x_hat * weight + bias)
-
-
-@pytest.mark.parametrize("which", [("weight",), ("bias",), ("weight", "bias"), ()])
-def test_weight_and_bias_may_each_stand_alone(which):
-    dtypes = ("float64", *("float64" if name in which else None for name in ("weight", "bias")))
-    inputs = case((7, 3, 4), (3, 4), dtypes, eps=0.1)
-    assert_agrees(of_numpy(inputs), inputs)
+    np.testing.assert_equal(scale_and_shift(x_hat), x_hat)
+    np.testing.assert_equal(scale_and_shift(x_hat, weight), x_hat * weight)
+    np.testing.assert_equal(scale_and_shift(x_hat, bias=bias), x_hat + bias)
+    np.testing.assert_equal(scale_and_shift(x_hat, weight, bias), x_hat * weight + bias)
 
 
 def test_a_large_mean_does_not_cost_the_variance():

@@ -22,7 +22,7 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from browser import FLAGS, find_or_install_browser, write_page  # noqa: E402
+from browser import FLAGS, find_browser, write_page  # noqa: E402
 
 from layernorm_book.widgets import AxisPicker, BitLab, GradientLab, LayerNormLab  # noqa: E402
 
@@ -146,7 +146,7 @@ def _update(client, comm, value):
 def main():
     """Print a table. It says where a goal is missed, and ends well: a slow machine is no error."""
     print("From event to painted frame, milliseconds: median (95th percentile)")
-    browser_path = find_or_install_browser()
+    browser_path = find_browser()
     for name, (make, controls, goal) in INSTRUMENTS.items():
         for control, times in in_browser(browser_path, make, controls).items():
             median, late = statistics.median(times), times[int(0.95 * len(times))]

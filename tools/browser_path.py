@@ -1,10 +1,11 @@
-"""Find a Chromium or Chrome on this machine, or install one: the browser tests' first step.
+"""Where is a Chromium or Chrome on this machine, for the tests and the audit?
 
-    python tools/browser_path.py      prints the browser's path, installing one if there is none
+    python tools/browser_path.py             print its path, or say how to get one and exit 1
+    python tools/browser_path.py --install   install one where there is none
 
 Looked for in this order: the path in the variable CHROMIUM, a browser of a known name, the one
-that Playwright keeps. Where there is none, root on Debian or Ubuntu gets the package `chromium`,
-anybody else Playwright's own build. Where neither can be had, it says so and fails.
+that Playwright keeps. `--install` gives root on Debian or Ubuntu the package `chromium`, anybody
+else Playwright's own build.
 """
 
 import os
@@ -18,62 +19,56 @@ MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 
 class NoBrowser(Exception):
-    """There is no browser, and none could be installed; the message says what was tried."""
+    """There is no browser; the message says what to run."""
 
 
 def find_browser():
-    """Return the path of a browser that is here, or None."""
-    named = os.environ.get("CHROMIUM")
-    if named:
-        if not Path(named).is_file():
-            raise NoBrowser(f"CHROMIUM names {named}, and there is no such file.")
-        return named
-    known = (*map(shutil.which, NAMES), MAC)
-    here = [path for path in known if path and Path(path).is_file()]
-    return here[0] if here else _playwrights_own()
-
-
-def find_or_install_browser():
-    """Return the path of a browser, installed now if need be.
+    """Return the path of a browser that is here.
 
     Raises:
-        NoBrowser: there is none and none could be installed.
+        NoBrowser: there is none.
     """
-    path = find_browser()
-    if path:
-        return path
-    tried = []
-    for command in _ways_to_install():
-        print("No Chromium or Chrome here. Installing one:", *command, file=sys.stderr)
-        done = subprocess.run(command, capture_output=True, encoding="utf-8")
-        path = find_browser()
-        if path:
+    named = os.environ.get("CHROMIUM")
+    if named and not Path(named).is_file():
+        raise NoBrowser(f"CHROMIUM names {named}, and there is no such file.")
+    for path in (named, *map(shutil.which, NAMES), MAC):
+        if path and Path(path).is_file():
             return path
-        tried.append(f"{' '.join(command)}\n{(done.stdout + done.stderr).strip()[-600:]}")
+    if Path(path := _playwrights_own()).is_file():
+        return path
     raise NoBrowser(
-        "The browser tests need Chromium or Chrome. There is none on this machine, and it could "
-        "not be installed. Install one, or name one with CHROMIUM=/path/to/it. Tried:\n\n"
-        + "\n\n".join(tried)
+        "There is no Chromium or Chrome on this machine. Install one with: make browsers\n"
+        "or name one: CHROMIUM=/path/to/it"
     )
-
-
-def _ways_to_install():
-    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
-        yield ("apt-get", "update", "--quiet")
-        yield ("apt-get", "install", "--quiet", "--yes", "--no-install-recommends", "chromium")
-    yield (sys.executable, "-m", "playwright", "install", "chromium")
 
 
 def _playwrights_own():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        path = playwright.chromium.executable_path
-    return path if Path(path).is_file() else None
+        return playwright.chromium.executable_path
+
+
+def install_browser():
+    """Install a browser; what cannot be installed says why and raises CalledProcessError."""
+    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        subprocess.run(("apt-get", "update", "--quiet"), check=True)
+        packages = ("install", "--quiet", "--yes", "--no-install-recommends", "chromium")
+        subprocess.run(("apt-get", *packages), check=True)
+    else:
+        subprocess.run((sys.executable, "-m", "playwright", "install", "chromium"), check=True)
+
+
+def main(arguments):
+    """Print the path, having installed a browser where that was asked for."""
+    try:
+        print(find_browser())
+    except NoBrowser as problem:
+        if arguments != ["--install"]:
+            sys.exit(str(problem))
+        install_browser()
+        print(find_browser())
 
 
 if __name__ == "__main__":
-    try:
-        print(find_or_install_browser())
-    except NoBrowser as problem:
-        sys.exit(str(problem))
+    main(sys.argv[1:])

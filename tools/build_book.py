@@ -1,5 +1,8 @@
 """Build the book into _build/html, or leave no book behind and exit 1.
 
+python tools/build_book.py           build
+python tools/build_book.py --links   ask every address outside the book whether it still answers
+
 The notebooks run first, side by side (see run_notebooks.py); Jupyter Book then makes the pages from
 their outputs, with every warning an error. A stale _build would hide two things: with -W a warning
 fails the first build and passes the second, and a page that is no longer written would still be
@@ -16,13 +19,7 @@ import run_notebooks
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "_build"
-COMMAND = (
-    str(Path(sys.executable).with_name("jupyter-book")),
-    "build",
-    "-W",
-    "--keep-going",
-    ".",
-)
+COMMAND = (str(Path(sys.executable).with_name("jupyter-book")), "build", "-W", "--keep-going", ".")
 # Jupyter Book's own first page has no title and no language, and says nothing without a redirect.
 FIRST_PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -40,11 +37,13 @@ FIRST_PAGE = """<!DOCTYPE html>
 """
 
 
-def main():
-    """Build, then say where the book is or which cell of which notebook failed."""
+def main(arguments):
+    """Build, then say where the book is or which notebook failed; or ask what it links to."""
     shutil.rmtree(BUILD, ignore_errors=True)
     cache, failed = run_notebooks.run()
-    if not failed and pages(cache):
+    if arguments == ["--links"]:  # Sphinx's own check; it needs the network
+        return 1 if failed else jupyter_book(cache, "--builder", "linkcheck")
+    if not failed and jupyter_book(cache) == 0 and (BUILD / "html" / "index.html").is_file():
         (BUILD / "html" / "index.html").write_text(FIRST_PAGE, encoding="utf-8")
         print(f"The book is in {BUILD / 'html' / 'index.html'}")
         return 0
@@ -53,12 +52,11 @@ def main():
     return 1
 
 
-def pages(cache):
-    """Make the pages from the outputs in `cache`; return whether that went without a warning."""
+def jupyter_book(cache, *arguments):
+    """Make the pages from the outputs in `cache`; return 0 where that went without a warning."""
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "BOOK_CACHE": str(cache)}
-    status = subprocess.run(COMMAND, cwd=ROOT, env=environment).returncode
-    return status == 0 and (BUILD / "html" / "index.html").is_file()
+    return subprocess.run((*COMMAND, *arguments), cwd=ROOT, env=environment).returncode
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

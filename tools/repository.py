@@ -1,83 +1,75 @@
-"""The address of the book's repository: stated once in _config.yml, repeated where it must be.
+"""Where does this book's repository lie? `_config.yml` says it; other files repeat it.
 
-    python tools/repository.py                         print it, exit 1 where a place differs
-    python tools/repository.py URL [--branch BRANCH]   move every place to another address
+    python tools/repository.py                         print the address
+    python tools/repository.py URL [--branch BRANCH]   move every tracked file to another
+    python tools/repository.py --check                 exit 1 where it is not the one on GitHub
 
-The notebooks repeat it too, in their first cell: tools/tidy_notebooks.py writes that.
+Until the book is moved, the address is one that nobody can register: GitHub allows no underscore
+in an owner's name.
 """
 
 import argparse
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-CONFIG = (
-    ("_config.yml", r"^  url: (\S+)$", "{url}"),
-    ("_config.yml", r"^  branch: (\S+)$", "{branch}"),
-)
-PLACES = (
-    *CONFIG,
-    ("pyproject.toml", r'^Repository = "(\S+)"$', "{url}"),
-    ("CITATION.cff", r"^repository-code: (\S+)$", "{url}"),
-    ("book/bibliography.md", r"^  url = \{(\S+)\}$", "{url}"),
-    ("README.md", r'"git\+(\S+)"', "{url}@{branch}"),
-    ("README.md", r"colab\.research\.google\.com/github/(\S+?)/book/", "{slug}/blob/{branch}"),
-)
+GITHUB = "https://github.com/"
 
 
 def address():
     """Return (url, branch) as _config.yml states them."""
     text = (ROOT / "_config.yml").read_text(encoding="utf-8")
-    return tuple(re.search(pattern, text, re.MULTILINE)[1] for _, pattern, _ in CONFIG)
-
-
-def differing(url, branch):
-    """Yield a line for each place that does not state this address."""
-    for name, pattern, form in PLACES:
-        wanted = form.format(url=url, branch=branch, slug=slug(url))
-        found = re.findall(pattern, (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
-        if not found:
-            yield f"{name}: nothing matches {pattern}"
-        yield from (f"{name}: {text}, expected {wanted}" for text in found if text != wanted)
+    return re.search(r"^  url: (\S+)\n  branch: (\S+)$", text, re.MULTILINE).groups()
 
 
 def move(url, branch):
-    """Rewrite every place to this address."""
-    for name, pattern, form in PLACES:
-        path = ROOT / name
-        wanted = form.format(url=url, branch=branch, slug=slug(url))
-        text = path.read_text(encoding="utf-8")
-        moved = re.sub(
-            pattern, lambda m, new=wanted: m[0].replace(m[1], new), text, flags=re.MULTILINE
-        )
-        path.write_text(moved, encoding="utf-8")
+    """Rewrite the address in every tracked file."""
+    old, old_branch = (re.escape(part.removeprefix(GITHUB)) for part in address())
+    # github.com/OWNER/REPOSITORY and Colab's github/OWNER/REPOSITORY, either with the branch
+    place = rf"(github(?:\.com)?/){old}(?![\w-])(?:(@|/blob/|\n  branch: ){old_branch}(?![\w-]))?"
+
+    def moved(match):
+        return match[1] + url.removeprefix(GITHUB) + (match[2] + branch if match[2] else "")
+
+    listed = subprocess.run(("git", "ls-files", "-z"), cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    for path in (ROOT / name for name in listed.stdout.decode().split("\0") if name):
+        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        if (new := re.sub(place, moved, text)) != text:
+            path.write_bytes(new.encode("utf-8", "surrogateescape"))
 
 
-def slug(url):
-    """Return owner/repository."""
-    return url.removeprefix("https://github.com/")
+def refusal(slug):
+    """Return why a book may not be published from the repository `slug`, or None."""
+    if address()[0] == GITHUB + slug:
+        return None
+    return (
+        f"The book's address is {address()[0]}, and this repository is another: "
+        f"run `make repository URL={GITHUB}{slug}`, commit what it changes, and push."
+    )
 
 
 def main():
-    """Move the book, or check that every place agrees."""
+    """Move the book, check its address, or print it."""
     parser = argparse.ArgumentParser(description="Move the book to another repository.")
-    parser.add_argument("url", nargs="?", help="https://github.com/OWNER/REPOSITORY")
+    parser.add_argument("url", nargs="?", help=f"{GITHUB}OWNER/REPOSITORY")
     parser.add_argument("--branch", help="the branch that Colab opens (default: as it is)")
+    parser.add_argument("--check", action="store_true", help="is this the repository on GitHub?")
     arguments = parser.parse_args()
+    if arguments.check:
+        sys.exit(refusal(os.environ["GITHUB_REPOSITORY"]))
     if arguments.url is not None:
-        if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", arguments.url):
+        url = arguments.url.removesuffix(".git")
+        if not re.fullmatch(GITHUB + r"[A-Za-z0-9-]+/[\w.-]+", url):
             parser.error(
-                f"{arguments.url!r} is not of the form https://github.com/OWNER/REPOSITORY"
+                f"{url!r} is not of the form {GITHUB}OWNER/REPOSITORY"
                 " (Colab opens notebooks from GitHub only)"
             )
-        url = arguments.url.removesuffix(".git")
         move(url, arguments.branch or address()[1])
-    url, branch = address()
-    problems = list(differing(url, branch))
-    print("\n".join(problems) or f"{url}, branch {branch}")
-    return 1 if problems else 0
+    print("{}, branch {}".format(*address()))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -4,28 +4,26 @@ Outputs are kept by jupyter-cache under a digest of all that they depend on: the
 the pins, what is installed, the configuration. A change to any of these starts an empty cache; a
 change in one notebook's code runs that notebook alone; a failing notebook is never kept.
 
+jupyter-cache's own parallel executor is not used. Its workers write to the cache themselves and may
+lose one another's records, and neither threads, nor order, nor encryption can be set. Here workers
+only run notebooks, and this process alone writes.
+
 A notebook with a cell tagged `timing` measures time. It runs after the others, with the machine to
 itself and all its cores; the others share the cores, one thread each. One with a cell tagged `long`
-starts before them all when its time is not known yet.
+starts before the rest.
 """
 
 import hashlib
-import logging
-import multiprocessing
 import os
 import platform
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.metadata import distributions
 from pathlib import Path
 
 from jupyter_cache.cache.main import JupyterCacheBase
-from jupyter_cache.executors.basic import (
-    ExecutionWorkerLocalMProc,
-    JupyterExecutorLocalMproc,
-    ProcessData,
-)
-from jupyter_cache.executors.utils import single_nb_execution
+from jupyter_cache.executors.utils import create_cache_bundle, single_nb_execution
 from myst_nb.core.read import is_myst_markdown_notebook
 from sphinx_external_toc.parsing import parse_toc_yaml
 from traitlets.config import Config
@@ -49,15 +47,15 @@ def digest():
     return state.hexdigest()[:16]
 
 
-def notebooks():
-    """Return {path: how it is read} for each page of the table of contents with cells to run."""
-    toc = parse_toc_yaml(ROOT / "_toc.yml")
-    files = [path for name in toc for path in ROOT.glob(f"{name}.*")]
-    found = {path: None for path in files if path.suffix == ".ipynb"}
-    for path in files:
-        if path.suffix == ".md" and is_myst_markdown_notebook(path.read_text(encoding="utf-8")):
-            found[path] = {"type": "plugin", "name": "myst_nb_md"}
-    return found
+def pages_with_cells():
+    """Yield (path, how it is read) for each page of the table of contents with cells to run."""
+    for path in (
+        path for name in parse_toc_yaml(ROOT / "_toc.yml") for path in ROOT.glob(f"{name}.*")
+    ):
+        if path.suffix == ".ipynb":
+            yield path, {}
+        elif path.suffix == ".md" and is_myst_markdown_notebook(path.read_text(encoding="utf-8")):
+            yield path, {"read_data": {"type": "plugin", "name": "myst_nb_md"}}
 
 
 def has_cell_tagged(tag, notebook):
@@ -65,79 +63,29 @@ def has_cell_tagged(tag, notebook):
     return any(tag in cell.metadata.get("tags", []) for cell in notebook.cells)
 
 
-def failure(path, result):
-    """Say which cell of which notebook failed, and how."""
-    code = [cell for cell in result.nb.cells if cell.cell_type == "code"]
-    failed = [c for c in code if any(o.output_type == "error" for o in c.get("outputs", []))]
-    failed = failed or [c for c in code if c.get("execution_count") is None] or code[-1:]
-    number = result.nb.cells.index(failed[0]) + 1
-    where = f"{path.relative_to(ROOT)}, cell {number} of {len(result.nb.cells)}"
-    return f"\nFailed: {where}\n{result.err}\n"
+def execute(notebook):
+    """Run one notebook in its own folder."""
+    folder = str(Path(notebook.uri).parent)
+    return single_nb_execution(notebook.nb, folder, TIMEOUT, False, config=ENCRYPTED)
 
 
-class Cache(JupyterCacheBase):
-    """jupyter-cache's cache without its limit.
-
-    Looking for what is over the limit, one worker can take a record that another has just written
-    for too old. The cache is small and dies with its digest, so it needs no limit.
-    """
-
-    def truncate_caches(self):
-        """Keep everything."""
-
-
-class Worker(ExecutionWorkerLocalMProc):
-    """jupyter-cache's worker with encrypted kernels, which says how each notebook went."""
-
-    def log_info(self, msg):
-        """Keep quiet: `execute` says it."""
-
-    @property
-    def logger(self):
-        """A logger of errors alone, since a failure was printed with its cell."""
-        logger = logging.getLogger("run_notebooks")
-        logger.setLevel(logging.ERROR)
-        return logger
-
-    @staticmethod
-    def execute(project_nb, data):
-        """Run one notebook in its own folder."""
-        path = Path(project_nb.uri)
-        result = single_nb_execution(
-            project_nb.nb,
-            cwd=str(path.parent),
-            timeout=data.timeout,
-            allow_errors=data.allow_errors,
-            config=ENCRYPTED,
-        )
-        if result.err:
-            print(failure(path, result), flush=True)
-        else:
-            print(f"{result.time:6.1f} s  {path.relative_to(ROOT)}", flush=True)
-            (KEPT / f"{path.stem}.seconds").write_text(str(result.time))
-        return result
-
-
-class Executor(JupyterExecutorLocalMproc):
-    """jupyter-cache's parallel executor, longest notebook first and one at a time to each core."""
-
-    def run_and_cache(self, *, filter_uris, processes, timeout=TIMEOUT):
-        """Run what is not in the cache; return the paths that failed."""
-        jobs = [
-            ProcessData(record.pk, record.uri, self.cache, timeout, False)
-            for record in sorted(self.get_records(filter_uris), key=self.seconds, reverse=True)
-        ]
-        with multiprocessing.Pool(processes) as pool:
-            results = list(pool.imap_unordered(Worker(), jobs, chunksize=1))
-        return [uri for status, uri in results if status]
-
-    def seconds(self, record):
-        """Return the time of a notebook's earlier run, or a guess where there was none."""
-        earlier = KEPT / f"{Path(record.uri).stem}.seconds"
-        if earlier.is_file():
-            return float(earlier.read_text())
-        long = has_cell_tagged("long", self.cache.get_project_notebook(record.pk).nb)
-        return 60.0 if long else 5.0
+def run_and_keep(cache, notebooks, processes):
+    """Run notebooks, keep what they gave, say how each went; return the paths that failed."""
+    failed = []
+    with ThreadPoolExecutor(processes) as pool:
+        running = {pool.submit(execute, notebook): notebook for notebook in notebooks}
+        for future in as_completed(running):
+            notebook = running[future]
+            name = Path(notebook.uri).relative_to(ROOT)
+            if error := future.exception() or future.result().err:  # a dead kernel, or a cell
+                print(f"\nFailed: {name}\n{error}\n", flush=True)
+                failed.append(notebook.uri)
+                continue
+            seconds = future.result().time
+            print(f"{seconds:6.1f} s  {name}", flush=True)
+            bundle = create_cache_bundle(notebook, None, None, seconds, None)
+            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    return failed
 
 
 def run():
@@ -147,25 +95,21 @@ def run():
     for other in KEPT.iterdir():
         if other.is_dir() and other != folder:
             shutil.rmtree(other)
-    cache = Cache(folder)
+    cache = JupyterCacheBase(folder)
     for record in cache.list_project_records():
         cache.remove_nb_from_project(record.pk)
-    alone, together = [], []
-    for path, reader in notebooks().items():
-        how = {"read_data": reader} if reader else {}
-        record = cache.add_nb_to_project(str(path), **how)
-        measured = has_cell_tagged("timing", cache.get_project_notebook(record.pk).nb)
-        (alone if measured else together).append(str(path))
-    running, total = len(cache.list_unexecuted()), len(alone + together)
-    print(f"Running {running} of {total} notebooks; the others have not changed.", flush=True)
+    records = [cache.add_nb_to_project(str(path), **how) for path, how in pages_with_cells()]
+    notebooks = [cache.get_project_notebook(record.pk) for record in cache.list_unexecuted()]
+    print(
+        f"Running {len(notebooks)} of {len(records)} notebooks; the others have not changed.",
+        flush=True,
+    )
 
+    alone = [n for n in notebooks if has_cell_tagged("timing", n.nb)]
+    together = [n for n in notebooks if not has_cell_tagged("timing", n.nb)]
+    together.sort(key=lambda n: not has_cell_tagged("long", n.nb))
     # The kernels import this tree's package, whichever one the environment was installed from.
-    os.environ["PYTHONPATH"] = str(ROOT / "src")
-    executor, failed = Executor(cache), []
-    if together:
-        os.environ["OMP_NUM_THREADS"] = "1"
-        failed += executor.run_and_cache(filter_uris=together, processes=os.cpu_count())
-        del os.environ["OMP_NUM_THREADS"]
-    if alone:
-        failed += executor.run_and_cache(filter_uris=alone, processes=1)
-    return folder, failed
+    os.environ |= {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    failed = run_and_keep(cache, together, os.cpu_count())
+    del os.environ["OMP_NUM_THREADS"]
+    return folder, failed + run_and_keep(cache, alone, 1)

@@ -1,7 +1,7 @@
 """Follow every link inside the finished book, to its anchor too; a dead one fails the build.
 
-Sphinx checks the references that it resolved itself. It does not see what raw HTML, templates and
-notebook outputs point at, nor files that were deleted at the end.
+Sphinx checks the references that it resolved itself, and its linkcheck asks other sites. Neither
+sees what raw HTML, templates and notebook outputs point at, nor files deleted at the end.
 """
 
 from html.parser import HTMLParser

@@ -70,7 +70,7 @@ def on_page(app, pagename, templatename, context, doctree):
             deferred(s) for s in context["script_files"] if wanted(s, body) and not_for_search(s)
         ]
     if body:
-        context["body"] = mended(app, body)
+        context["body"] = fixed(app, body)
     context["header_buttons"] = header_buttons(app, pagename, context.get("header_buttons", []))
     metatags = re.sub(VIEWPORT, "", context.get("metatags", ""))  # the theme writes its own
     context["metatags"] = metatags + described(app, context, doctree)
@@ -134,7 +134,7 @@ def deferred(script):
     )
 
 
-def mended(app, body):
+def fixed(app, body):
     """Give pictures their size, so that text does not jump; load those below the fold lazily."""
     sources = {target: Path(source) for source, target in app.builder.images.items()}
     seen = int("jupyter.widget-view+json" in body)  # a lab comes first and fills the screen
@@ -167,7 +167,10 @@ def size(path):
 
 
 def described(app, context, doctree):
-    """Return the page's description and what a link to it shows elsewhere."""
+    """Return the page's description and what a link to it shows elsewhere.
+
+    sphinxext-opengraph leaves out the search page, and an address where none is known is wrong.
+    """
     title = context.get("title") or "Search"
     text = first_paragraph(doctree) if doctree else f"{title} in {app.config.html_title}."
     card = {

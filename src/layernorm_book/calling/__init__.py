@@ -1,0 +1,1 @@
+"""How is somebody else's layer called? In whatever way it wants, within a time limit."""

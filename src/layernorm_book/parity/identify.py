@@ -1,0 +1,463 @@
+"""Which formula does a candidate follow? Try them, simplest first, and keep what explains it all.
+
+A formula explains an answer when it gives the same numbers within rounding, on the very inputs that
+the candidate was asked. Single exchanged parts are tried first, then pairs, then triples: forward
+on well-conditioned cases, then gradients. What a formula leaves over is a question of precision, or
+of a gradient that is NaN; what those leave over is `unknown`: no name is better than a wrong one.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from layernorm_book.calling.call import CallResult, Inputs
+from layernorm_book.calling.candidate import AdaptedCandidate
+from layernorm_book.parity.bugs import BUGS, Bug, Variant, one_pass
+from layernorm_book.parity.cases import (
+    ROUNDINGS,
+    Answer,
+    Case,
+    answer_to,
+    max_abs,
+    name_of,
+    of_rank,
+    tolerance,
+)
+from layernorm_book.parity.formula import HALF, RIGHT, Formula
+from layernorm_book.parity.report import Comparison
+
+Exchange = tuple[Bug, Variant]
+Failed = list[tuple["CaseResult", Comparison]]
+Left = tuple[list[Exchange], Failed]
+PRECISION = {"squares", "widen", "round_x_hat"}  # parts that change no more than digits
+
+
+@dataclass(frozen=True, eq=False)
+class CaseResult:
+    """One case as it went: what was asked, what came back, how it compares."""
+
+    case: Case
+    inputs: Inputs
+    answer: Answer
+    came: CallResult
+    comparisons: list[Comparison]
+
+    @property
+    def valid(self) -> bool:
+        """Whether there is a y of the right shape to judge."""
+        return self.came.y is not None and self.came.y.shape == self.inputs.x.shape
+
+    @property
+    def half(self) -> bool:
+        """Whether x has half precision."""
+        return self.inputs.x.dtype in HALF
+
+
+@dataclass
+class Explanation:
+    """What was found: bugs with their variants, and the comparisons that none of them explains."""
+
+    found: list[Exchange] = field(default_factory=list)
+    unexplained: Failed = field(default_factory=list)
+    seen: str = ""  # what was seen of a layer that follows no formula
+
+
+@dataclass
+class Search:
+    """The search for the formula of one candidate: `Search(...).run()` gives the explanation."""
+
+    results: list[CaseResult]  # of every case
+    adapted: AdaptedCandidate
+    ask: Callable[[Inputs], CallResult]  # puts one more question to the candidate
+    against: str  # "layer_norm" or "rms_norm"
+    level: torch.dtype | None = None  # to what all of its arithmetic is taken to be rounded
+
+    def __post_init__(self) -> None:
+        self.right = RIGHT[self.against]
+        self.answers: dict[Any, Tensor | None] = {}  # to what was asked about eps
+        self.exchanges = [
+            (b, v) for b in BUGS.values() for v in b.variants if self.against in v.against
+        ]
+
+    def run(self) -> Explanation:
+        """Name what explains the comparisons that failed, and give back what it leaves."""
+        failed = [(r, c) for r in self.results if r.valid for c in r.comparisons if not c.passed]
+        if not failed:
+            return Explanation()
+        wide = [r for r in self.results if r.valid and not r.half and not r.case.shifted]
+        wide = wide or [w for r in self.results if r.half and (w := self.widened(r)).valid]
+        wide.sort(key=lambda r: (-r.inputs.eps, r.inputs.x.numel()))
+        failing = {r.inputs.x.dtype for r, _ in failed}
+        some = [r for r in wide if r.inputs.x.dtype in failing]  # it may differ by dtype
+        levels = (torch.bfloat16,) if self.is_blind() else (None, torch.float32)
+        for evidence, self.level in [(e, level) for e in (wide, some) for level in levels]:
+            forward = self.simplest(evidence, ("y",), 3)
+            if forward is not None:
+                break
+        else:
+            return Explanation(unexplained=failed, seen=self.describe())
+        graded = [r for r in evidence if len(r.came.results) > 1 and not r.came.mutated]
+        gradients = ("grad_x", "grad_weight", "grad_bias")
+        found = forward + (self.simplest(graded, gradients, 2, forward) or [])
+        formula = self.formula(found)
+        left = [(r, c) for r, c in failed if not self.explains(formula, r, c.quantity)]
+        for question in (self.narrow, self.one_pass, self.low_precision, self.nan_gradient):
+            more, left = question(formula, left)
+            found += more
+        return Explanation([self.name_axes(e) for e in found], left)
+
+    def formula(self, exchanges: Iterable[Exchange]) -> Formula:
+        """Return the right formula with these parts exchanged."""
+        return replace(self.right, **{k: p for _, v in exchanges for k, p in v.parts.items()})
+
+    # --- does a formula explain an answer? --------------------------------------------------------
+
+    def simplest(
+        self,
+        results: list[CaseResult],
+        quantities: tuple[str, ...],
+        most: int,
+        known: Sequence[Exchange] = (),
+    ) -> list[Exchange] | None:
+        """Return the fewest exchanges that explain these quantities, or None."""
+        if not results:
+            return []
+        forward = quantities == ("y",)
+        pool = [e for e in self.exchanges if e[0].backward is not forward]
+        pool = [e for e in pool if not e[1].parts.keys() & PRECISION]
+
+        def explain(formula: Formula) -> bool:
+            return all(self.explains(formula, r, q) for r in results for q in quantities)
+
+        for combination in (c for size in range(most + 1) for c in combinations(pool, size)):
+            exchanges = [*known, *combination]
+            keys = [k for _, v in exchanges for k in v.parts]
+            if len(set(keys)) < len(keys):
+                continue
+            formula = self.formula(exchanges)
+            if explain(formula):
+                return list(combination)
+            if forward and "eps" not in keys and len(combination) < 2:
+                law = self.measured_eps(formula, results[0])
+                if law and explain(replace(formula, **law.parts)):
+                    return [*combination, (BUGS["wrong-eps"], law)]
+        return None
+
+    def explains(self, formula: Formula, result: CaseResult, quantity: str) -> bool:
+        """Whether the formula gives what came back, within what rounding allows."""
+        got, inputs = result.came.results.get(quantity), result.inputs
+        if got is None or (result.came.mutated and quantity != "y"):
+            return True  # autograd's own copies of x may have been changed with it
+        as_right = (formula.eps, formula.normalize) == (self.right.eps, self.right.normalize)
+        if result.case.flat and not as_right:
+            return True  # a root at or near 0: what comes of it depends on how it is written
+        due = self.due(formula, inputs, quantity)
+        if due is None or got.shape != due.shape:
+            return False
+        known = due.isfinite() & (due.abs() <= torch.finfo(inputs.x.dtype).max)
+
+        def distance(a: Tensor) -> float:
+            return max_abs((a.double() - due)[known].nan_to_num(math.inf))
+
+        arithmetic = self.precision(result)
+        allowed, right = result.answer.allowed, result.answer.expected
+        if arithmetic is not torch.promote_types(inputs.x.dtype, torch.float32):
+            errors = result.answer.pytorch_error
+            allowed = tolerance(inputs, right, errors, self.against, arithmetic)
+        pair = ("grad_weight", "grad_bias")  # a bug may exchange the two
+        bound = max(allowed.get(q, 0.0) for q in (pair if quantity in pair else (quantity,)))
+        size = max_abs(right[quantity])  # type: ignore[arg-type]
+        bound *= max(1.0, max_abs(due[known]) / size if size else 1.0)
+        off = distance(got)
+        if off <= bound:
+            return True
+        # How far does one rounding move this formula, in x or in its arithmetic (as in float32)?
+        unit = torch.finfo(arithmetic).eps
+        nudged = replace(inputs, x=inputs.x.double() * (1 + unit * _noise(inputs.x)))
+        single = formula.results(inputs, torch.float32)[quantity]
+        share = unit / torch.finfo(torch.float32).eps
+        moved = max(distance(self.due(formula, nudged, quantity)), share * distance(single))  # type: ignore[arg-type]
+        return off <= bound + ROUNDINGS * moved
+
+    def explains_all(self, formula: Formula, result: CaseResult) -> bool:
+        """Whether the formula gives everything that came back."""
+        return result.valid and all(self.explains(formula, result, q) for q in result.came.results)
+
+    def due(self, formula: Formula, inputs: Inputs, quantity: str) -> Tensor | None:
+        """Return what the formula gives, computed in float64."""
+        if quantity == "y":
+            return formula.run(inputs.to(torch.float64))
+        return formula.results(inputs).get(quantity)
+
+    def precision(self, result: CaseResult) -> torch.dtype:
+        """Return the coarsest of the right arithmetic, the level, and the dtype that came back."""
+        dtypes = [torch.promote_types(result.inputs.x.dtype, torch.float32)]
+        dtypes += [self.level] if self.level else []
+        if not result.half and result.came.y is not None and result.came.y.is_floating_point():
+            dtypes.append(result.came.y.dtype)
+        return max(dtypes, key=lambda dtype: torch.finfo(dtype).eps)
+
+    # --- which eps? -------------------------------------------------------------------------------
+
+    def question(self, n: int, sigma: float, eps: float, **options: Any) -> Inputs:
+        """Return rows of n with a mean that leaves the digits of x alone."""
+        options = {"mean": 1.5 * sigma, "dtype": torch.float64} | options
+        case = Case("question", (16, n), eps=eps, sigma=sigma, **options)
+        case = replace(case, weight=self.adapted.weight, bias=self.adapted.bias)
+        return of_rank(case, self.adapted.rank).make()
+
+    def answer(self, q: Inputs) -> Tensor | None:
+        """Return the candidate's y, asked once, in float64 or else in float32."""
+        key = (q.x.shape, float(q.x.flatten()[0]), q.eps)
+        if key not in self.answers:
+            came = self.ask(q)
+            y = came.y if came.y is not None else self.ask(q.to(torch.float32)).y
+            self.answers[key] = y if y is not None and y.shape == q.x.shape else None
+        return self.answers[key]
+
+    def solve(self, formula: Formula, q: Inputs, y: Tensor | None, visible: float) -> float | None:
+        """Return the eps with which the formula comes nearest to y.
+
+        What eps does to y is to shrink it, row by row, from its value without eps towards that with
+        a huge one; the position between the two falls as eps grows. None where leaving eps out
+        moves y by less than the share `visible`, so that no eps can be read.
+        """
+
+        def at(log_eps: float) -> Tensor:
+            return replace(formula, eps=lambda eps, n: 10**log_eps).run(q)
+
+        low, high = -30.0, 3.0
+        start, end = at(low), at(high)
+
+        def position(y: Tensor) -> float:
+            way = start - end
+            return float(((y.double() - end) * way).sum() / way.square().sum())
+
+        got = math.nan if y is None else position(y)
+        if not 0 < got < 1 - visible:
+            return None
+        for _ in range(45):  # halves 33 decades down to a relative 2e-12
+            middle = (low + high) / 2
+            low, high = (middle, high) if position(at(middle)) > got else (low, middle)
+        return float(10**low)
+
+    def read_eps(self, formula: Formula, eps: float, n: int) -> float | None:
+        """Return the eps that the candidate uses where this one is given, or None.
+
+        On rows of tiny spread y is x/√eps, so there it shows best.
+        """
+        questions = (self.question(n, sigma, eps) for sigma in (1e-8, 1e-4)) if n > 1 else ()
+        read = (self.solve(formula, q, self.answer(q), visible=1e-3) for q in questions)
+        return next((found for found in read if found is not None), None)
+
+    def measured_eps(self, formula: Formula, first: CaseResult) -> Variant | None:
+        """Return the law by which a candidate of this formula turns eps into another, or None."""
+        q = first.inputs.to(torch.float64)
+        at_first = self.solve(formula, q, first.came.y, visible=0.0) or 0.0
+        if not self.explains(replace(formula, eps=lambda eps, n: at_first), first, "y"):
+            return None
+        given = (0.5, 0.01) if self.adapted.eps else (first.inputs.eps,)
+        read = {(g, n): self.read_eps(formula, g, n) or 0.0 for g in given for n in (5, 8)}
+        constant, short = read[given[0], 5], float(f"{read[given[0], 5]:.3g}")
+        if not all(read.values()):
+            return None
+        constant = short if abs(short / constant - 1) < 1e-9 else constant
+        laws: dict[str, Callable[[float, int], float]] = {
+            "as it should be": lambda eps, n: eps,
+            "whatever is given": lambda eps, n: constant,
+            "the square of what is given": lambda eps, n: eps * eps,
+            "the root of what is given": lambda eps, n: math.sqrt(eps),
+            "n times what is given": lambda eps, n: n * eps,
+            "what is given, divided by n": lambda eps, n: eps / n,
+            "by no simple law": cache(lambda eps, n: self.read_eps(formula, eps, n) or eps),
+        }
+        fits = (w for w, law in laws.items() if all(_near(law(*at), e) for at, e in read.items()))
+        if (words := next(fits)) == "as it should be":
+            return None
+        law = laws[words]
+        shown = ", ".join(f"{law(g, 5):.3g} where {g:g} is given" for g in given)
+        message = f"the eps in use is {words}: {shown}"
+        if words == "whatever is given":
+            instead = f", {words} ({shown})" if len(given) > 1 else f", and not {given[0]:.3g}"
+            message = f"it uses eps = {constant:.3g}{instead}"
+        return Variant({"eps": law}, message)
+
+    # --- questions that a formula leaves open -----------------------------------------------------
+
+    def widened(self, result: CaseResult) -> CaseResult:
+        """Ask the same numbers in float32."""
+        inputs = result.inputs.to(torch.float32)
+        answer = answer_to(inputs, self.against)
+        return CaseResult(result.case, inputs, answer, self.ask(inputs), [])
+
+    def is_blind(self) -> bool:
+        """Whether the output stands still when one element changes by 1e-5, as in half precision.
+
+        x is exact in both 16-bit formats, so a layer that rounds to them first sees no change.
+        """
+        at = self.question(8, 1.0, 0.5).to(torch.bfloat16).to(torch.float32)
+        nudged = replace(at, x=at.x.clone())
+        nudged.x[..., 0] *= 1 + 1e-5
+        a, b = self.ask(at).y, self.ask(nudged).y
+        return a is not None and b is not None and torch.equal(a, b) and max_abs(a) > 0
+
+    def narrow(self, formula: Formula, left: Failed) -> Left:
+        """Name the precision in which wider x is computed, where that explained the rest."""
+        if self.level is None:
+            return [], left
+        if self.level is torch.float32:
+            return [(BUGS["narrows-float64"], BUGS["narrows-float64"].variants[0])], left
+        message = "wider x is computed in half precision: it cannot tell x from x · (1 + 1e-05)"
+        variant = Variant({"widen": lambda dtype: torch.float16}, message)
+        return [(BUGS["low-precision-statistics"], variant)], left
+
+    def one_pass(self, formula: Formula, left: Failed) -> Left:
+        """Ask whether the variance loses digits as E[x²] − E[x]² does.
+
+        Its relative error is compared with that of both formulas on the same rows, at two means,
+        and counts for the formula that is nearer on a log scale.
+        """
+        shifted = {r.inputs.x.dtype for r, _ in left if r.case.shifted}
+        dtype, means = torch.float32, (50.0, 500.0)
+        if shifted == {torch.float64}:
+            dtype, means = torch.float64, (3e5, 3e6)
+        if not shifted or self.against == "rms_norm":
+            return [], left
+        for mean in means:
+            q = self.question(256, 1.0, self.results[0].inputs.eps, mean=mean, dtype=dtype)
+            due, y = formula.run(q.to(torch.float64)), self.ask(q).y
+            if y is None or y.shape != due.shape:
+                return [], left
+            layers = (formula, replace(formula, squares=one_pass))
+            got, two, one = (_variance_error(a, due, q) for a in (y, *(f.run(q) for f in layers)))
+            if got <= math.sqrt(one * two):
+                return [], left
+        message = (
+            "the variance is E[x²] − E[x]²: its relative error grows as the square of the mean, to "
+            f"{got:.0%} at a mean of {mean:g}σ in {name_of(dtype)}"
+        )
+        variant = replace(BUGS["one-pass-variance"].variants[0], message=message)
+        left = [(r, c) for r, c in left if not r.case.shifted]
+        return [(BUGS["one-pass-variance"], variant)], left
+
+    def low_precision(self, formula: Formula, left: Failed) -> Left:
+        """Ask the same numbers in float32: if those come out right, precision is the cause."""
+        cause, level = [], self.level
+        for result in dict.fromkeys(r for r, _ in left if r.half):
+            self.level = result.inputs.x.dtype  # where half precision suffices, it must be right
+            hard = result.case.shifted or result.case.sigma != 1
+            right = hard or self.explains_all(formula, result)
+            self.level = level
+            if right and self.explains_all(formula, self.widened(result)):
+                cause.append(result)
+        if not cause:
+            return [], left
+        names = sorted({name_of(r.inputs.x.dtype) for r in cause})
+        message = (
+            f"{' and '.join(names)} x is computed in its own precision: the same numbers in "
+            f"float32 come out right ({cause[0].case.name})"
+        )
+        bug = BUGS["low-precision-statistics"]
+        variant = replace(bug.variants[0], message=message)
+        return [(bug, variant)], [(r, c) for r, c in left if r not in cause]
+
+    def nan_gradient(self, formula: Formula, left: Failed) -> Left:
+        """Name a gradient that is NaN where the forward pass is right."""
+        for result in (r for r in self.results if r.case.flat and r.valid):
+            came = result.came.results
+            nan = {q: g.isnan().double().mean().item() for q, g in came.items() if g.isnan().any()}
+            if nan and came["y"].isfinite().all():
+                break
+        else:
+            return [], left
+        quantity, share = next(iter(nan.items()))
+        message = (
+            f"{quantity} is NaN in {share:.0%} of its elements where a row is constant, though y "
+            f"is right ({result.case.name})"
+        )
+        kept = [(r, c) for r, c in left if not r.case.flat]
+        # Where another bug explains the case, NaN goes away with it.
+        variant = Variant({}, message, secondary=len(kept) == len(left))
+        return [(BUGS["nan-gradient"], variant)], kept
+
+    # --- in words ---------------------------------------------------------------------------------
+
+    def name_axes(self, exchange: Exchange) -> Exchange:
+        """Say over which axes statistics are shared, in the layout that the candidate takes."""
+        bug, variant = exchange
+        if "axes" not in variant.parts:
+            return exchange
+        for result in self.results:
+            shape, k = result.inputs.x.shape, len(result.inputs.normalized_shape)
+            axes, asked = (f(len(shape), k) for f in (variant.parts["axes"], self.right.axes))
+            if axes != asked and (len(shape) > 2 or self.adapted.rank):
+                break
+        place = list(range(len(shape)))  # of our axes among the candidate's
+        place = place if self.adapted.channels_last else [0, *place[2:], 1]
+
+        def name(dims: Iterable[int]) -> str:
+            names = sorted(place[d] for d in dims)
+            return f"{'axis' if len(names) == 1 else 'axes'} {', '.join(map(str, names))}"
+
+        shown = tuple(shape[place.index(i)] for i in range(len(shape)))
+        message = variant.message.format(shape=shown, axes=name(axes), asked=name(asked))
+        return bug, replace(variant, message=message)
+
+    def describe(self) -> str:
+        """Say what is seen of a layer that follows no known formula: its divisor, if it has one."""
+        pairs = []
+        for sigma in (1e-3, 0.1, 1.0, 10.0):
+            q = self.question(8, sigma, self.results[0].inputs.eps)
+            q = replace(q, weight=None if q.weight is None else torch.ones_like(q.weight))
+            y = self.ask(replace(q, bias=None if q.bias is None else torch.zeros_like(q.bias))).y
+            if y is None or y.shape != q.x.shape:
+                return "it raises when it is asked more"
+            x, y = (t.double() - t.double().mean(-1, keepdim=True) for t in (q.x, y))
+            slope = (y * x).sum(-1, keepdim=True) / x.square().sum(-1, keepdim=True)
+            if not max_abs(y - slope * x) <= 1e-3 * max_abs(y):  # a tenth of a percent, to the eye
+                return "its output is no shifted and scaled copy of x, over any axes"
+            var, d = float(x[..., :1, :].square().mean()), 1 / float(slope.flatten()[0])
+            pairs.append(f"{d:.3g} (not {math.sqrt(var + q.eps):.3g}) at σ = {math.sqrt(var):.2g}")
+        return f"with eps {q.eps:g} it divides by {', '.join(pairs)}"
+
+
+def rounds_before_scale(search: Search, found: Sequence[Exchange], dtype: torch.dtype) -> bool:
+    """Whether x_hat is rounded to half precision before the weight scales it, told by its bits.
+
+    Of the elements on which the two orders differ, it must give the majority as that order does.
+    """
+    options = {"dtype": dtype, "float32_parameters": search.adapted.float32_parameters}
+    q = search.question(768, 1.0, search.results[0].inputs.eps, mean=0.0, **options)
+    q = replace(q, bias=None if q.bias is None else torch.zeros_like(q.bias))
+    order = (BUGS["rounds-before-scale"], BUGS["rounds-before-scale"].variants[0])
+    once, twice = (search.formula(e).run(q) for e in (found, [*found, order]))
+    y = search.ask(q).y
+    fits = y is not None and y.shape == q.x.shape
+    return fits and bool((y == twice)[once != twice].double().mean() > 0.5)  # type: ignore[index]
+
+
+def _variance_error(y: Tensor, due: Tensor, q: Inputs) -> float:
+    """Return the relative error of the variance, as a root mean square; 1 where it is lost."""
+    x = q.x.double() - q.x.double().mean(-1, keepdim=True)
+    if q.weight is not None:
+        x = x * q.weight.double()  # y holds x_hat · weight
+    ratio = (x * (y.double() - (0 if q.bias is None else q.bias.double()))).sum(-1)
+    ratio = ratio / (x * (due - (0 if q.bias is None else q.bias.double()))).sum(-1)
+    error = (ratio.square().reciprocal() - 1).abs().nan_to_num(1.0).clamp(max=1.0)
+    return max(float(error.square().mean().sqrt()), torch.finfo(x.dtype).eps)
+
+
+def _near(a: float, b: float) -> bool:
+    """Whether two readings of eps are the same, as far as float32 answers can tell."""
+    return abs(a / b - 1) < 1e-4
+
+
+def _noise(like: Tensor) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(like.shape, generator=generator, dtype=torch.float64)
