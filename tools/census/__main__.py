@@ -7,6 +7,7 @@ python -m census [--check] [PACKAGE ...]
 
 import argparse
 import json
+import os
 import sys
 import tomllib
 from collections import defaultdict
@@ -24,12 +25,20 @@ from census.frameworks import OWN
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 REVIEWED = HERE / "reviewed.json"
-DATA = ROOT / "src/layernorm_book/data/census.json"
+DATA = ROOT / "src/layernorm_book/chapters/data/census.json"
 AT_ONCE = 2
+ENVIRONMENT = {
+    "PYTORCH_JIT": "0",  # layers that are scripted or compiled run as the Python that was published
+    "TORCHDYNAMO_DISABLE": "1",
+    "KERAS_BACKEND": "jax",
+    "JAX_PLATFORMS": "cpu",
+    "DEV": "PYTHON",  # tinygrad compiles for a CPU only where clang is
+}
 
 
 def main():
     """Run it, and return 0 when it wrote or agrees, else 1."""
+    os.environ.update(ENVIRONMENT)
     options = argparse.ArgumentParser(prog="census", description=__doc__.partition("\n")[0])
     options.add_argument("--check", action="store_true")
     options.add_argument("packages", nargs="*")
@@ -67,24 +76,23 @@ def rows_of_wheels(fetched, reviews):
         fetched: list of (Package, Wheel).
         reviews: {a layer's key: dict}, see `reviewed.json`.
     """
-    groups = defaultdict(list)  # (framework, digest) -> [(package, layer)], the first speaks for all
-    for package, wheel in fetched:
-        for layer in layers_of(wheel):
-            groups[layer.framework, layer.digest].append((package, layer))
+    first = {}  # (framework, digest) -> the first class with that code, which speaks for its copies
+    holders = defaultdict(list)  # (framework, digest) -> the packages of all of them
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        tasks = []
-        for group in groups.values():
-            package, layer = group[0]
-            review = reviews.get(layer.key, {})
-            tasks.append((group, review, _ask(pool, layer, review)))
+        for package, wheel in fetched:
+            for layer in layers_of(wheel):
+                code = layer.framework, layer.digest
+                holders[code].append(package.name)
+                if code not in first:
+                    where = layer.name, layer.module.file, layer.line
+                    review = reviews.get(layer.key, {})
+                    first[code] = package, where, review, _ask(pool, layer, review)
+            wheel.close()
         rows = []
-        for group, review, answer in tasks:
-            package, layer = group[0]
-            where = (layer.name, layer.module.file, layer.line)
-            names = [package.name for package, _ in group]
-            made = table.row(layer.framework, package, where, names, review, answer())
-            rows.append(made | {"digest": layer.digest})
-            print(f"{made['verdict']:9} {package.name} {layer.name}", flush=True)
+        for code, (package, where, review, answer) in first.items():
+            made = table.row(code[0], package, where, holders[code], review, answer())
+            rows.append(made | {"digest": code[1]})
+            print(f"{made['verdict']:9} {package.name} {where[0]}", flush=True)
     return rows
 
 

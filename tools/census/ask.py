@@ -1,19 +1,15 @@
 """Ask the judge about one layer, in a process of its own with a time limit."""
 
 import multiprocessing
-import os
 import warnings
-
-os.environ.update(PYTORCH_JIT="0", TORCHDYNAMO_DISABLE="1")  # compiled layers run as plain Python
 
 import torch
 
 from census.build import NotBuilt, call_text, factory, is_channels_last, load, said
-from census.frameworks import DTYPES, keras_answer, mlx_answer, numpy_function, own_function
+from census.frameworks import CUT, DTYPES, cut_function, own_function
 from layernorm_book import check_parity
 
-SECONDS = 240  # a layer in tinygrad's Python interpreter takes one minute
-_SINGLE = ("float64", "float32")
+SECONDS = 600  # a layer in tinygrad's Python interpreter takes a minute or two
 
 
 def in_process(question, *arguments, seconds=SECONDS):
@@ -79,16 +75,20 @@ def ask_about_cut(framework, name, source, review):
         raise NotBuilt(f"its source does not run alone: {said(error)}") from error
     call = review.get("call") or call_text(cls)
     make = factory(cls, call)
+    last, candidate = True, make
     if framework == "torch":
         last = is_channels_last(make)
-        return {"call": call, "channels_last": last} | _ask_torch(make, name, last, review)
-    if framework not in _ANSWERS:
+    elif framework in CUT:
+        candidate = cut_function(framework, make, name)
+    else:
         raise NotBuilt(f"the census has no adapter for classes on {framework}")
-
-    def answer(x, weight, bias, eps):
-        return _ANSWERS[framework](lambda: make(x.shape[-1], eps), x, weight, bias)
-
-    return {"call": call, "channels_last": True} | _ask_numpy(answer, name, review)
+    dtypes = None if framework == "torch" else DTYPES
+    against = review.get("against") or ("rms_norm" if "rms" in name.lower() else "layer_norm")
+    answer = _ask(candidate, against, dtypes, last)
+    if "no-centering" in answer["codes"] and "against" not in review:
+        # It is called LayerNorm and subtracts no mean: it is asked as what it is.
+        answer = _ask(candidate, "rms_norm", dtypes, last)
+    return {"call": call, "channels_last": last} | answer
 
 
 def ask_about_own(own):
@@ -102,48 +102,36 @@ def ask_about_own(own):
     """
     cls = own.load()
     file, line = own.source(cls)
-    said_ = _ask(own_function(own, cls), against=own.against, dtypes=DTYPES)
-    return {"file": file, "line": line, "call": own.call, "channels_last": True} | said_
+    answer = _ask(own_function(own, cls), own.against, DTYPES)
+    return {"file": file, "line": line, "call": own.call, "channels_last": True} | answer
 
 
-_ANSWERS = {"keras": keras_answer, "mlx": mlx_answer}
+def _ask(candidate, against, dtypes, channels_last=True):
+    """Return what the judge says, as the census keeps it.
 
-
-def _ask_torch(make, name, last, review):
-    return _ask_either(lambda **how: _ask(make, channels_last=last, **how), name, review)
-
-
-def _ask_numpy(answer, name, review):
-    def ask(against, dtypes=DTYPES):
-        return _ask(numpy_function(answer, against, name), against=against, dtypes=DTYPES)
-
-    return _ask_either(ask, name, review)
-
-
-def _ask_either(ask, name, review):
-    """Ask as what the layer is called; where it is called LayerNorm but subtracts no mean, as RMSNorm.
-
-    What is wrong in all four dtypes together is asked once more in float64 and float32 alone.
+    What is wrong in all dtypes together is asked once more in single and double precision alone.
     """
-    against = review.get("against") or ("rms_norm" if "rms" in name.lower() else "layer_norm")
-    answer = ask(against=against)
-    if "no-centering" in answer["codes"] and not review.get("against"):
-        answer = ask(against=(against := "rms_norm"))
-    if answer["verdict"] == "wrong":
-        answer["in_single"] = ask(against=against, dtypes=_SINGLE)["verdict"]
+    how = {"against": against, "channels_last": channels_last, "time_limit": SECONDS}
+    report = check_parity(candidate, dtypes=dtypes, **how)
+    wrong = [finding for finding in report.findings if finding.severity == "wrong"]
+    limits = [finding for finding in report.findings if finding.severity == "limit"]
+    answer = {
+        "against": against,
+        "dtypes": list(dtypes or ()),
+        "verdict": _verdict(report),
+        "codes": [finding.code for finding in wrong],
+        "limits": [finding.code for finding in limits],
+        "besides": [finding.code for finding in report.secondary],
+        "message": {finding.code: finding.message for finding in wrong},
+        "effect": {finding.code: finding.effect for finding in wrong if finding.effect},
+    }
+    if wrong:
+        single = [name for name in ("float64", "float32") if name in (dtypes or report.dtypes)]
+        answer["in_single"] = _verdict(check_parity(candidate, dtypes=single, **how))
     return answer
 
 
-def _ask(candidate, **how):
-    """Return what the judge says, as the census keeps it."""
-    report = check_parity(candidate, **how)
-    wrong = [finding for finding in report.findings if finding.severity == "wrong"]
-    limits = [finding for finding in report.findings if finding.severity == "limit"]
-    return {
-        "against": how["against"],
-        "dtypes": list(how.get("dtypes") or ()),
-        "verdict": "wrong" if wrong else "limit" if limits else "right",
-        "codes": [finding.code for finding in wrong],
-        "limits": [finding.code for finding in limits],
-        "effect": {finding.code: finding.effect for finding in wrong if finding.effect},
-    }
+def _verdict(report):
+    if not report.ok:
+        return "wrong"
+    return "limit" if report.findings else "right"

@@ -45,10 +45,10 @@ def call_text(cls):
         raise NotBuilt(f"its constructor asks for {', '.join(more)}")
     passes_on = len(parameters) < len(inspect.signature(cls).parameters)  # *args, **kwargs
     shape = "n" if _STATISTICS.search(inspect.getsource(cls)) else "shape"
-    if not eps and passes_on and issubclass(cls, torch.nn.LayerNorm | torch.nn.RMSNorm):
-        eps = "eps"
+    derived = passes_on and issubclass(cls, torch.nn.LayerNorm | torch.nn.RMSNorm)
+    eps = eps or ("eps" if derived else None)
     arguments = [f"{eps}=eps"] if eps else []
-    if not given and eps and passes_on:
+    if derived and not given:
         arguments.insert(0, shape)
     elif given and given[0].name in ("config", "args", "cfg"):
         arguments.insert(0, "config(n, eps)")
@@ -60,8 +60,8 @@ def call_text(cls):
 class _Config(types.SimpleNamespace):
     """A configuration that knows a size and an eps, under whichever name they are asked for."""
 
-    def __init__(self, n, eps):
-        super().__init__(_n=n, _eps=eps)
+    def __init__(self, n, eps, **more):
+        super().__init__(_n=n, _eps=eps, **more)
 
     def __getattr__(self, name):
         if name.startswith("__"):

@@ -16,10 +16,6 @@ _KEPT = {
     *("torch", "numpy", "einops", "typing_extensions"),
     *("jax", "flax", "haiku", "equinox", "keras", "mlx", "tinygrad", "onnxruntime"),
 }
-_DECORATORS = {
-    *("torch", "property", "staticmethod", "classmethod", "dataclass", "dataclasses", "abstractmethod"),
-    *("abc", "functools", "nn", "nnx", "jax", "hk", "F"),
-}
 _AVAILABLE = re.compile(r"^(is_|_?has_|_?have_)\w*$|^\w+_(available|installed)$", re.IGNORECASE)
 _MOST = 150  # statements; a class that needs more is not cut out, but dragged along
 
@@ -139,7 +135,7 @@ class _Cut:
         if sum(map(len, self.spaces.values())) > _MOST:
             raise TooEntangled(f"it needs more than {_MOST} statements of its package")
         original, statement = statement, _only(copy.deepcopy(statement), name)
-        _without_unknown_decorators(statement)
+        self._drop_decorators(module, statement)
         for node in list(ast.walk(statement)):
             self._lift_imports(module, node)
         if isinstance(statement, ast.ClassDef):
@@ -150,6 +146,20 @@ class _Cut:
         for name, attribute in _attributes_used(statement):
             self._need_attribute(module, name, attribute)
         self.spaces[module].append(statement)
+
+    def _drop_decorators(self, module, tree):
+        """Leave out decorators of the package's own: they register, document or compile."""
+
+        def stays(decorator):
+            root = _root(decorator)
+            statement = module.definitions.get(root)
+            if isinstance(statement, ast.Import | ast.ImportFrom):
+                return self._is_installed(module, statement)
+            return statement is None
+
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                node.decorator_list = [d for d in node.decorator_list if stays(d)]
 
     def _need_attribute(self, module, name, attribute):
         """Take what a statement reads of another module of the wheel, as in `util.helper`."""
@@ -204,7 +214,7 @@ class _Cut:
             return
         origin = "" if isinstance(statement, ast.Import) else module.origin(statement) or ""
         source = module.wheel.find(origin) if origin else None
-        if _AVAILABLE.search(entry.name):
+        if origin and _AVAILABLE.search(entry.name):
             known = entry.name in ("is_torch_available", "is_einops_available", "is_numpy_available")
             self._say(module, f"{name} = {'_available' if known else '_unavailable'}")
         elif source and source is not module and self.need(source, entry.name):
@@ -250,7 +260,8 @@ def _only(statement, name):
                     or tried and isinstance(s, ast.Import | ast.ImportFrom | ast.Raise)
                 ]
                 if hasattr(block, part):
-                    setattr(block, part, inner or ([ast.Pass()] if part == "body" else []))
+                    must = part == "body" or (part == "finalbody" and not block.handlers)
+                    setattr(block, part, inner or ([ast.Pass()] if must else []))
     return statement
 
 
@@ -262,13 +273,6 @@ def _attributes_used(statement):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
     }
     return list(found)
-
-
-def _without_unknown_decorators(tree):
-    """Leave out decorators that register, document or compile: they do not compute."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef):
-            node.decorator_list = [d for d in node.decorator_list if _root(d) in _DECORATORS]
 
 
 def _root(node):

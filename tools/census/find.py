@@ -10,7 +10,7 @@ from census.wheel import Module
 _NAME = re.compile(r"norm|^LN|LN$|LN\d", re.IGNORECASE)
 _OTHER = re.compile(  # other kinds of normalization, and what only has a norm inside
     r"batch|group|instance|spectral|weight_?norm|normal(?!ization)|evo_?norm|grn|response"
-    r"|act(?:fp32|2d)*$|activation|block|attention|linear|conv(?!next)|head|lstm|config|embed|encoder|ada(?!pt)|adaptive|downsample|test",
+    r"|act(?:fp32|2d)*$|activation|block|attention|linear|conv(?!next)|head|lstm|config$|embed|encoder|ada(?!pt)|adaptive|downsample|test",
     re.IGNORECASE,
 )
 _STATISTICS = {
@@ -44,7 +44,7 @@ class Layer:
     @property
     def key(self):
         """One line that names it in `reviewed.json`; another digest is another review."""
-        return f"{self.module.file}:{self.name}@{self.digest}"
+        return f"{self.module.wheel.package} {self.module.file}:{self.name}@{self.digest}"
 
 
 def layers_of(wheel):
@@ -142,7 +142,7 @@ def _bare(node):
                 part.annotation = None
             case ast.Name() if part.id == name:
                 part.id = "_"
-    return ast.dump(tree)
+    return ast.unparse(tree)  # the same text on every version of Python, unlike ast.dump
 
 
 def _says_only(statement):

@@ -6,15 +6,11 @@ compared, in the dtypes that NumPy and the framework share.
 
 import importlib
 import inspect
-import os
 from dataclasses import dataclass
 
 import numpy as np
 
 DTYPES = ("float32", "float16")
-os.environ.setdefault("KERAS_BACKEND", "jax")
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("DEV", "PYTHON")  # tinygrad compiles for a CPU only where clang is
 
 
 @dataclass(frozen=True)
@@ -64,21 +60,51 @@ class Own:
 
 def own_function(own, cls):
     """Return the NumPy function of a framework's layer."""
-    options = dict(own.options)
-    return numpy_function(lambda *values: own.adapter(cls, options, *values), own.against, own.key)
+
+    def answer(x, weight=None, bias=None, eps=None):
+        return own.adapter(cls, dict(own.options), x, weight, bias, eps)
+
+    takes = ["weight", "eps"] if own.against == "rms_norm" else ["weight", "bias", "eps"]
+    return numpy_function(answer, takes, own.key)
 
 
-def numpy_function(answer, against, name):
-    """Return `answer` as a function with the arguments that the judge looks for."""
-    if against == "rms_norm":
+def cut_function(framework, make, name):
+    """Return the NumPy function of a class that was cut out of a wheel.
 
-        def function(x, weight, eps):
-            return np.asarray(answer(x, weight, None, eps))
-    else:
+    Args:
+        framework: a key of `CUT`.
+        make: a function of n and perhaps eps that builds the layer, see `build.factory`.
+        name: of the class.
+    """
+    answer_of, parameters = CUT[framework]
+    takes_eps = "eps" in inspect.signature(make).parameters
 
-        def function(x, weight, bias, eps):
-            return np.asarray(answer(x, weight, bias, eps))
+    def built(n, eps):
+        return make(n, eps) if takes_eps else make(n)
 
+    def answer(x, weight=None, bias=None, eps=None):
+        return answer_of(lambda: built(x.shape[-1], eps), x, weight, bias)
+
+    has = parameters(built(3, 1e-5), np.ones((2, 3), np.float32))
+    takes = [*("weight", "bias")[:has], *(["eps"] if takes_eps else [])]
+    return numpy_function(answer, takes, name)
+
+
+def numpy_function(answer, takes, name):
+    """Return `answer` as a function of x and what the layer takes: the judge reads its signature.
+
+    Args:
+        answer: a function of x and of what `takes` names.
+        takes: list of names among weight, bias, eps.
+        name: by which a report calls it.
+    """
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    signature = inspect.Signature([inspect.Parameter(n, kind) for n in ("x", *takes)])
+
+    def function(*values, **named):
+        return np.asarray(answer(**signature.bind(*values, **named).arguments))
+
+    function.__signature__ = signature
     function.__name__ = function.__qualname__ = name
     return function
 
@@ -137,11 +163,15 @@ def keras_answer(make, x, weight, bias):
 
     keras.config.set_dtype_policy(str(x.dtype))
     layer = make()
-    if not layer.built:
-        layer.build(x.shape)
-    values = [weight] if bias is None or len(layer.weights) == 1 else [weight, bias]
+    layer(x)  # it makes its weights
+    values = [value for value in (weight, bias) if value is not None]
     layer.set_weights([v.reshape(w.shape) for v, w in zip(values, layer.weights, strict=True)])
     return layer(x)
+
+
+def _keras_parameters(layer, x):
+    layer(x)
+    return len(layer.weights)
 
 
 def _mlx(cls, options, x, weight, bias, eps):
@@ -189,6 +219,11 @@ def _onnxruntime(operator, options, x, weight, bias, eps):
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(None, values)[0]
 
+
+CUT = {  # framework -> (how a layer is asked, how many parameters it has)
+    "keras": (keras_answer, _keras_parameters),
+    "mlx": (mlx_answer, lambda layer, x: ("weight" in layer) + ("bias" in layer)),
+}
 
 _FLAX, _KERAS = "https://github.com/google/flax", "https://github.com/keras-team/keras"
 _EQUINOX, _HAIKU = "https://github.com/patrick-kidger/equinox", "https://github.com/google-deepmind/dm-haiku"

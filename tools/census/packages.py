@@ -1,5 +1,6 @@
 """The wheels that the census reads: which, from where, and where their source stands on the web."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -61,9 +62,17 @@ def fetch(chosen, folder):
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = folder / "wanted.txt"
-    wanted.write_text("".join(f"{p.name}=={p.version} --hash=sha256:{p.sha256}\n" for p in chosen))
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    only = ["--no-deps", "--only-binary", ":all:", "--require-hashes"]
-    subprocess.run([*pip, *only, "--dest", folder, "--requirement", wanted], check=True)
-    found = {(w.package, w.version): w for w in map(Wheel, sorted(folder.glob("*.whl")))}
-    return [(p, found[p.name, p.version]) for p in chosen]
+    there = _digests(folder)
+    missing = [p for p in chosen if p.sha256 not in there]
+    wanted.write_text("".join(f"{p.name}=={p.version} --hash=sha256:{p.sha256}\n" for p in missing))
+    if missing:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        only = ["--no-deps", "--only-binary", ":all:", "--require-hashes"]
+        subprocess.run([*pip, *only, "--dest", folder, "--requirement", wanted], check=True)
+    found = _digests(folder)
+    return [(p, Wheel(found[p.sha256])) for p in chosen]
+
+
+def _digests(folder):
+    """Return {sha256: path} of the wheels in a folder."""
+    return {hashlib.sha256(p.read_bytes()).hexdigest(): p for p in sorted(folder.glob("*.whl"))}

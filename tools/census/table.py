@@ -14,8 +14,9 @@ census.json is an object with
         reason: why it was not built; or, for "other", which other normalization it is on purpose.
         call: how it was built, with n, shape and eps; config is an object that knows n and eps.
         against, dtypes, channels_last: what the judge was asked. No dtypes: all four.
-        codes, limits: what the judge found wrong, and what it found limited.
-        effect: {code: how much it matters}, in the judge's words.
+        codes, limits, besides: what the judge found wrong; what it found limited; what is true as
+            well and can wait.
+        message, effect: {code: what was seen, how much it matters}, in the judge's words.
         in_single: for a wrong one, the verdict in float64 and float32 alone (float32 where the
             framework has no more).
         confirmation: for a wrong one, what a person read: {line, link, kind, sentence}, where kind

@@ -2,14 +2,13 @@
 
 import ast
 import zipfile
-from dataclasses import dataclass, field
-from functools import cache, cached_property
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 COMPOUND = (ast.If, ast.Try, ast.With)
 
 
-@dataclass(frozen=True)
 class Wheel:
     """A wheel on disk.
 
@@ -18,14 +17,11 @@ class Wheel:
         package, version: as the file's name gives them, the package with hyphens.
     """
 
-    path: Path
-    package: str = field(init=False)
-    version: str = field(init=False)
-
-    def __post_init__(self):
-        package, version = self.path.name.split("-")[:2]
-        object.__setattr__(self, "package", package.replace("_", "-").lower())
-        object.__setattr__(self, "version", version)
+    def __init__(self, path):
+        self.path = Path(path)
+        package, self.version = self.path.name.split("-")[:2]
+        self.package = package.replace("_", "-").lower()
+        self._modules = {}
 
     @cached_property
     def files(self):
@@ -40,14 +36,20 @@ class Wheel:
         """Return the text of one file."""
         return self._archive.read(file).decode("utf-8", "replace")
 
-    @cache  # noqa: B019 - a handful of wheels, each for the whole run
     def module(self, file):
         """Return the Module in one file; None where it is not Python that this Python reads."""
-        text = self.text(file)
-        try:
-            return Module(self, file, text, ast.parse(text))
-        except (SyntaxError, ValueError):
-            return None
+        if file not in self._modules:
+            text = self.text(file)
+            try:
+                self._modules[file] = Module(self, file, text, ast.parse(text))
+            except (SyntaxError, ValueError):
+                self._modules[file] = None
+        return self._modules[file]
+
+    def close(self):
+        """Forget its modules: a large package takes a gigabyte of them."""
+        self._modules.clear()
+        self._archive.close()
 
     def find(self, dotted):
         """Return the Module of a dotted name, or None where the wheel has none."""
