@@ -5,6 +5,7 @@
 # make serve     serve the built book on this machine
 # make audit     measure every page of the built book in a browser
 # make zip       pack the built book, for reading without a network
+# make bundle    bundle the labs' front ends anew, after a change of their JavaScript or CSS (Node.js)
 # make colab     run every chapter on Colab's versions, from an empty folder
 # make tidy      strip and format the notebooks
 # make repository URL=https://github.com/OWNER/REPOSITORY [BRANCH=main]   move the book there
@@ -29,7 +30,7 @@ export PYTHONPATH := $(CURDIR)/src
 # Python compiles what it imports; compiling all that pip installs would take half a minute more.
 PIP_INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check
 
-.PHONY: book test browsers bench serve audit links zip colab wild census tidy repository clean
+.PHONY: book test browsers bench bundle serve audit links zip colab wild census tidy repository clean
 .DELETE_ON_ERROR:
 
 book: $(READY)
@@ -64,6 +65,9 @@ tidy: $(READY)
 	$(BIN)/python tools/tidy_notebooks.py
 	$(BIN)/ruff format .
 
+bundle: $(READY)
+	@$(BIN)/python tools/bundle_labs.py
+
 colab: $(READY)
 	@$(BIN)/python tools/rehearse_colab.py
 
@@ -80,7 +84,7 @@ census: $(CENSUS_READY)
 	@PYTHONPATH=$(CURDIR)/src:$(CURDIR)/tools $(CENSUS)/bin/python -W ignore -m census $(CHECK)
 
 clean:
-	rm -rf _build .book_cache .cache tools/audit/node_modules .venv .venv-wild .venv-census .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
+	rm -rf _build .book_cache .cache tools/*/node_modules .venv .venv-wild .venv-census .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is older than the pins when the pins change, and then pip runs again.

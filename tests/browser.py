@@ -1,8 +1,10 @@
 """A real browser for the tests, with the network cut off, and pages for it to open."""
 
 import base64
+import contextlib
 import functools
 import http.server
+import io
 import json
 import re
 import shutil
@@ -61,6 +63,17 @@ def page(chromium):
     complaints = page.complaints
     context.close()
     assert not complaints
+
+
+@pytest.fixture
+def show(page, tmp_path):
+    """A function that shows widgets on a bare page, from a file: no Sphinx, no theme."""
+
+    def open_page(*widgets):
+        write_page(tmp_path, "page", *widgets)
+        return open_lab(page, (tmp_path / "page.html").as_uri())
+
+    return open_page
 
 
 def foreign(url):
@@ -139,17 +152,49 @@ def type_in(page, selector, text):
     page.press(selector, "Enter")
 
 
+def open_lab(page, address):
+    """Open a page and wait until all of its labs are alive."""
+    page.goto("about:blank")  # a new fragment alone would not load anything
+    page.goto(address)
+    page.wait_for_function("""() => !document.querySelector("script[type$='view+json']")""")
+    page.wait_for_selector(".ln-lab [data-value]", state="attached")
+    return page
+
+
+def run_copied(page):
+    """Run the lines that "Copy as Python" gives; return them and the names that they define."""
+    page.evaluate("void (navigator.clipboard.writeText = async text => { window.copied = text; })")
+    page.click("[data-do=python]")
+    names = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(page.evaluate("copied"), names)
+    return page.evaluate("copied"), names
+
+
 def join_to_python(page, widget):
-    """Put a widget's front end on a page, its model joined to Python without Jupyter in between.
+    """Put a lab's front end on a page, its model joined to Python without Jupyter in between.
 
     The page then has `fromPython(changes)`, `end()` and `handlers`.
+
+    Returns:
+        A function that hands over what Python has sent meanwhile, and returns those messages.
     """
-    # What Python has set in answer; the front end has the rest, which it sent itself.
-    answers = [name for name in widget.keys if name == "answer"]
+    sent = []
+    widget._send = lambda message, buffers=None: sent.append(message)
+
+    def waiting():
+        messages = [message["state"] for message in sent if message["method"] == "update"]
+        sent.clear()
+        return messages
 
     def save(changed):
         widget.set_state(changed)
-        return widget.get_state(answers) if answers else {}
+        return waiting()
+
+    def hand_over():
+        messages = waiting()
+        page.evaluate("messages => messages.forEach(fromPython)", messages)
+        return messages
 
     page.expose_function("save", save)
     page.evaluate(
@@ -163,7 +208,7 @@ def join_to_python(page, widget):
                 off: (event) => delete handlers[event],
                 set: (key, value) => { changed[key] = value; fromPython({ [key]: value }); },
                 save_changes() {
-                    window.saved = window.save(changed).then(fromPython);
+                    window.saved = window.save(changed).then((all) => all.forEach(fromPython));
                     changed = {};
                 } };
             window.fromPython = (changes) => {
@@ -176,24 +221,31 @@ def join_to_python(page, widget):
         }""",
         widget.get_state(),
     )
+    return hand_over
 
 
-def run_on_packed(page, source, run, packed, rows):
+def run_on_packed(page, sources, module, run, packed, rows):
     """Run JavaScript on packed numbers; return the numbers that it packs in answer, as bytes.
 
     Args:
-        source: the module that `run` imports from.
+        sources: modules by their file names.
+        module: the one that `run` gets as `module`; it may import the others.
         run: the body of a function of `module`, `packed` (an ArrayBuffer) and `rows` that returns
             a typed array.
         packed: bytes.
         rows: what else is to be known of each row, for JSON.
     """
+
+    def give_source(route):
+        name = route.request.url.rpartition("/")[2]
+        route.fulfill(body=sources[name], content_type="text/javascript")
+
+    page.route("http://localhost/*.js", give_source)
     page.route("http://localhost/packed", lambda route: route.fulfill(body=packed))
     page.route("http://localhost/", lambda route: route.fulfill(body="<title>rows</title>"))
     page.goto("http://localhost/")
-    script = """async ({ source, rows }) => {
-        const module = await import(URL.createObjectURL(
-            new Blob([source], { type: "text/javascript" })));
+    script = """async ({ name, rows }) => {
+        const module = await import(`/${name}`);
         const packed = await (await fetch("/packed")).arrayBuffer();
         const bytes = new Uint8Array((() => { %s })().buffer);
         let text = "";
@@ -201,4 +253,4 @@ def run_on_packed(page, source, run, packed, rows):
             text += String.fromCharCode(...bytes.subarray(i, i + 32768));
         return btoa(text);
     }"""
-    return base64.b64decode(page.evaluate(script % run, {"source": source, "rows": rows}))
+    return base64.b64decode(page.evaluate(script % run, {"name": module, "rows": rows}))

@@ -1,4 +1,4 @@
-"""The axis picker's claims: each line of code, run in PyTorch, shares what the picker says."""
+"""The axis picker: each line of code, run in PyTorch, shares what the picker says it does."""
 
 import json
 from itertools import product
@@ -6,27 +6,20 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from browser import run_copied
 from torch import nn
-from traitlets import TraitError
 
 from layernorm_book.widgets import AxisPicker
 from layernorm_book.widgets.axes import (
-    GROUPS,
     LAYOUTS,
     NO_LAYER,
     PRESETS,
-    _subsets,
+    STATES,
     describe,
     group_numbers,
 )
 
-STATES = [
-    (layout, shared, groups, centred)
-    for layout, facts in LAYOUTS.items()
-    for shared in _subsets(facts["axes"])
-    for groups in (GROUPS if "C" in shared else (1,))
-    for centred in (True, False)
-]
+CELLS = ".ln-cells label"
 
 
 def an_input(layout):
@@ -91,11 +84,12 @@ def assert_the_claim_holds(layout, numbers, name, line, weight, centred):
 
 @pytest.mark.parametrize(("layout", "shared", "groups", "centred"), STATES)
 def test_every_line_does_what_the_picker_says(layout, shared, groups, centred):
-    said = describe(layout, shared, groups, centred)
+    name, line, weight, note = describe(layout, shared, groups, centred)
     numbers = group_numbers(layout, shared, groups)
-    assert_the_claim_holds(layout, numbers, said["name"], said["line"], said["weight"], centred)
-    if said["name"] != NO_LAYER:
-        assert f"nn.{said['name']}(" in said["line"]
+    assert_the_claim_holds(layout, numbers, name, line, weight, centred)
+    assert note
+    if name != NO_LAYER:
+        assert f"nn.{name}(" in line
 
 
 def test_a_wrong_claim_is_caught():
@@ -135,7 +129,7 @@ def test_where_no_layer_is_named_none_takes_x_as_it_stands(layout):
     named = {
         (group_numbers(layout, shared, groups).tobytes(), centred)
         for where, shared, groups, centred in STATES
-        if where == layout and describe(layout, shared, groups, centred)["name"] != NO_LAYER
+        if where == layout and describe(layout, shared, groups, centred).name != NO_LAYER
     }
     alone = group_numbers(layout, "").tobytes()  # a layer over an axis of size 1 shares nothing
     assert len(found) > 5
@@ -145,7 +139,7 @@ def test_where_no_layer_is_named_none_takes_x_as_it_stands(layout):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_preset_is_the_layer_of_its_name(layout):
     for name, state in PRESETS[layout].items():
-        assert describe(layout, *state)["name"].rstrip("12d") == name
+        assert describe(layout, *state).name.rstrip("12d") == name
 
 
 def test_the_traits_and_what_follows_from_them():
@@ -165,30 +159,137 @@ def test_the_traits_and_what_follows_from_them():
     json.dumps(picker.answers)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "says"),
-    [
-        ("shared", "T", "letters of NCHW"),
-        ("shared", "HC", "in this order"),
-        ("shared", 3, "unicode"),
-        ("groups", 3, "1"),
-        ("layout", "video", "images"),
-        ("cell", 48, "0 to 47"),
-        ("cell", -1, "0 to 47"),
-        ("answers", {}, "read-only"),
-    ],
-)
-def test_a_bad_value_is_refused_and_changes_nothing(name, value, says):
-    picker = AxisPicker()
-    before = picker.get_state()
-    with pytest.raises(TraitError) as refusal:
-        setattr(picker, name, value)
-    assert says in str(refusal.value)
-    assert picker.get_state() == before
+# --- in a browser ---------------------------------------------------------------------------------
 
 
-def test_its_html_form_names_the_layers():
-    (data, *_) = AxisPicker()._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in data
-    assert "nn.GroupNorm(2, 4)(x)" in data["text/html"]
-    assert "nn.LayerNorm(4)(x)" in AxisPicker("tokens").to_html()
+def lit(page):
+    """Return the indices of the cells that are lit."""
+    return page.eval_on_selector_all(
+        f"{CELLS}.ln-on", "cells => cells.map(cell => Number(cell.dataset.index))"
+    )
+
+
+# Clicks until the controls say this; returns what the readouts and the cells then show.
+CHOOSE = """([shared, groups, centred]) => {
+    const all = (selector) => [...document.querySelectorAll(`.ln-lab ${selector}`)];
+    const want = (input, on) => input.checked === on || input.click();
+    all("[name=axis]").forEach((box) => want(box, shared.includes(box.value)));
+    all(`[name=groups][value="${groups}"]`).forEach((input) => want(input, true));
+    all("[name=centred]").forEach((box) => want(box, centred));
+    const values = all("[data-quantity]").map(
+        (node) => [node.dataset.quantity, [node.dataset.value, node.textContent]]);
+    return { ...Object.fromEntries(values), trace: all(".ln-trace")[0].textContent,
+        cut: !all("[name=groups]")[0].matches(":disabled"),
+        cells: all("label[data-group]").map(
+            (cell) => [cell.dataset.group, cell.lastElementChild.textContent]) };
+}"""
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_state_shows_what_python_says_of_it(show, layout):
+    """And what Python says is what PyTorch does, by the tests above."""
+    page = show(AxisPicker(layout))
+    for shared, groups, centred in (state[1:] for state in STATES if state[0] == layout):
+        shown = page.evaluate(CHOOSE, [shared, groups, centred])
+        name, line, weight, note = describe(layout, shared, groups, centred)
+        numbers = group_numbers(layout, shared, groups).flatten()
+        count = len(np.unique(numbers))
+        assert shown["cells"] == [[str(number)] * 2 for number in numbers]
+        assert (shown["name"], shown["line"], shown["note"]) == ([name] * 2, [line] * 2, [note] * 2)
+        assert shown["weight"] == [weight, weight or "yours to choose"]
+        assert (shown["groups"][0], shown["n"][0]) == (str(count), str(numbers.size // count))
+        assert shown["cut"] == ("C" in shared)
+        assert ("mean square" in shown["trace"]) == (not centred and count < numbers.size)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_preset_chooses_its_layer(show, layout):
+    page = show(AxisPicker(layout))
+    assert page.locator("[aria-pressed=true]").all_text_contents()[0] == "LayerNorm"
+    assert page.locator("[data-preset]").all_text_contents() == list(PRESETS[layout])
+    for name in PRESETS[layout]:
+        page.click(f"[data-preset={name}]")
+        shown = page.get_attribute("[data-quantity=name]", "data-value")
+        assert shown.rstrip("12d") == name
+        assert page.locator("[aria-pressed=true]").all_text_contents() == [name]
+        if name != "RMSNorm":  # the copied lines normalize each group
+            y = run_copied(page)[1]["y"].detach()
+            for group in np.unique(numbers := group_numbers(layout, *PRESETS[layout][name][:2])):
+                assert y[torch.tensor(numbers == group)].mean().abs() < 1e-5
+
+
+def test_the_pointer_lights_a_group_and_a_click_keeps_it(show):
+    page = show(AxisPicker())
+    assert lit(page) == list(range(24))
+    page.hover(f"{CELLS}[data-index='40']")
+    assert lit(page) == list(range(24, 48))
+    assert "x[1, 2, 1, 1] is in group 1: 24 cells" in page.text_content(".ln-trace")
+    page.mouse.move(2, 2)
+    assert lit(page) == list(range(24))
+    page.click(f"{CELLS}[data-index='40']")
+    page.mouse.move(2, 2)
+    assert lit(page) == list(range(24, 48))
+    page.click("[data-preset=BatchNorm]")
+    assert lit(page) == [12, 13, 14, 15, 16, 17, 36, 37, 38, 39, 40, 41]
+
+
+def test_keys_choose_and_a_cell_says_where_it_lies(show):
+    page = show(AxisPicker())
+    page.focus("[name=axis][value=C]")
+    page.keyboard.press("Space")
+    assert page.text_content("[data-quantity=name]") == "InstanceNorm2d"
+    page.focus("[name=cell]:checked")
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    assert lit(page) == [6, 7, 8, 9, 10, 11]
+    cell = page.get_by_role("radio", name="batch 1, channel 2, height 0, width 1: group 6")
+    assert cell.get_attribute("value") == "37"
+    page.focus("[name=layout]:checked")
+    page.keyboard.press("ArrowRight")
+    assert page.text_content("pre") == "nn.LayerNorm(4)(x)"
+    assert page.evaluate("document.activeElement.name") == "layout"
+
+
+def test_two_pickers_on_a_page_leave_each_other_alone(show):
+    page = show(AxisPicker(), AxisPicker("tokens"))
+    first, second = page.locator(".ln-picker").all()
+    first.locator("[data-preset=BatchNorm]").click()
+    assert second.locator("[data-quantity=line]").text_content() == "nn.LayerNorm(4)(x)"
+    assert second.locator("[name=cell]:checked").count() == 1
+    assert first.locator("[name=cell]:checked").count() == 1
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_finger_hits_each_cell(show, page, layout):
+    show(AxisPicker(layout)).evaluate(CHOOSE, ["NC", 2, True])  # the longest code
+    for width in (320, 390, 640):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width + 8
+        box = page.locator(CELLS).first.bounding_box()
+        assert min(box["width"], box["height"]) >= 24
+
+
+def test_the_numbers_can_be_read_in_light_and_dark(show):
+    page = show(AxisPicker())
+    page.click("[data-preset=InstanceNorm]")
+    contrast = """() => {
+        const canvas = document.createElement("canvas").getContext("2d");
+        const light = (colour) => {
+            canvas.fillStyle = colour;
+            canvas.fillRect(0, 0, 1, 1);
+            const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3)
+                .map(v => v / 255)
+                .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        };
+        return Math.min(...[...document.querySelectorAll(".ln-cells label")].map((cell) => {
+            const style = getComputedStyle(cell);
+            const [a, b] = [style.color, style.backgroundColor].map(light).sort((p, q) => q - p);
+            return (a + 0.05) / (b + 0.05);
+        }));
+    }"""
+    for theme in ("light", "dark"):
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        for index in range(0, 48, 6):  # each tint, lit and not
+            page.check(f"[name=cell][value='{index}']")
+            assert page.evaluate(contrast) > 4.5

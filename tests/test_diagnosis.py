@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from layernorm_book.catalogue import CATALOGUE, CHAPTERS
+from layernorm_book.sizes import percent
 from layers import RIGHT, RIGHT_IMAGES, WRONG, finish, two_passes, wide
 
 from layernorm_book import LayerNorm, check_parity, layer_norm, layer_norm_backward, variants
-from layernorm_book.catalogue import CATALOGUE, CHAPTERS
-from layernorm_book.sizes import percent
 
 SEEDS = range(10)
 MEASURED = set(CATALOGUE) - {"unknown"}

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from layernorm_book.cases import CASES
+from layernorm_book.variants import VARIANTS, run_steps
 
 from layernorm_book import (
     LayerNorm,
@@ -16,8 +18,6 @@ from layernorm_book import (
     layer_norm,
     layer_norm_backward,
 )
-from layernorm_book.cases import CASES
-from layernorm_book.variants import VARIANTS, run_steps
 
 SEEDS = range(10)
 

@@ -1,4 +1,4 @@
-"""Time the instruments: from an input event to the painted frame, in a real browser.
+"""Time the labs: from an input event to the painted frame, in a real browser.
 
     python tools/bench_lab.py
 
@@ -32,8 +32,8 @@ def row(n):
     return [((7 * i) % 13) / 4 for i in range(n)]
 
 
-# What is timed: a widget, its controls, and the goal for the median in milliseconds.
-INSTRUMENTS = {
+# What is timed: a lab, its controls, and the goal for the median in milliseconds.
+LABS = {
     "lab, n = 8": (
         lambda: LayerNormLab(x=row(8)),
         ("[name=eps]", "[name=x][data-index='1']", "[name=weight]"),
@@ -147,7 +147,7 @@ def main():
     """Print a table. It says where a goal is missed, and ends well: a slow machine is no error."""
     print("From event to painted frame, milliseconds: median (95th percentile)")
     browser_path = find_browser()
-    for name, (make, controls, goal) in INSTRUMENTS.items():
+    for name, (make, controls, goal) in LABS.items():
         for control, times in in_browser(browser_path, make, controls).items():
             median, late = statistics.median(times), times[int(0.95 * len(times))]
             met = "met" if median < goal else "missed"

@@ -1,17 +1,17 @@
-"""A widget's still picture goes into the page beside the widget, for readers without JavaScript.
+"""A lab's table goes into the page beside the lab, for readers without JavaScript.
 
-MyST-NB keeps one form of each output. A widget's output has two that belong together: the view,
+MyST-NB keeps one form of each output. A lab's output has two that belong together: the view,
 which the page's script brings to life, and an HTML table of its state, which that script removes.
 """
 
 from docutils import nodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-VIEW, STILL = "application/vnd.jupyter.widget-view+json", "text/html"
+VIEW, TABLE = "application/vnd.jupyter.widget-view+json", "text/html"
 
 
-class KeepStill(SphinxPostTransform):
-    """Move a widget's HTML form into its view, before MyST-NB chooses between them."""
+class KeepTable(SphinxPostTransform):
+    """Move a lab's table into its view, before MyST-NB chooses between them."""
 
     default_priority = 3  # MyST-NB chooses at 4
 
@@ -19,10 +19,10 @@ class KeepStill(SphinxPostTransform):
         """Move each one that has both."""
         for bundle in self.document.findall(nodes.container):
             forms = {form.get("mime_type"): form for form in bundle.children if _is_form(form)}
-            if VIEW in forms and STILL in forms:
+            if VIEW in forms and TABLE in forms:
                 before, after = _html('<div class="widget">'), _html("</div>")
-                view, still = forms[VIEW].children, forms[STILL].children
-                forms[VIEW].children = [before, *view, *still, after]
+                view, table = forms[VIEW].children, forms[TABLE].children
+                forms[VIEW].children = [before, *view, *table, after]
 
 
 def _html(text):
@@ -34,5 +34,5 @@ def _is_form(node):
 
 
 def setup(app):
-    app.add_post_transform(KeepStill)
+    app.add_post_transform(KeepTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

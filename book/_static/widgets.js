@@ -45,7 +45,7 @@
     };
   }
 
-  async function mount(script, id) {
+  async function mount(script, id, place) {
     const el = document.createElement("div");
     script.before(el);
     try {
@@ -53,7 +53,7 @@
       if (!state._esm) throw new Error("it needs a running kernel");
       const widget = await load(state);
       const model = createModel(state);
-      const ends = [await widget.initialize?.({ model }), await widget.render({ model, el, live: false })];
+      const ends = [await widget.initialize?.({ model }), await widget.render({ model, el, live: false, place })];
       el.closest(".widget")?.replaceChildren(el); // the still picture has done its work
       addEventListener("pagehide", ({ persisted }) => persisted || ends.forEach((end) => end?.()));
     } catch (error) {
@@ -63,5 +63,6 @@
     }
   }
 
-  for (const { script, json } of read("view")) mount(script, json.model_id);
+  let place = 0; // a link means a lab by its place in the document; they are mounted in any order
+  for (const { script, json: { model_id: id } } of read("view")) mount(script, id, states[id]?.state._esm ? place++ : -1);
 })();

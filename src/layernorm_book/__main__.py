@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             adapted, name = candidate.adapted, candidate.name
             report = judge(name, adapted, candidate.call, options.against, dtypes, options.seed)
             note_output(report, *candidate.output())
-    except NotRun as reason:
-        print(f"{options.candidate}: {reason}", file=sys.stderr)
+    except NotRun as error:
+        print(f"{options.candidate}: {error}", file=sys.stderr)
         return NOT_RUN
     if not report.ran:
         reason = report.findings[0].message if report.findings else "nothing could be compared"

@@ -36,7 +36,8 @@ class Inputs:
         """Return the same numbers in another dtype."""
         names = ("x", "weight", "bias", "grad_y")
         tensors = {k: getattr(self, k) for k in names}
-        return replace(self, **{k: None if t is None else t.to(dtype) for k, t in tensors.items()})
+        moved: dict[str, Any] = {k: t if t is None else t.to(dtype) for k, t in tensors.items()}
+        return replace(self, **moved)
 
 
 @dataclass

@@ -329,8 +329,8 @@ def _takes_numpy(function: Callable[..., Any], layout: Layout, guard: Guard) -> 
         x, w, b = (t.clone().requires_grad_() for t in tensors if t is not None)
         if isinstance(_try(function, guard, x, inputs, w, b), Tensor):
             return False
-        x, w, b = (t.numpy() for t in tensors if t is not None)
-        if is_array(_try(function, guard, x, inputs, w, b)):
+        arrays = [t.numpy() for t in tensors if t is not None]
+        if is_array(_try(function, guard, arrays[0], inputs, *arrays[1:])):
             return True
     return False
 

@@ -127,6 +127,7 @@ class _Worker(threading.Thread):
         """Work until told to stop."""
         while task := self.tasks.get():
             function, args = task
+            outcome: tuple[Any, BaseException | None]
             try:
                 with torch.enable_grad(), np.errstate(all="ignore"):
                     outcome = function(*args), None
@@ -151,7 +152,7 @@ class _Worker(threading.Thread):
 
     def _is_compiling(self) -> bool:
         """Whether it stands inside torch.compile, which takes its time over every new shape."""
-        frame = sys._current_frames().get(self.ident)
+        frame = sys._current_frames().get(self.ident or 0)
         while frame:
             if frame.f_globals.get("__name__", "").startswith(("torch._dynamo", "torch._inductor")):
                 return True
@@ -162,5 +163,5 @@ class _Worker(threading.Thread):
         """Raise in this thread, at its next Python instruction, and give it a moment to end."""
         self.tasks.put(None)
         stop = ctypes.py_object(SystemExit)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident), stop)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident or 0), stop)
         self.join(0.5)

@@ -116,10 +116,10 @@ def shift_then_scale(x_hat: Tensor, weight: Tensor | None, bias: Tensor | None) 
 
 def exchange_gradients(x_hat: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     """Scale and shift rightly, and give weight the gradient of bias, and bias that of weight."""
-    if weight is None or bias is None:
-        return scale_then_shift(x_hat, weight, bias)
-    y = x_hat * weight.detach() + bias.detach()
-    return y + (weight - weight.detach()) + (bias - bias.detach()) * x_hat.detach()  # adds zeros
+    fixed = (None if p is None else p.detach() for p in (weight, bias))
+    y = scale_then_shift(x_hat, *fixed)
+    y = y if weight is None else y + (weight - weight.detach())  # adds zeros
+    return y if bias is None else y + (bias - bias.detach()) * x_hat.detach()
 
 
 def detached(statistic: Tensor) -> Tensor:

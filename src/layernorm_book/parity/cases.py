@@ -21,12 +21,13 @@ from layernorm_book.parity.formula import HALF
 DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "float16", "bfloat16")}
 
 KERNELS = 4
-"""Two right kernels differ by up to this factor in their rounding errors: PyTorch's float32 kernel
-errs by 1.5 to 3.9 times as much as two plain passes do, over the cases below and ten seeds."""
+"""Right layers err by up to 2.5 times as much as PyTorch's own kernel in nine comparisons of ten
+(eight ways to write one, ten seeds); where they err more, ROUNDINGS allows it."""
 ROUNDINGS = 16
 """From x to y a value is rounded about 16 times: two sums (a pairwise one of 768 terms has ten
 levels, whose errors mostly cancel), two means, a root, three products, a sum, the result. A right
-layer may also add its terms one by one, whose errors walk at random: √n more for either sum."""
+layer may also add its terms one by one, whose errors walk at random: √n more for either sum, and as
+many for the two of the backward pass."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ def pytorch_results(inputs: Inputs, against: str = "layer_norm") -> dict[str, Te
     if inputs.x.dtype is torch.float64:  # it wants the parameters in float64 too
         leaves = {k: v.double() for k, v in leaves.items()}
     leaves = {k: v.detach().clone().requires_grad_() for k, v in leaves.items()}
-    x, weight, bias = (leaves.get(k) for k in names)
+    x, weight, bias = leaves["x"], leaves.get("weight"), leaves.get("bias")
     if against == "layer_norm":
         y = F.layer_norm(x, inputs.normalized_shape, weight, bias, inputs.eps)
     else:
@@ -270,7 +271,7 @@ def tolerance(
     }
     arithmetic = computes_in or torch.promote_types(inputs.x.dtype, torch.float32)
     unit = torch.finfo(arithmetic).eps
-    roundings = ROUNDINGS + 2 * math.prod(inputs.normalized_shape) ** 0.5
+    roundings = ROUNDINGS + 4 * math.prod(inputs.normalized_shape) ** 0.5
     rounding = torch.finfo(inputs.x.dtype).eps if inputs.x.dtype in HALF else 0.0
     return {
         name: KERNELS * (pytorch_error[name] + rounding * max_abs(right))
@@ -293,7 +294,9 @@ def answer_to(inputs: Inputs, against: str = "layer_norm") -> Answer:
     """Work out what is right for these tensors, and how far off a candidate may be."""
     expected = expected_float64(inputs, against)
     theirs = pytorch_results(inputs, against)
-    error = {k: max_abs(v.double() - expected[k]) for k, v in theirs.items()}
+    error = {
+        k: max_abs(v.double() - r) for k, v in theirs.items() if (r := expected[k]) is not None
+    }
     return Answer(expected, error, tolerance(inputs, expected, error, against))
 
 

@@ -109,7 +109,8 @@ class Formula:
         squares = self.squares(wide, self.about(wide, dims), dims)  # (*, 1, ..., 1)
         var = self.keep_var(squares / (self.count(n) or math.nan))
         x_hat = self.normalize(wide - centre, var, self.eps(eps, n))
-        return self.affine(self.round_x_hat(x_hat, x.dtype), weight, bias).to(x.dtype)
+        y: Tensor = self.affine(self.round_x_hat(x_hat, x.dtype), weight, bias)
+        return y.to(x.dtype)
 
     def run(self, inputs: Inputs) -> Tensor:
         """Return y for the tensors of a case, in their own dtype."""

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from layernorm_book.calling.call import CallResult, Inputs
 from layernorm_book.calling.candidate import AdaptedCandidate
-from layernorm_book.parity.bugs import BUGS, Bug, Variant, one_pass
+from layernorm_book.parity.bugs import BUGS, Bug, Variant, one_pass, percent
 from layernorm_book.parity.cases import (
     ROUNDINGS,
     Answer,
@@ -35,7 +35,8 @@ from layernorm_book.parity.report import Comparison
 Exchange = tuple[Bug, Variant]
 Failed = list[tuple["CaseResult", Comparison]]
 Left = tuple[list[Exchange], Failed]
-PRECISION = {"squares", "widen", "round_x_hat"}  # parts that change no more than digits
+PROBED = {"one-pass-variance", "low-precision-statistics", "narrows-float64", "rounds-before-scale"}
+"""Bugs that change no more than digits: no formula in float64 tells them, a question each does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +131,7 @@ class Search:
             return []
         forward = quantities == ("y",)
         pool = [e for e in self.exchanges if e[0].backward is not forward]
-        pool = [e for e in pool if not e[1].parts.keys() & PRECISION]
+        pool = [e for e in pool if e[0].code not in PROBED]
 
         def explain(formula: Formula) -> bool:
             return all(self.explains(formula, r, q) for r in results for q in quantities)
@@ -207,7 +208,7 @@ class Search:
 
     def question(self, n: int, sigma: float, eps: float, **options: Any) -> Inputs:
         """Return rows of n with a mean that leaves the digits of x alone."""
-        options = {"mean": 1.5 * sigma, "dtype": torch.float64} | options
+        options = {"mean": 1.5 * sigma, "dtype": torch.float64, **options}
         case = Case("question", (16, n), eps=eps, sigma=sigma, **options)
         case = replace(case, weight=self.adapted.weight, bias=self.adapted.bias)
         return of_rank(case, self.adapted.rank).make()
@@ -321,7 +322,8 @@ class Search:
         """Ask whether the variance loses digits as E[x²] − E[x]² does.
 
         Its relative error is compared with that of both formulas on the same rows, at two means,
-        and counts for the formula that is nearer on a log scale.
+        and counts for the formula that is nearer on a log scale. It must also grow faster than the
+        mean does, as no other error does.
         """
         shifted = {r.inputs.x.dtype for r, _ in left if r.case.shifted}
         dtype, means = torch.float32, (50.0, 500.0)
@@ -329,6 +331,7 @@ class Search:
             dtype, means = torch.float64, (3e5, 3e6)
         if not shifted or self.against == "rms_norm":
             return [], left
+        errors = []
         for mean in means:
             q = self.question(256, 1.0, self.results[0].inputs.eps, mean=mean, dtype=dtype)
             due, y = formula.run(q.to(torch.float64)), self.ask(q).y
@@ -336,11 +339,14 @@ class Search:
                 return [], left
             layers = (formula, replace(formula, squares=one_pass))
             got, two, one = (_variance_error(a, due, q) for a in (y, *(f.run(q) for f in layers)))
+            errors.append(got)
             if got <= math.sqrt(one * two):
                 return [], left
+        if errors[1] / errors[0] <= means[1] / means[0]:
+            return [], left
         message = (
             "the variance is E[x²] − E[x]²: its relative error grows as the square of the mean, to "
-            f"{got:.0%} at a mean of {mean:g}σ in {name_of(dtype)}"
+            f"{percent(got)} at a mean of {mean:g}σ in {name_of(dtype)}"
         )
         variant = replace(BUGS["one-pass-variance"].variants[0], message=message)
         left = [(r, c) for r, c in left if not r.case.shifted]
@@ -354,7 +360,8 @@ class Search:
             hard = result.case.shifted or result.case.sigma != 1
             right = hard or self.explains_all(formula, result)
             self.level = level
-            if right and self.explains_all(formula, self.widened(result)):
+            wide = self.widened(result)  # in float32 it may be another layer: a right one
+            if right and any(self.explains_all(f, wide) for f in (formula, self.right)):
                 cause.append(result)
         if not cause:
             return [], left

@@ -1,6 +1,7 @@
 """What does the parity check say? Each comparison, and the findings drawn from them."""
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from html import escape
 from textwrap import TextWrapper
@@ -151,7 +152,7 @@ class ParityReport:
         if self.ok:
             return "Nothing to fix."
         symptom = "; ".join(c.name for c in [c for c in self.worst() if not c.passed][:3])
-        lines = {
+        lines: dict[int, Callable[[Finding], str]] = {
             1: lambda f: f.effect or f"it shows in {symptom}",
             2: lambda f: f"look at {f.step}; see {f.chapter}",
             3: lambda f: f"{f.code}: {f.fix}",

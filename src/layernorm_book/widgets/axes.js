@@ -1,9 +1,10 @@
-import { hidden, put, readoutsOf, say, write } from "./page.js";
-import { instrument } from "./instrument.js";
+import { readout, readoutsOf, setAttribute, setReadout, setText, srOnly } from "./shared/page.js";
+import { createLab } from "./shared/form.js";
+import "./axes.css";
 
 /**
  * The axis picker's front end. What PyTorch has for each choice of axes comes from Python, under
- * the key of `answer`; the groups are counted here.
+ * the key of `pytorchFor`; the groups are counted here.
  *
  * @typedef {object} State
  * @property {string} layout
@@ -11,6 +12,7 @@ import { instrument } from "./instrument.js";
  * @property {number} groups   of channels
  * @property {boolean} centred
  * @property {number} cell     whose group is lit
+ * @property {number | null} hovered  the cell under the pointer: its group is lit instead
  */
 
 const KEYS = ["layout", "shared", "groups", "centred", "cell"];
@@ -52,9 +54,9 @@ const skeleton = `
   </div>
   <div class="ln-both">
   <div class="ln-answer">
-    <p class="ln-name"><output data-quantity="name"></output> <span data-quantity="note"></span></p>
-    <p class="ln-facts"><span>groups <output data-quantity="groups"></output></span>
-      <span>n <output data-quantity="n"></output></span> <span>shape of γ <output data-quantity="weight"></output></span></p>
+    <p class="ln-name">${readout("name")} <span data-quantity="note"></span></p>
+    <p class="ln-facts"><span>groups ${readout("groups")}</span>
+      <span>n ${readout("n")}</span> <span>shape of γ ${readout("weight")}</span></p>
     <pre><code data-quantity="line"></code></pre>
     <p class="ln-trace"></p>
   </div>
@@ -73,7 +75,8 @@ ${line.includes("y = ") ? line : `y = ${line}`}
 print(y)
 `;
 
-function render({ model, el }) {
+function render(props) {
+  const { model } = props;
   const layouts = model.get("layouts");
   const names = model.get("axis_names");
   const presets = model.get("presets");
@@ -82,18 +85,18 @@ function render({ model, el }) {
     answers[`${layout} ${shared} ${shared.includes("C") ? groups : 1} ${+centred}`];
   const cellsOf = ({ shape }) => shape.reduce((a, b) => a * b);
 
-  const lab = instrument({ model, el }, {
+  const lab = createLab(props, {
     kind: "ln-picker",
     label: "Axis picker",
     body: skeleton,
     keys: KEYS,
+    local: { hovered: null },
     fits: (state) => Boolean(pytorchFor(state)) && state.cell >= 0 && state.cell < cellsOf(layouts[state.layout]),
   });
-  const { root, find, change } = lab;
+  const { root, find } = lab;
   const readouts = readoutsOf(root);
   let laidOut = ""; // the layout whose cells stand in the page
   let cells = [];
-  let hovered = null;
 
   const tuple = (list) => `(${list.join(", ")})`;
   const fill = (selector, html) => find(selector).insertAdjacentHTML("beforeend", html);
@@ -133,7 +136,7 @@ function render({ model, el }) {
         for (let i = 0; i < size; i++) {
           const cell = (b * strips + s) * size + i;
           const where = place(cell, shape).map((at, k) => `${names[axes[k]]} ${at}`).join(", ");
-          html += `<label data-index="${cell}"><input type="radio" name="cell" value="${cell}">${hidden(`${where}: group `)}<span></span></label>`;
+          html += `<label data-index="${cell}"><input type="radio" name="cell" value="${cell}">${srOnly(`${where}: group `)}<span></span></label>`;
         }
         html += "</div></div>";
       }
@@ -167,59 +170,50 @@ function render({ model, el }) {
     find("[name=centred]").checked = state.centred;
     for (const button of root.querySelectorAll("[data-preset]")) {
       const wanted = preset(button.dataset.preset);
-      put(button, "aria-pressed", Object.keys(wanted).every((key) => wanted[key] === state[key]));
+      setAttribute(button, "aria-pressed", Object.keys(wanted).every((key) => wanted[key] === state[key]));
     }
 
     for (const [quantity, value] of Object.entries({ name, note, line, groups: count, n })) {
-      write(readouts[quantity][0], value, String(value));
+      setReadout(readouts[quantity][0], value, String(value));
     }
-    write(readouts.weight[0], weight, weight || "yours to choose");
-    put(find(".ln-answer"), "data-found", Boolean(weight));
+    setReadout(readouts.weight[0], weight, weight || "yours to choose");
+    setAttribute(find(".ln-answer"), "data-found", Boolean(weight));
 
-    const lit = numbers[hovered ?? state.cell];
+    const lit = numbers[state.hovered ?? state.cell];
     cells.forEach((cell, i) => {
-      put(cell, "data-group", numbers[i]);
-      put(cell, "data-tint", numbers[i] % TINTS);
+      setAttribute(cell, "data-group", numbers[i]);
+      setAttribute(cell, "data-tint", numbers[i] % TINTS);
       cell.classList.toggle("ln-on", numbers[i] === lit);
-      say(cell.lastElementChild, String(numbers[i]));
+      setText(cell.lastElementChild, String(numbers[i]));
     });
-    const where = place(hovered ?? state.cell, layout.shape);
+    const where = place(state.hovered ?? state.cell, layout.shape);
     const statistics = state.centred ? "one μ and one σ²" : "one mean square";
-    say(find(".ln-trace"), `x[${where.join(", ")}] is in group ${lit}: ${n === 1 ? "it is alone" : `${n} cells share ${statistics}`}.`);
+    setText(find(".ln-trace"), `x[${where.join(", ")}] is in group ${lit}: ${n === 1 ? "it is alone" : `${n} cells share ${statistics}`}.`);
     lab.speak(`${name}: ${count} groups of ${n}.`);
   }
 
-  // --- the reader's hand ---
+  // --- what the reader does ---
 
-  function hand({ name, value, checked }) {
-    hovered = null;
-    if (name === "layout") change({ ...preset("LayerNorm", value), cell: 0 });
-    else if (name === "axis") {
-      const { layout, shared } = lab.state;
-      const { axes } = layouts[layout];
-      change({ shared: [...axes].filter((letter) => (letter === value ? checked : shared.includes(letter))).join("") });
-    } else if (name === "groups") change({ groups: Number(value) });
-    else if (name === "centred") change({ centred: checked });
-    else change({ cell: Number(value) });
+  /** The state that a control asks for. */
+  function patchFor({ name, value, checked }, { layout, shared }) {
+    if (name === "layout") return { ...preset("LayerNorm", value), cell: 0 };
+    if (name === "axis") {
+      return { shared: [...layouts[layout].axes].filter((letter) => (letter === value ? checked : shared.includes(letter))).join("") };
+    }
+    if (name === "centred") return { centred: checked };
+    return { [name]: Number(value) }; // groups, cell
   }
 
-  function point(part) {
-    const now = part ? Number(part.dataset.index) : null;
-    if (now === hovered) return;
-    hovered = now;
-    draw(lab.state);
+  function onHover(part) {
+    const hovered = part ? Number(part.dataset.index) : null;
+    if (hovered !== lab.state.hovered) lab.change({ hovered });
   }
 
   return lab.run({
     draw,
-    hand,
-    point,
-    actions: {
-      preset({ dataset }) {
-        hovered = null;
-        change(preset(dataset.preset));
-      },
-    },
+    onInput: (input) => lab.load(patchFor(input, lab.state)),
+    onHover,
+    actions: { preset: ({ dataset }) => lab.load(preset(dataset.preset)) },
     python: (state) => toPython(pytorchFor(state)[1], layouts[state.layout].shape),
   });
 }

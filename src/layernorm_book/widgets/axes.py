@@ -1,16 +1,22 @@
 """The axis picker: tick the axes that share statistics, and see which layer of PyTorch does it."""
 
-from html import escape
 from itertools import combinations
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
-from torch import nn
 from traitlets import Bool, Dict, Enum, Int, List, TraitError, Unicode, observe, validate
 
-from layernorm_book.widgets.common import StillWidget
-from layernorm_book.widgets.joined import join_modules, read_style
+from layernorm_book.widgets.base import BUNDLED, Lab, html_table
 
-LAYOUTS = {
+
+class Layout(TypedDict):
+    """The axes of x, a letter each, and their sizes."""
+
+    axes: str
+    shape: tuple[int, ...]
+
+
+LAYOUTS: dict[str, Layout] = {
     "images": {"axes": "NCHW", "shape": (2, 4, 2, 3)},
     "tokens": {"axes": "NTC", "shape": (2, 3, 4)},
 }
@@ -39,103 +45,44 @@ PRESETS = {
     },
 }
 
-_C_LAST = "{}(x.movedim(1, -1)).movedim(-1, 1)"
-_C_MIDDLE = "{}(x.mT).mT"
-_BATCH = "In training. After eval() it uses running averages and shares nothing within the batch."
-_ALL = "The batch size is part of γ’s shape: it takes batches of two and no other."
-
-# Layers that take x as it stands, or with its channels moved: (layout, axes, groups, centred)
-# -> (layer, its arguments, how it is called, a remark).
-_LAYERS = {
-    ("images", "NHW", 1, True): (nn.BatchNorm2d, (4,), "{}(x)", _BATCH),
-    ("images", "HW", 1, True): (
-        nn.InstanceNorm2d,
-        (4,),
-        "{}(x)",
-        "LayerNorm((2, 3)) shares the same, with another γ: one for each pixel.",
-    ),
-    ("images", "CHW", 1, True): (
-        nn.LayerNorm,
-        ((4, 2, 3),),
-        "{}(x)",
-        "GroupNorm with one group shares the same, with another γ: one for each channel.",
-    ),
-    ("images", "CHW", 2, True): (nn.GroupNorm, (2, 4), "{}(x)", "Two groups of two channels."),
-    ("images", "CHW", 4, True): (
-        nn.GroupNorm,
-        (4, 4),
-        "{}(x)",
-        "One channel in each group: this is InstanceNorm.",
-    ),
-    ("images", "C", 1, True): (
-        nn.LayerNorm,
-        (4,),
-        _C_LAST,
-        "Each pixel is a token. The channels move to the end and back.",
-    ),
-    ("images", "W", 1, True): (
-        nn.LayerNorm,
-        (3,),
-        "{}(x)",
-        "Each line of pixels by itself, which is rarely meant.",
-    ),
-    ("images", "NCHW", 1, True): (nn.LayerNorm, ((2, 4, 2, 3),), "{}(x)", _ALL),
-    ("images", "C", 1, False): (
-        nn.RMSNorm,
-        (4,),
-        _C_LAST,
-        "Each pixel is a token. The channels move to the end and back.",
-    ),
-    ("images", "W", 1, False): (nn.RMSNorm, (3,), "{}(x)", "Each line of pixels by itself."),
-    ("images", "HW", 1, False): (nn.RMSNorm, ((2, 3),), "{}(x)", "Each channel by itself."),
-    ("images", "CHW", 1, False): (nn.RMSNorm, ((4, 2, 3),), "{}(x)", "Each image by itself."),
-    ("images", "NCHW", 1, False): (nn.RMSNorm, ((2, 4, 2, 3),), "{}(x)", _ALL),
-    ("tokens", "C", 1, True): (
-        nn.LayerNorm,
-        (4,),
-        "{}(x)",
-        "What a transformer does: each token by itself.",
-    ),
-    ("tokens", "TC", 1, True): (
-        nn.LayerNorm,
-        ((3, 4),),
-        "{}(x)",
-        "Each sequence by itself: γ’s shape fixes its length.",
-    ),
-    ("tokens", "NTC", 1, True): (nn.LayerNorm, ((2, 3, 4),), "{}(x)", _ALL),
-    ("tokens", "NT", 1, True): (nn.BatchNorm1d, (4,), _C_MIDDLE, _BATCH),
-    ("tokens", "NC", 1, True): (
-        nn.BatchNorm1d,
-        (3,),
-        "{}(x)",
-        "A trap: BatchNorm1d takes the middle axis for the channels, here the tokens.",
-    ),
-    ("tokens", "T", 1, True): (
-        nn.InstanceNorm1d,
-        (4,),
-        _C_MIDDLE,
-        "Each channel of one sequence by itself.",
-    ),
-    ("tokens", "TC", 2, True): (nn.GroupNorm, (2, 4), _C_MIDDLE, "Two groups of two channels."),
-    ("tokens", "TC", 4, True): (
-        nn.GroupNorm,
-        (4, 4),
-        _C_MIDDLE,
-        "One channel in each group: this is InstanceNorm.",
-    ),
-    ("tokens", "C", 1, False): (
-        nn.RMSNorm,
-        (4,),
-        "{}(x)",
-        "What many language models do: each token by itself, no mean.",
-    ),
-    ("tokens", "TC", 1, False): (nn.RMSNorm, ((3, 4),), "{}(x)", "Each sequence by itself."),
-    ("tokens", "NTC", 1, False): (nn.RMSNorm, ((2, 3, 4),), "{}(x)", _ALL),
-}
 NO_LAYER = "No layer of PyTorch does this"
 
+# What is to be said of a layer: by layout, the axes that share and the layer; without its class
+# where that makes no difference.
+_PIXELS = "Each pixel is a token. The channels move to the end and back."
+_BATCH = "In training. After eval() it uses running averages and shares nothing within the batch."
+_ALL = "The batch size is part of γ’s shape: it takes batches of two and no other."
+NOTES = {
+    ("images", "C"): _PIXELS,
+    ("images", "W"): "Each line of pixels by itself.",
+    ("images", "W", "LayerNorm"): "Each line of pixels by itself, which is rarely meant.",
+    ("images", "HW"): "Each channel by itself.",
+    ("images", "HW", "InstanceNorm2d"): "LayerNorm((2, 3)) shares the same, with another γ: one "
+    "for each pixel.",
+    ("images", "CHW"): "Each image by itself.",
+    ("images", "CHW", "LayerNorm"): "GroupNorm with one group shares the same, with another γ: "
+    "one for each channel.",
+    ("images", "NCHW"): _ALL,
+    ("images", "NHW"): _BATCH,
+    ("tokens", "C", "LayerNorm"): "What a transformer does: each token by itself.",
+    ("tokens", "C"): "What many language models do: each token by itself, no mean.",
+    ("tokens", "T"): "Each channel of one sequence by itself.",
+    ("tokens", "TC"): "Each sequence by itself.",
+    ("tokens", "TC", "LayerNorm"): "Each sequence by itself: γ’s shape fixes its length.",
+    ("tokens", "NTC"): _ALL,
+    ("tokens", "NT"): _BATCH,
+    (
+        "tokens",
+        "NC",
+    ): "A trap: BatchNorm1d takes the middle axis for the channels, here the tokens.",
+}
+GROUP_NOTES = {
+    2: "Two groups of two channels.",
+    4: "One channel in each group: this is InstanceNorm.",
+}
 
-def group_numbers(layout, shared, groups=1):
+
+def group_numbers(layout: str, shared: str, groups: int = 1) -> np.ndarray:
     """Number the groups of cells that share their statistics.
 
     Args:
@@ -158,7 +105,46 @@ def group_numbers(layout, shared, groups=1):
     return number
 
 
-def describe(layout, shared, groups=1, centred=True):
+class Answer(NamedTuple):
+    """What PyTorch has for some axes."""
+
+    name: str  # the layer's class, or that there is none
+    line: str  # the line of code, or the lines where there is no layer; x is the input
+    weight: str  # γ's shape; empty where there is no layer
+    note: str
+
+
+def find_layer(
+    layout: str, shared: str, groups: int, centred: bool
+) -> tuple[str, str, str, tuple[int, ...]] | None:
+    """Find PyTorch's layer for some axes, by five rules.
+
+    Returns:
+        its name, its arguments, how it is called and γ's shape, or None where there is none.
+    """
+    axes, shape = LAYOUTS[layout]["axes"], LAYOUTS[layout]["shape"]
+    alone = "".join(letter for letter in axes if letter not in shared)
+    d = len(axes) - 2  # the layers that take a batch first and channels second name the rest so
+    channels = shape[axes.index("C")]
+    second = "{}(x)" if axes[1] == "C" else "{}(x.mT).mT"
+    if groups > 1:
+        if alone == "N" and centred:
+            return "GroupNorm", f"{groups}, {channels}", second, (channels,)
+    elif centred and alone == "C":
+        return f"BatchNorm{d}d", f"{channels}", second, (channels,)
+    elif centred and alone == axes[1]:
+        return f"BatchNorm{d}d", f"{shape[1]}", "{}(x)", (shape[1],)
+    elif centred and sorted(alone) == ["C", "N"]:
+        return f"InstanceNorm{d}d", f"{channels}, affine=True", second, (channels,)
+    elif shared == "C" or (shared and axes.endswith(shared)):
+        sizes = tuple(shape[axes.index(letter)] for letter in shared)
+        call = "{}(x)" if axes.endswith(shared) else "{}(x.movedim(1, -1)).movedim(-1, 1)"
+        arguments = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes}"
+        return "LayerNorm" if centred else "RMSNorm", arguments, call, sizes
+    return None
+
+
+def describe(layout: str, shared: str, groups: int = 1, centred: bool = True) -> Answer:
     """Say what PyTorch has for these axes.
 
     Args:
@@ -166,29 +152,21 @@ def describe(layout, shared, groups=1, centred=True):
         centred: whether the mean is subtracted.
 
     Returns:
-        dict with the `name` of the layer, the `line` of code, γ's shape as `weight` (empty where
-        there is no layer) and a `note`. Other lines share the same statistics; they are a layer's
-        only where it is named.
+        An `Answer`. Other lines share the same statistics; they are a layer's only where it is
+        named.
 
     Example:
-        >>> describe("images", "CHW", groups=2)["line"]
+        >>> describe("images", "CHW", groups=2).line
         'nn.GroupNorm(2, 4)(x)'
     """
     groups = groups if "C" in shared else 1
-    found = _LAYERS.get((layout, shared, groups, centred))
-    if found:
-        cls, arguments, call, note = found
-        named = {"affine": True} if "InstanceNorm" in cls.__name__ else {}
-        said = ", ".join([*map(repr, arguments), *(f"{k}={v}" for k, v in named.items())])
-        layer = cls(*arguments, **named)
-        return {
-            "name": cls.__name__,
-            "line": call.format(f"nn.{cls.__name__}({said})"),
-            "weight": str(tuple(layer.weight.shape)),
-            "note": note,
-        }
-    line, note = _by_hand(layout, shared, groups, centred)
-    return {"name": NO_LAYER, "line": line, "weight": "", "note": note}
+    found = find_layer(layout, shared, groups, centred)
+    if not found:
+        line, note = _by_hand(layout, shared, groups, centred)
+        return Answer(NO_LAYER, line, "", note)
+    name, arguments, call, weight = found
+    note = GROUP_NOTES.get(groups) or NOTES.get((layout, shared, name)) or NOTES[layout, shared]
+    return Answer(name, call.format(f"nn.{name}({arguments})"), str(weight), note)
 
 
 def _by_hand(layout, shared, groups, centred):
@@ -228,23 +206,19 @@ def _subsets(axes):
     return ["".join(s) for k in range(len(axes) + 1) for s in combinations(axes, k)]
 
 
-def _answers():
-    """Return what PyTorch has for every state, under the key that the front end looks up."""
-    return {
-        f"{layout} {shared} {groups} {int(centred)}": list(
-            describe(layout, shared, groups, centred).values()
-        )
-        for layout, facts in LAYOUTS.items()
-        for shared in _subsets(facts["axes"])
-        for groups in (GROUPS if "C" in shared else GROUPS[:1])
-        for centred in (True, False)
-    }
+STATES = [  # every choice that a reader has: layout, shared, groups, centred
+    (layout, shared, groups, centred)
+    for layout, facts in LAYOUTS.items()
+    for shared in _subsets(facts["axes"])
+    for groups in (GROUPS if "C" in shared else GROUPS[:1])
+    for centred in (True, False)
+]
 
 
-class AxisPicker(StillWidget):
+class AxisPicker(Lab):
     """Tick the axes that share μ and σ², and see the groups, γ's shape and the layer's name.
 
-    The browser needs no kernel. With one, the traits follow the reader's hand.
+    The browser needs no kernel. With one, the traits follow the reader.
 
     Args:
         layout: "images", of shape (N, C, H, W) = (2, 4, 2, 3), or "tokens", of shape
@@ -266,8 +240,9 @@ class AxisPicker(StillWidget):
         'No layer of PyTorch does this'
     """
 
-    _esm = join_modules("numbers.js", "page.js", "instrument.js", "axes.js")
-    _css = read_style("base.css", "axes.css")
+    _esm, _css = BUNDLED / "axes.js", BUNDLED / "axes.css"
+
+    STATE = ("layout", "shared", "groups", "centred", "cell")
 
     layout = Enum(tuple(LAYOUTS), "images").tag(sync=True)
     shared = Unicode("CHW").tag(sync=True)
@@ -281,7 +256,7 @@ class AxisPicker(StillWidget):
     axis_names = Dict(read_only=True).tag(sync=True)
     group_choices: List = List(read_only=True).tag(sync=True)
 
-    def __init__(self, layout="images", **kwargs):
+    def __init__(self, layout: str = "images", **kwargs: Any) -> None:
         kwargs = {"shared": PRESETS.get(layout, PRESETS["images"])["LayerNorm"][0]} | kwargs
         super().__init__(layout=layout, **kwargs)
         fixed = {
@@ -291,7 +266,13 @@ class AxisPicker(StillWidget):
                 where: [[name, *state] for name, state in presets.items()]
                 for where, presets in PRESETS.items()
             },
-            "answers": _answers(),
+            # Under the key that the front end looks up.
+            "answers": {
+                f"{where} {shared} {groups} {int(centred)}": list(
+                    describe(where, shared, groups, centred)
+                )
+                for where, shared, groups, centred in STATES
+            },
             "axis_names": AXES,
             "group_choices": list(GROUPS),
         }
@@ -325,54 +306,49 @@ class AxisPicker(StillWidget):
             self.cell = 0
 
     @property
-    def group_of(self):
+    def group_of(self) -> np.ndarray:
         """Integer array of the layout's shape: the number of each cell's group."""
         return group_numbers(self.layout, self.shared, self.groups)
 
     @property
-    def group_count(self):
+    def group_count(self) -> int:
         """How many groups there are."""
         return int(self.group_of.max()) + 1
 
     @property
-    def n(self):
+    def n(self) -> int:
         """How many cells share one μ and one σ²."""
         return self.group_of.size // self.group_count
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The layer's class in torch.nn, or that there is none."""
-        return self._said["name"]
+        return self._pytorch_answer.name
 
     @property
-    def line(self):
+    def line(self) -> str:
         """The line of PyTorch, or the lines where there is no layer; x is the input."""
-        return self._said["line"]
+        return self._pytorch_answer.line
 
     @property
-    def weight_shape(self):
+    def weight_shape(self) -> str:
         """The shape of γ as text; empty where there is no layer."""
-        return self._said["weight"]
+        return self._pytorch_answer.weight
 
     @property
-    def _said(self):
+    def _pytorch_answer(self):
         return describe(self.layout, self.shared, self.groups, self.centred)
 
-    def to_html(self):
+    def to_html(self) -> str:
         """Return the layers that the presets name, for this layout, as an HTML table."""
         axes, shape = LAYOUTS[self.layout]["axes"], LAYOUTS[self.layout]["shape"]
-        rows = ""
+        rows = {}
         for shared, groups, centred in PRESETS[self.layout].values():
-            said = describe(self.layout, shared, groups, centred)
+            name, line, weight, _ = describe(self.layout, shared, groups, centred)
             numbers = group_numbers(self.layout, shared, groups)
             count = numbers.max() + 1
-            cells = (", ".join(shared), count, numbers.size // count, said["weight"], said["line"])
-            rows += f'<tr><th scope="row">{said["name"]}</th>'
-            rows += "".join(f"<td>{escape(str(cell))}</td>" for cell in cells) + "</tr>"
-        heads = ("layer", "axes that share", "groups", "n", "shape of γ", "PyTorch")
-        header = "".join(f'<th scope="col">{head}</th>' for head in heads)
-        caption = f"x has the axes ({', '.join(axes)}) and the shape {shape}."
-        return (
-            f'<table class="ln-still"><caption>{caption}</caption>'
-            f"<thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table>"
+            rows[name] = (", ".join(shared), count, numbers.size // count, weight, line)
+        header = ("layer", "axes that share", "groups", "n", "shape of γ", "PyTorch")
+        return html_table(
+            f"x has the axes ({', '.join(axes)}) and the shape {shape}.", header, rows
         )

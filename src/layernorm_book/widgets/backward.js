@@ -1,6 +1,6 @@
 import { meanAndVariance, normalize, reciprocalStd, sum } from "./layernorm.js";
 
-const f32 = Math.fround;
+const f = Math.fround;
 
 /**
  * The backward pass in float32, with its three terms:
@@ -17,11 +17,11 @@ export function layerNormBackward(gradY, row, { weight, eps = 1e-5 } = {}) {
   const xHat = normalize(x, mean, variance, eps);
   const rstd = reciprocalStd(variance, eps);
   const g = Float32Array.from(gradY);
-  if (weight) g.forEach((v, i) => (g[i] = v * f32(weight[i])));
+  if (weight) g.forEach((v, i) => (g[i] = v * f(weight[i])));
 
-  const meanG = f32(sum(g) / g.length);
-  const meanGXHat = f32(sum(g.map((v, i) => v * xHat[i])) / g.length);
+  const meanG = f(sum(g) / g.length);
+  const meanGXHat = f(sum(g.map((v, i) => v * xHat[i])) / g.length);
   const line = xHat.map((v) => v * meanGXHat);
-  const rest = g.map((v, i) => f32(v - meanG) - line[i]);
+  const rest = g.map((v, i) => f(v - meanG) - line[i]);
   return { x, mean, var: variance, rstd, xHat, g, meanG, meanGXHat, line, rest, gradX: rest.map((v) => v * rstd) };
 }

@@ -1,7 +1,8 @@
 import { FORMATS, addOne, fieldsOf, kindOf, store } from "./formats.js";
-import { short, typeset } from "./numbers.js";
-import { hidden, put, readoutsOf, say, write } from "./page.js";
-import { instrument } from "./instrument.js";
+import { short, typeset } from "./shared/numbers.js";
+import { readoutsOf, setAttribute, setReadout, setText, srOnly } from "./shared/page.js";
+import { createLab } from "./shared/form.js";
+import "./bits.css";
 
 /** The bits of one number, ε, in three formats. */
 
@@ -48,7 +49,7 @@ const skeleton = (presets) => `
   <div class="ln-presets" role="group" aria-label="Values of ε to start from">${presets.map(preset).join("")}</div>
   <div class="lb-eps">
     <label><span>ε</span> <input name="eps-typed" inputmode="decimal" aria-label="ε as a number"></label>
-    <label>${hidden("ε on a logarithmic scale")}<input type="range" name="eps" min="-13" max="0" step="0.05">
+    <label>${srOnly("ε on a logarithmic scale")}<input type="range" name="eps" min="-13" max="0" step="0.05">
       <span class="lb-zones" aria-hidden="true"><i>float16: zero</i><i>subnormal</i><i>normal</i></span></label>
   </div>
   ${FORMATS.map(block).join("")}
@@ -61,27 +62,19 @@ print("stored:", [v.item() for v in stored])
 print("1 + ε: ", [(1 + v).item() for v in stored])
 `;
 
-/**
- * @param {object} props
- * @param {import("@anywidget/types").AnyModel} props.model
- * @param {HTMLElement} props.el
- * @param {boolean} [props.live]  false on a static page, where no Python answers
- */
-function render({ model, el, live = true }) {
-  const lab = instrument({ model, el }, {
-    kind: "ln-bits", label: "Bits of ε in three formats", body: skeleton(model.get("recorded")), keys: ["eps"], fields,
-  });
+function render(props) {
+  const presets = props.model.get("recorded").filter(({ label }) => label);
+  const lab = createLab(props, { kind: "ln-bits", label: "Bits of ε in three formats", body: skeleton(presets), keys: ["eps"], fields });
   const { root, find } = lab;
   const readouts = readoutsOf(root);
   const [slider, typed] = [find("[name=eps]"), find("[name=eps-typed]")];
   const bitCells = readouts.bits.map((node) => [...node.querySelectorAll("i")]);
 
-  const show = (quantity, k, value, text) => write(readouts[quantity][k], value, text);
+  const show = (quantity, k, value, text) => setReadout(readouts[quantity][k], value, text);
 
   function draw({ eps }) {
-    const log = Math.log10(eps);
-    if (Math.abs(+slider.value - log) > 0.05) slider.value = log;
-    put(slider, "aria-valuetext", short(eps, 4));
+    slider.value = Math.log10(eps);
+    setAttribute(slider, "aria-valuetext", short(eps, 4));
     if (!typed.dataset.editing) typed.value = short(eps, 12);
     FORMATS.forEach((format, k) => {
       const stored = store(eps, format);
@@ -89,17 +82,17 @@ function render({ model, el, live = true }) {
       const { fields, significand, power } = fieldsOf(stored, format);
       const shown = digits[format.name];
       show("kind", k, kind, KINDS[kind]);
-      put(readouts.kind[k], "class", `lb-${kind}`);
+      setAttribute(readouts.kind[k], "class", `lb-${kind}`);
       show("stored", k, stored, text(stored, shown));
       show("reading", k, significand, stored === Infinity ? "∞" : `${+significand.toPrecision(shown)} · 2${superscript(power)}`);
       show("error", k, stored / eps - 1, errorText(stored / eps - 1));
       const plus = addOne(stored, format);
       show("plus", k, plus, `${text(plus, shown)}${plus === 1 ? " (ε is lost)" : ""}`);
-      put(readouts.bits[k], "data-value", fields.join(""));
-      put(readouts.bits[k], "aria-label", FIELDS.map((field, f) => `${field} ${fields[f]}`).join(", "));
+      setAttribute(readouts.bits[k], "data-value", fields.join(""));
+      setAttribute(readouts.bits[k], "aria-label", FIELDS.map((field, f) => `${field} ${fields[f]}`).join(", "));
       [...fields.join("")].forEach((bit, i) => {
-        say(bitCells[k][i], bit);
-        put(bitCells[k][i], "class", bit === "1" ? "lb-on" : "");
+        setText(bitCells[k][i], bit);
+        setAttribute(bitCells[k][i], "class", bit === "1" ? "lb-on" : "");
       });
     });
     drawAnswer(eps);
@@ -109,19 +102,16 @@ function render({ model, el, live = true }) {
 
   /** Say what PyTorch stores, where it has been asked. */
   function drawAnswer(eps) {
-    const said = [model.get("answer"), ...model.get("recorded")].find((answer) => answer.eps === eps);
-    const mine = FORMATS.map((_, k) => readouts.bits[k].dataset.value);
-    const off = said && FORMATS.filter((_, k) => said.bits[k] !== mine[k]);
-    const who = live ? "PyTorch stores" : "While this page was built, PyTorch stored";
-    put(find(".ln-says"), "data-agrees", said ? !off.length : "");
-    say(find(".ln-says"), !said
-      ? live ? "PyTorch’s answer takes a running kernel." : "For this ε the bits are your browser’s own: while this page was built, PyTorch was asked for those on the buttons."
-      : off.length ? `${who} other bits in ${off.map(({ name }) => name).join(" and ")}.` : `${who} the same bits in all three.`);
+    const pytorch = lab.answer((record) => record.eps === eps);
+    const off = pytorch && FORMATS.filter((_, k) => pytorch.bits[k] !== readouts.bits[k].dataset.value).map(({ name }) => name);
+    setAttribute(find(".ln-says"), "data-agrees", off ? !off.length : "");
+    lab.sayAnswer(off && `${lab.live ? "PyTorch stores" : "While this page was built, PyTorch stored"} ${
+      off.length ? `other bits in ${off.join(" and ")}` : "the same bits in all three"}.`);
   }
 
   return lab.run({
     draw,
-    hand: ({ value }) => lab.change({ eps: +(10 ** value).toPrecision(3) }),
+    onInput: ({ value }) => lab.change({ eps: +(10 ** value).toPrecision(3) }),
     actions: { preset: ({ dataset }) => lab.change({ eps: +dataset.eps }) },
     python: toPython,
   });

@@ -1,10 +1,12 @@
-"""The bit-level lab: what float32, float16 and bfloat16 store of one number."""
+"""The bit lab: what float32, float16 and bfloat16 store of one number."""
+
+from typing import Any
 
 import torch
-from traitlets import Dict, List, observe
+from traitlets import Dict, List
 
-from layernorm_book.widgets.common import Number, StillWidget
-from layernorm_book.widgets.joined import join_modules, read_style
+from layernorm_book.widgets.base import BUNDLED, Lab, html_table
+from layernorm_book.widgets.traits import Number
 
 FORMATS = (torch.float32, torch.float16, torch.bfloat16)
 EXPONENT_BITS = {torch.float32: 8, torch.float16: 5, torch.bfloat16: 8}
@@ -20,7 +22,7 @@ PRESETS = (  # the buttons: a value, and whose default it is
 )
 
 
-def stored_bits(value, dtype):
+def stored_bits(value: float, dtype: torch.dtype) -> str:
     """Return the bits in which PyTorch stores a number, as a string, the sign first.
 
     Example:
@@ -33,16 +35,12 @@ def stored_bits(value, dtype):
     return f"{word:0{size}b}"
 
 
-def _answer(eps):
-    return {"eps": eps, "bits": [stored_bits(eps, dtype) for dtype in FORMATS]}
-
-
-class BitLab(StillWidget):
+class BitLab(Lab):
     """Type or drag eps, and see sign, exponent and fraction of what three formats store.
 
     The browser rounds by itself, to nearest and to even from halfway. With a live kernel `eps`
-    follows the reader's hand and PyTorch's bits are compared on every change. On a static page
-    they are on record for the starting value and for the buttons.
+    follows the reader and PyTorch's bits are compared on every change. On a static page they are
+    on record for the starting value and for the buttons.
 
     Args:
         eps: a number from 1e-50 to 1e50.
@@ -56,37 +54,32 @@ class BitLab(StillWidget):
         '0000000000000000'
     """
 
-    _esm = join_modules("numbers.js", "page.js", "instrument.js", "formats.js", "bits.js")
-    _css = read_style("base.css", "bits.css")
+    _esm, _css = BUNDLED / "bits.js", BUNDLED / "bits.css"
+
+    STATE = ("eps",)
 
     eps = Number(1e-8, SMALLEST, LARGEST).tag(sync=True)
-    answer = Dict(read_only=True).tag(sync=True)  # PyTorch's bits for eps as it is now
-    recorded = List(Dict(), read_only=True).tag(sync=True)  # and for the buttons
+    recorded = List(Dict(), read_only=True).tag(sync=True)  # for the buttons, and for the start
 
-    def __init__(self, eps=1e-8, **kwargs):
+    def __init__(self, eps: float = 1e-8, **kwargs: Any) -> None:
         super().__init__(eps=eps, **kwargs)
-        recorded = [_answer(float(label)) | {"label": label, "who": who} for label, who in PRESETS]
-        self.set_trait("recorded", recorded)
-        self._recompute()
+        buttons = [{"label": label, "who": who, **_record(float(label))} for label, who in PRESETS]
+        self.set_trait("recorded", [*buttons, _record(eps)])
 
-    @observe("eps")
-    def _recompute(self, change=None):
-        self.set_trait("answer", _answer(self.eps))
+    def ask_pytorch(self) -> dict[str, Any]:
+        """Return PyTorch's bits for eps in each format, as strings."""
+        return _record(self.eps)
 
-    def to_html(self):
+    def to_html(self) -> str:
         """Return the state as an HTML table: for each format its bits and the stored number."""
-        rows = ""
+        rows = {}
         for dtype, bits in zip(FORMATS, self.answer["bits"], strict=True):
-            name, k = str(dtype).removeprefix("torch."), EXPONENT_BITS[dtype]
-            stored = torch.tensor(self.eps, dtype=dtype).item()
+            k, stored = EXPONENT_BITS[dtype], torch.tensor(self.eps, dtype=dtype).item()
             fields = (bits[0], bits[1 : 1 + k], bits[1 + k :], f"{stored:.6g}")
-            cells = "".join(f"<td>{field}</td>" for field in fields)
-            rows += f'<tr><th scope="row">{name}</th>{cells}</tr>'
-        header = "".join(
-            f'<th scope="col">{name}</th>'
-            for name in ("format", "sign", "exponent", "fraction", "stored")
-        )
-        return (
-            f'<table class="ln-still"><caption>ε = {self.eps:g} in three formats.</caption>'
-            f"<thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table>"
-        )
+            rows[str(dtype).removeprefix("torch.")] = fields
+        header = ("format", "sign", "exponent", "fraction", "stored")
+        return html_table(f"ε = {self.eps:g} in three formats.", header, rows)
+
+
+def _record(eps):
+    return {"eps": eps, "bits": [stored_bits(eps, dtype) for dtype in FORMATS]}

@@ -1,23 +1,15 @@
 """The gradient lab: a row, the gradient that arrives at it, and the three terms that go on to x."""
 
-from functools import cache
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from traitlets import Dict, Float, List, TraitError, observe, validate
+from traitlets import Float, List
 
-from layernorm_book.widgets.common import (
-    EPS_STOPS,
-    LARGEST_EPS,
-    PRESET_EPS,
-    SMALLEST_EPS,
-    Number,
-    Row,
-    StillWidget,
-    shortest_decimals,
-    still_table,
-)
-from layernorm_book.widgets.joined import join_modules, read_style
+from layernorm_book.widgets.base import BUNDLED, elements_table, shortest_decimals
+from layernorm_book.widgets.rows import RowsLab
+from layernorm_book.widgets.traits import FloatVector
 
 MOST = 20  # elements: as many as stand side by side
 X = (5.0, 9.0, 2.0, 4.0, 7.0, 4.0, 5.0, 4.0)
@@ -62,7 +54,7 @@ PRESETS = (
 )
 
 
-def backward_at(x, grad_y, eps):
+def backward_at(x: Sequence[float], grad_y: Sequence[float], eps: float) -> torch.Tensor:
     """Let PyTorch's own kernel carry one gradient back, in float32, with γ = 1.
 
     Args:
@@ -72,23 +64,13 @@ def backward_at(x, grad_y, eps):
     Returns:
         grad_x, a float32 tensor of n.
     """
-    x = torch.tensor(x, dtype=torch.float32, requires_grad=True)  # n
-    F.layer_norm(x, x.shape, eps=eps).backward(torch.tensor(grad_y, dtype=torch.float32))
-    return x.grad
+    row = torch.tensor(x, dtype=torch.float32, requires_grad=True)  # n
+    y = F.layer_norm(row, row.shape, eps=eps)  # n
+    (grad_x,) = torch.autograd.grad(y, row, torch.tensor(grad_y, dtype=torch.float32))
+    return grad_x
 
 
-def _answer(x, grad_y, stops):
-    """What PyTorch says to one pair of rows at each of several eps."""
-    said = [shortest_decimals(backward_at(x, grad_y, eps)) for eps in stops]
-    return {"x": list(x), "grad_y": list(grad_y), "eps": list(stops), "grad_x": said}
-
-
-@cache
-def _preset_answers():
-    return [_answer(preset["x"], preset["grad_y"], [PRESET_EPS]) for preset in PRESETS]
-
-
-class GradientLab(StillWidget):
+class GradientLab(RowsLab):
     """Drag x and the gradient that arrives, and see what goes on to x, term by term.
 
     grad_x = rstd · (g − mean(g) − x_hat · mean(g · x_hat)), where g is grad_y, since γ = 1.
@@ -111,55 +93,40 @@ class GradientLab(StillWidget):
         [0.875, -1.0625, 0.0, 0.1875]
     """
 
-    _esm = join_modules(
-        *("layernorm.js", "numbers.js", "page.js", "instrument.js", "bars.js", "epsilon.js"),
-        *("backward.js", "gradient.js"),
-    )
-    _css = read_style("base.css", "bars.css", "epsilon.css", "gradient.css")
+    _esm, _css = BUNDLED / "gradient.js", BUNDLED / "gradient.css"
 
-    x = Row(X, MOST).tag(sync=True)
-    grad_y = Row(GRAD_Y, MOST).tag(sync=True)
-    eps = Number(1e-5, SMALLEST_EPS, LARGEST_EPS).tag(sync=True)
+    STATE = ("x", "grad_y", "eps")
+    PRESETS, PARTNERS = PRESETS, {"grad_y": 0.0}
+
+    x = FloatVector(X, MOST).tag(sync=True)
+    grad_y = FloatVector(GRAD_Y, MOST).tag(sync=True)
 
     grad_x = List(Float(), read_only=True)  # what PyTorch says to the row as it is now
 
-    presets = List(Dict(), read_only=True).tag(sync=True)
-    recorded = List(Dict(), read_only=True).tag(sync=True)  # the start at each stop; each preset
-    answer = Dict(read_only=True).tag(sync=True)  # the row as it is now
+    def __init__(
+        self,
+        x: Sequence[float] | None = None,
+        grad_y: Sequence[float] | None = None,
+        eps: float = 1e-5,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(x=x, grad_y=grad_y, eps=eps, **kwargs)
 
-    def __init__(self, x=None, grad_y=None, eps=1e-5, **kwargs):
-        given = {"x": x, "grad_y": grad_y}
-        kwargs |= {name: row for name, row in given.items() if row is not None}
-        super().__init__(eps=eps, **kwargs)
-        start = _answer(self.x, self.grad_y, sorted({*EPS_STOPS, self.eps}))
-        self.set_trait("presets", [{"eps": PRESET_EPS, **preset} for preset in PRESETS])
-        self.set_trait("recorded", [start, *_preset_answers()])
-        self._recompute()
+    def _usual(self, name, n):
+        return (*self.grad_y, *super()._usual(name, n))[:n]  # what is there stays
 
-    @validate("grad_y")
-    def _one_for_each_element(self, proposal):
-        row, n = proposal["value"], len(self.x)
-        if len(row) != n:
-            raise TraitError(
-                f"grad_y takes one number for each of the {n} elements of x, got {len(row)}. "
-                "Set x first when its length changes."
-            )
-        return row
+    def pytorch(
+        self, rows: Mapping[str, Sequence[float]], eps: float, placement: str = "inside"
+    ) -> torch.Tensor:
+        """Return grad_x: float32, of n."""
+        return backward_at(**rows, eps=eps)
 
-    @observe("x")
-    def _keep_lengths_equal(self, change):
-        n = len(self.x)
-        if len(self.grad_y) != n:
-            self.grad_y = (*self.grad_y, *(0.0,) * n)[:n]
+    def ask_pytorch(self) -> dict[str, Any]:
+        """Let `grad_x` follow, and return it."""
+        self.set_trait("grad_x", shortest_decimals(backward_at(self.x, self.grad_y, self.eps)))
+        return {"values": self.grad_x}
 
-    @observe("x", "grad_y", "eps")
-    def _recompute(self, change=None):
-        if len(self.x) != len(self.grad_y):
-            return  # x has a new length, and its grad_y follows
-        self.set_trait("answer", _answer(self.x, self.grad_y, [self.eps]))
-        self.set_trait("grad_x", self.answer["grad_x"][0])
-
-    def to_html(self):
+    def to_html(self) -> str:
         """Return the state as an HTML table, with the three terms."""
         x, g = (torch.tensor(v, dtype=torch.float64) for v in (self.x, self.grad_y))  # n
         x_hat = F.layer_norm(x, x.shape, eps=self.eps)
@@ -175,4 +142,4 @@ class GradientLab(StillWidget):
             "A gradient g on its way back through layer normalization: grad_x is the sum of "
             f"three terms, times rstd = {rstd:.4g}."
         )
-        return still_table(caption, steps, MOST)
+        return elements_table(caption, steps, MOST)

@@ -1,47 +1,36 @@
-"""The lab: one row of numbers through layer normalization, with every number in reach of a hand."""
+"""The lab: one row of numbers through layer normalization, every number in the reader's reach."""
 
-from functools import cache
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from traitlets import Dict, Enum, Float, List, TraitError, default, observe, validate
+from traitlets import Enum, Float, List, default
 
-from layernorm_book.widgets.common import (
-    EPS_STOPS,
-    LARGEST_EPS,
-    PRESET_EPS,
-    SMALLEST_EPS,
-    Number,
-    Row,
-    StillWidget,
-    shortest_decimals,
-    still_table,
-)
-from layernorm_book.widgets.joined import join_modules, read_style
-
-RECORDED_N = 64  # up to this n a static page carries an answer for every stop
+from layernorm_book.widgets.base import BUNDLED, elements_table, shortest_decimals
+from layernorm_book.widgets.rows import RowsLab
+from layernorm_book.widgets.traits import FloatVector
 
 STAGES = ("statistics", "normalize", "affine")
-PLACEMENTS = ("inside", "outside")
 
 
-def _drawn(n, seed, mean=0.0, sigma=1.0, uniform=False):
+def _sample(n, seed, mean=0.0, sigma=1.0, uniform=False):
     generator = torch.Generator().manual_seed(seed)
-    draw = torch.rand if uniform else torch.randn
-    return (mean + sigma * draw(n, generator=generator, dtype=torch.float64)).round(decimals=4)
+    sample = torch.rand if uniform else torch.randn
+    return (mean + sigma * sample(n, generator=generator, dtype=torch.float64)).round(decimals=4)
 
 
 PRESETS = (
     {
         "label": "torch.rand",
-        "x": _drawn(20, seed=0, uniform=True).tolist(),
+        "x": _sample(20, seed=0, uniform=True).tolist(),
         "story": "Twenty numbers from torch.rand. σ is below ½, so ε outside the root gives the "
         "larger values, by about one part in ten thousand or less.",
     },
     {
         "label": "tiny variance",
-        "x": _drawn(8, seed=1, mean=0.5, sigma=4.7e-3).tolist(),
+        "x": _sample(8, seed=1, mean=0.5, sigma=4.7e-3).tolist(),
         "story": "σ is about √ε. Now ε is as large as the variance, and the standard deviation "
         "of x̂ is about 0.7 instead of 1.",
     },
@@ -53,13 +42,13 @@ PRESETS = (
     },
     {
         "label": "mean 2000",
-        "x": _drawn(8, seed=2, mean=2000.0).tolist(),
+        "x": _sample(8, seed=2, mean=2000.0).tolist(),
         "story": "float32 spends its digits on the 2000. Neighbouring float32 numbers lie "
         "0.00012 apart here, so x is rounded before the first step.",
     },
     {
         "label": "one outlier",
-        "x": [*_drawn(7, seed=3).tolist(), 100.0],
+        "x": [*_sample(7, seed=3).tolist(), 100.0],
         "story": "One element cannot pass √(n − 1) = 2.65, however far out it lies. The others "
         "are pressed together near −0.4.",
     },
@@ -71,7 +60,13 @@ PRESETS = (
 )
 
 
-def layer_norm_at(x, weight, bias, eps, placement):
+def layer_norm_at(
+    x: Sequence[float],
+    weight: Sequence[float],
+    bias: Sequence[float],
+    eps: float,
+    placement: str,
+) -> dict[str, Any]:
     """Let PyTorch compute one row in float32: with its own kernel, or with eps outside the root.
 
     Args:
@@ -83,54 +78,32 @@ def layer_norm_at(x, weight, bias, eps, placement):
     Returns:
         dict with mean, var and rstd (floats), x_hat and y (tensors of n, float32).
     """
-    x, weight, bias = (torch.tensor(v, dtype=torch.float32) for v in (x, weight, bias))  # n
-    var, mean = torch.var_mean(x, correction=0)
+    row, scale, shift = (torch.tensor(v, dtype=torch.float32) for v in (x, weight, bias))  # n
+    var, mean = torch.var_mean(row, correction=0)
     if placement == "inside":
         rstd = torch.rsqrt(var + eps)
-        x_hat = F.layer_norm(x, x.shape, eps=eps)
-        y = F.layer_norm(x, x.shape, weight, bias, eps)
+        x_hat = F.layer_norm(row, row.shape, eps=eps)
+        y = F.layer_norm(row, row.shape, scale, shift, eps)
     else:
         rstd = 1 / (var.sqrt() + eps)
-        x_hat = (x - mean) / (var.sqrt() + eps)
-        y = x_hat * weight + bias
+        x_hat = (row - mean) / (var.sqrt() + eps)
+        y = x_hat * scale + shift
     return {"mean": mean.item(), "var": var.item(), "rstd": rstd.item(), "x_hat": x_hat, "y": y}
 
 
-def _answer(stage, x, weight, bias, stops):
-    """Return what PyTorch says to one row at each eps, both placements, in few digits of JSON."""
-    shown = "y" if stage == "affine" else "x_hat"
-    said = {
-        placement: [
-            shortest_decimals(layer_norm_at(x, weight, bias, eps, placement)[shown])
-            for eps in stops
-        ]
-        for placement in PLACEMENTS
-    }
-    return {"x": x, "weight": weight, "bias": bias, "eps": stops, **said}
+class LayerNormLab(RowsLab):
+    """One lab in three stages: drag x, eps, weight and bias, and watch every step.
 
-
-@cache
-def _preset_answers(stage):
-    """Return what PyTorch says to each preset; γ is 1, β is 0 and ε PyTorch's default."""
-    return [
-        _answer(stage, p["x"], [1.0] * len(p["x"]), [0.0] * len(p["x"]), [PRESET_EPS])
-        for p in PRESETS
-    ]
-
-
-class LayerNormLab(StillWidget):
-    """One instrument in three stages: drag x, eps, weight and bias, and watch every step.
-
-    The browser computes in float32 by itself. With a live kernel the traits follow the reader's
-    hand, PyTorch computes `mean`, `var`, `rstd`, `x_hat` and `y` on every change, and the lab
-    compares both. On a static page it compares with what PyTorch said while the page was built.
+    The browser computes in float32 by itself. With a live kernel the traits follow the reader,
+    PyTorch computes `mean`, `var`, `rstd`, `x_hat` and `y` on every change, and the lab compares
+    both. On a static page it compares with what PyTorch said while the page was built.
 
     Args:
         x: one row of 1 to 4096 numbers.
         eps: from 1e-12 to 10.
         weight, bias: as many numbers as x; ones and zeros where they are not given.
         placement: "inside" for √(var + eps), "outside" for √var + eps.
-        stage: "statistics", "normalize" or "affine": how far the instrument is open.
+        stage: "statistics", "normalize" or "affine": how far the lab is open.
 
     Raises:
         TraitError: a value is not allowed; the message says what is, and nothing changes.
@@ -144,16 +117,14 @@ class LayerNormLab(StillWidget):
         [0.0, 0.5, 1.0, 2.5]
     """
 
-    _esm = join_modules(
-        *("layernorm.js", "numbers.js", "page.js", "instrument.js", "bars.js", "epsilon.js"),
-        "lab.js",
-    )
-    _css = read_style("base.css", "bars.css", "epsilon.css", "lab.css")
+    _esm, _css = BUNDLED / "lab.js", BUNDLED / "lab.css"
 
-    x = Row((1.2, 0.4, 3.1, 2.0, -0.6, 1.7, 2.6, 0.8)).tag(sync=True)
-    weight = Row().tag(sync=True)
-    bias = Row().tag(sync=True)
-    eps = Number(1e-5, SMALLEST_EPS, LARGEST_EPS).tag(sync=True)
+    STATE = ("x", "weight", "bias", "eps", "placement")
+    PRESETS, PARTNERS, PLACEMENTS = PRESETS, {"weight": 1.0, "bias": 0.0}, ("inside", "outside")
+
+    x = FloatVector((1.2, 0.4, 3.1, 2.0, -0.6, 1.7, 2.6, 0.8)).tag(sync=True)
+    weight = FloatVector().tag(sync=True)
+    bias = FloatVector().tag(sync=True)
     placement = Enum(PLACEMENTS, "inside").tag(sync=True)
     stage = Enum(STAGES, "affine").tag(sync=True)
 
@@ -164,62 +135,44 @@ class LayerNormLab(StillWidget):
     x_hat = List(Float(), read_only=True)
     y = List(Float(), read_only=True)
 
-    presets = List(Dict(), read_only=True).tag(sync=True)
-    recorded = List(Dict(), read_only=True).tag(sync=True)  # the start at each stop; each preset
-    answer = Dict(read_only=True).tag(sync=True)  # the row as it is now
-
-    def __init__(self, x=None, eps=1e-5, weight=None, bias=None, stage="affine", **kwargs):
-        given = {"x": x, "weight": weight, "bias": bias}
-        kwargs |= {name: row for name, row in given.items() if row is not None}
-        super().__init__(eps=eps, stage=stage, **kwargs)
-        stops = EPS_STOPS if len(self.x) <= RECORDED_N else ()
-        start = _answer(self.stage, *self._rows, sorted({*stops, self.eps}))
-        self.set_trait("presets", [{"eps": PRESET_EPS, **preset} for preset in PRESETS])
-        self.set_trait("recorded", [start, *_preset_answers(self.stage)])
-        self._recompute()
-
-    @property
-    def _rows(self):
-        return self.x, self.weight, self.bias
+    def __init__(
+        self,
+        x: Sequence[float] | None = None,
+        eps: float = 1e-5,
+        weight: Sequence[float] | None = None,
+        bias: Sequence[float] | None = None,
+        stage: str = "affine",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(x=x, eps=eps, weight=weight, bias=bias, stage=stage, **kwargs)
 
     @default("weight")
     def _ones(self):
-        return (1.0,) * len(self.x)
+        return self._usual("weight", len(self.x))
 
     @default("bias")
     def _zeros(self):
-        return (0.0,) * len(self.x)
+        return self._usual("bias", len(self.x))
 
-    @validate("weight", "bias")
-    def _one_for_each_element(self, proposal):
-        row, n = proposal["value"], len(self.x)
-        if len(row) != n:
-            raise TraitError(
-                f"{proposal['trait'].name} takes one number for each of the {n} elements of x, "
-                f"got {len(row)}. Set x first when its length changes."
-            )
-        return row
+    @property
+    def _compared(self):
+        return "y" if self.stage == "affine" else "x_hat"
 
-    @observe("x")
-    def _keep_lengths_equal(self, change):
-        n = len(self.x)
-        if len(self.weight) != n:
-            self.weight = (1.0,) * n
-        if len(self.bias) != n:
-            self.bias = (0.0,) * n
+    def pytorch(
+        self, rows: Mapping[str, Sequence[float]], eps: float, placement: str
+    ) -> torch.Tensor:
+        """Return y, or x_hat before the last stage: float32, of n."""
+        return layer_norm_at(**rows, eps=eps, placement=placement)[self._compared]
 
-    @observe("x", "weight", "bias", "eps", "placement")
-    def _recompute(self, change=None):
-        if not len(self.x) == len(self.weight) == len(self.bias):
-            return  # x has a new length, and its weight and bias follow
-        said = layer_norm_at(*self._rows, self.eps, self.placement)
-        for name in ("mean", "var", "rstd"):
-            self.set_trait(name, said[name])
-        for name in ("x_hat", "y"):
-            self.set_trait(name, shortest_decimals(said[name]))
-        self.set_trait("answer", _answer(self.stage, *self._rows, [self.eps]))
+    def ask_pytorch(self) -> dict[str, Any]:
+        """Let `mean`, `var`, `rstd`, `x_hat` and `y` follow; return what is compared of them."""
+        pytorch_answer = layer_norm_at(*(getattr(self, name) for name in self.STATE))
+        for name, value in pytorch_answer.items():
+            exact = shortest_decimals(value) if name in ("x_hat", "y") else value
+            self.set_trait(name, exact)
+        return {"values": getattr(self, self._compared)}
 
-    def to_html(self, most=12):
+    def to_html(self, most: int = 12) -> str:
         """Return the state as an HTML table: the first `most` elements at each step."""
         steps = {"x": self.x, "x − μ": np.asarray(self.x) - self.mean}
         if self.stage != "statistics":
@@ -231,4 +184,4 @@ class LayerNormLab(StillWidget):
             f"Layer normalization of {shown} elements: mean μ = {self.mean:.4g}, "
             f"variance σ² = {self.var:.4g}, ε = {self.eps:g} {self.placement} the root."
         )
-        return still_table(caption, steps, most)
+        return elements_table(caption, steps, most)

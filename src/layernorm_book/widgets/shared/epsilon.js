@@ -1,7 +1,8 @@
-import { short } from "./numbers.js";
-import { hidden, put, write } from "./page.js";
-
 // The slider of ε, over its logarithm, with marks where ε begins to count.
+
+import { short } from "./numbers.js";
+import { setAttribute, setReadout, srOnly } from "./page.js";
+import "./epsilon.css";
 
 export const EPS = ["ε", 1e-12, 10]; // its symbol, and from where to where it goes
 const KNEES = { // the text above or below the slider, and where its mark stands
@@ -21,7 +22,7 @@ export const epsilon = (placements) => `
     <svg aria-hidden="true">${["10⁻¹²", "10⁻⁹", "10⁻⁶", "10⁻³", "1"]
       .map((text, k) => `<text x="${across(3 * k - 12)}" y="70">${text}</text>`).join("")}${placements.map(knee).join("")}</svg>
   </div></div>
-  <span class="ln-value" data-quantity="eps"><label>${hidden("ε as a number")}<input name="eps-typed" inputmode="decimal"></label></span>`;
+  <span class="ln-value" data-quantity="eps"><label>${srOnly("ε as a number")}<input name="eps-typed" inputmode="decimal"></label></span>`;
 
 /** The ε of a slider's stop. */
 export const atStop = (value) => Math.min(Math.max(+(10 ** value).toPrecision(3), EPS[1]), EPS[2]);
@@ -31,11 +32,11 @@ export function drawEpsilon(find, eps, knees) {
   const range = find("[name=eps]");
   const text = short(eps, 3);
   range.value = Math.log10(eps);
-  put(range, "aria-valuetext", text);
-  write(find(".ln-value"), Math.fround(eps), text);
+  setAttribute(range, "aria-valuetext", text);
+  setReadout(find(".ln-value"), Math.fround(eps), text);
   for (const placement in knees) {
     const node = find(`.ln-knee.ln-${placement}`);
     const log = Math.log10(knees[placement]);
-    if (!node.toggleAttribute("hidden", !(log >= -12 && log <= 1))) put(node, "x", across(log));
+    if (!node.toggleAttribute("hidden", !(log >= -12 && log <= 1))) setAttribute(node, "x", across(log));
   }
 }

@@ -1,4 +1,4 @@
-// Numbers as text, for every widget.
+// Numbers as text.
 
 /** A minus sign where JavaScript writes a hyphen. */
 export const typeset = (text) => text.replaceAll("-", "−").replace("e+", "e");

@@ -1,22 +1,11 @@
 import { parse, short } from "./numbers.js";
-import { put } from "./page.js";
+import { setAttribute, setText } from "./page.js";
+import "./base.css";
 
 /**
- * What every widget of the book is: a form that shows a state. The reader's hand changes the state,
- * and so does a shared link, and Python where it runs; `draw` shows it. Nothing else is kept.
+ * What every lab is: a form that shows a state. A control, a link and Python change the state, and
+ * `draw` shows it. What is drawn follows from the state alone; nothing else is kept.
  */
-
-const same = (a, b) => a.length === b.length && a.every((v, i) => v === b[i]);
-
-/**
- * What PyTorch said to exactly this state, if it was asked: its answer, and which of the answer's ε
- * is meant. Live it answers each change, else its answers are on record.
- */
-export function answerTo(state, rows, model, live) {
-  const answers = live ? [model.get("answer")] : model.get("recorded");
-  const one = answers.find((said) => said.eps?.includes(state.eps) && rows.every((name) => same(said[name], state[name])));
-  return one ? [one, one.eps.indexOf(state.eps)] : [];
-}
 
 const foot = `
   <div class="ln-foot"><button type="button" data-do="link">Copy link</button>
@@ -33,21 +22,25 @@ const read = (text, like) => Array.isArray(like) ? text.split(",").map(parse)
   : typeof like === "number" ? parse(text) : typeof like === "boolean" ? text === "true" : text;
 
 /**
- * @param {{ model: import("@anywidget/types").AnyModel, el: HTMLElement }} props
+ * @param {object} props
+ * @param {import("@anywidget/types").AnyModel} props.model
+ * @param {HTMLElement} props.el
+ * @param {boolean} [props.live]  false on a static page, where no Python answers
+ * @param {number} [props.place]  which one of the page's labs it is, where the host knows
  * @param {object} own
  * @param {string} [own.kind] its class
  * @param {string} own.label  its name, for assistive technology
  * @param {string} own.body   its HTML
  * @param {string[]} own.keys the traits that are its state
+ * @param {object} [own.local] what is its state besides, at the start: of this view, not of Python or links
  * @param {Record<string, [string, number, number]>} [own.fields]  of each number in it: symbol, least, most
  * @param {(state: object) => boolean} [own.fits]  whether the parts of a state fit together
  */
-export function instrument({ model, el }, { kind = "", label, body, keys, fields = {}, fits = () => true }) {
-  const index = document.querySelectorAll(".ln-lab").length; // which one of the page a link means
+export function createLab({ model, el, live = true, place }, { kind = "", label, body, keys, local = {}, fields = {}, fits = () => true }) {
   const root = document.createElement("form"); // it keeps radio buttons to itself; Enter is a change
   root.className = `ln-lab ${kind}`;
   root.autocomplete = "off";
-  put(root, "aria-label", label);
+  setAttribute(root, "aria-label", label);
   root.innerHTML = body + foot;
   el.append(root);
 
@@ -61,42 +54,65 @@ export function instrument({ model, el }, { kind = "", label, body, keys, fields
   const usable = (state) => fits(state)
     && Object.keys(fields).every((key) => [state[key]].flat().every((value) => inRange(value, fields[key])));
   const fromModel = () => Object.fromEntries(keys.map((key) => [key, model.get(key)]));
-  const start = fromModel();
+  const start = { ...fromModel(), ...local };
+
+  /** Where it stands among the labs of the document: a link means one of them. */
+  const ownPlace = () => String(place ?? [...document.querySelectorAll(".ln-lab")].indexOf(root));
 
   /** The state in the page's address, or null where it holds none that can be used. */
   function fromLink() {
     const given = new URLSearchParams(location.hash.slice(1));
-    if (given.get("lab") !== String(index) || keys.some((key) => !given.has(key))) return null;
+    if (given.get("lab") !== ownPlace() || keys.some((key) => !given.has(key))) return null;
     const state = Object.fromEntries(keys.map((key) => [key, read(given.get(key), start[key])]));
-    return usable(state) ? state : null;
+    return usable(state) ? { ...start, ...state } : null;
   }
-  const toLink = () => `${location.href.split("#")[0]}#lab=${index}${keys
+  const toLink = () => `${location.href.split("#")[0]}#lab=${ownPlace()}${keys
     .map((key) => `&${key}=${String(lab.state[key]).replaceAll("+", "")}`).join("")}`;
 
   let draw;
   let pushing = false;
   let [speaking, spoken] = [0, null];
 
+  /** Change some of the state. What Python has of it goes there, under a new revision number. */
   function change(patch) {
     lab.state = { ...lab.state, ...patch };
-    draw(lab.state);
+    const shared = keys.filter((key) => key in patch);
     pushing = true;
-    for (const key in patch) model.set(key, patch[key]);
-    model.save_changes();
+    for (const key of shared) model.set(key, patch[key]);
+    if (shared.length) model.set("revision", model.get("revision") + 1);
     pushing = false;
+    draw(lab.state);
+    if (shared.length) model.save_changes();
   }
 
-  /** Take over what Python has set; a row and its partner of a new length arrive one by one. */
-  function pull() {
-    const now = fromModel();
-    if (pushing || !usable(now)) return;
-    lab.state = now;
-    draw(now);
-  }
+  /** Begin anew from another state. */
+  const load = (patch) => change({ ...local, ...patch });
 
   const setOne = (name, value, i) => change({ [name]: i === undefined ? value : lab.state[name].with(+i, value) });
 
-  /** Tell a screen reader once the hand rests, what is news, and nothing at the start. */
+  /** Take over what Python has set. */
+  function onModelChange() {
+    const now = fromModel();
+    if (pushing || !usable(now)) return;
+    lab.state = { ...lab.state, ...now };
+    draw(lab.state);
+  }
+
+  /**
+   * PyTorch's answer to the state: Python's, once it answers the latest revision; on a static page
+   * the one on record that `isFor` knows as the state's; or undefined.
+   */
+  function answer(isFor) {
+    if (!live) return model.get("recorded").find(isFor);
+    const latest = model.get("answer");
+    return latest.revision === model.get("revision") ? latest : undefined;
+  }
+
+  /** Say what came of comparing with PyTorch's answer, if there is one. */
+  const sayAnswer = (text) => setText(find(".ln-says"), text ?? (live ? "PyTorch: waiting …"
+    : "While this page was built, PyTorch was not asked for this state: the numbers are your browser’s own."));
+
+  /** Tell a screen reader once the controls rest, what is news, and nothing at the start. */
   function speak(text) {
     clearTimeout(speaking);
     spoken ??= text;
@@ -121,59 +137,64 @@ export function instrument({ model, el }, { kind = "", label, body, keys, fields
    * Draw, and listen from now on.
    * @param {object} does
    * @param {(state: object) => void} does.draw
-   * @param {(input: HTMLInputElement) => void} does.hand   the reader moved this control
-   * @param {(part: Element | null) => void} [does.point]   the pointer or the focus is here
+   * @param {(input: HTMLInputElement) => void} does.onInput    the reader moves this control
+   * @param {() => void} [does.onRelease]                       and has let go of it
+   * @param {(part: Element | null) => void} [does.onHover]     the pointer or the focus is here
    * @param {Record<string, (button: HTMLElement) => void>} [does.actions]  by the buttons' data-do
-   * @param {(state: object) => void} [does.restore]        a link brought this state
-   * @param {(state: object) => string} does.python         the lines that reproduce a state
+   * @param {(state: object) => string} does.python             the lines that reproduce a state
    * @returns {() => void} takes everything away again
    */
-  function run({ hand, point, actions, restore = change, python, ...does }) {
+  function run({ onInput, onRelease, onHover, actions, python, ...does }) {
     draw = does.draw;
     const redraw = () => draw(lab.state);
     const buttons = {
-      start: () => restore(start),
+      start: () => load(start),
       link: () => copy(toLink(), "Link copied."),
       python: () => copy(python(lab.state), "Python copied."),
       ...actions,
     };
 
-    function onTyped({ target }) {
-      if (!target.name.endsWith("-typed")) return;
-      const name = target.name.slice(0, -6);
-      const [symbol, least, most] = fields[name];
-      const value = parse(target.value);
-      const good = inRange(value, fields[name]);
-      delete target.dataset.editing;
+    function onTyped({ name, value, dataset }) {
+      const key = name.slice(0, -6);
+      const [symbol, least, most] = fields[key];
+      const number = parse(value);
+      const good = inRange(number, fields[key]);
+      delete dataset.editing;
       find(".ln-done").textContent = good ? "" : `${symbol} takes a number from ${short(least)} to ${short(most)}.`;
-      if (good) setOne(name, value, target.dataset.index);
+      if (good) setOne(key, number, dataset.index);
       else redraw();
     }
 
     const listen = (type, handler) => root.addEventListener(type, handler);
+    const typed = ({ name }) => name.endsWith("-typed");
     listen("input", ({ target }) => {
-      if (target.name.endsWith("-typed")) target.dataset.editing = true;
-      else hand(target);
+      if (typed(target)) target.dataset.editing = true;
+      else onInput(target);
     });
-    listen("change", onTyped);
+    listen("change", ({ target }) => {
+      if (typed(target)) onTyped(target);
+      else onRelease?.();
+    });
     listen("click", ({ target }) => {
       const button = target.closest?.("[data-do]");
       if (button) buttons[button.dataset.do](button);
     });
     for (const type of ["pointerover", "focusin", "pointerleave"]) {
-      listen(type, ({ target }) => point?.(target === root ? null : target.closest?.("[data-index]")));
+      listen(type, ({ target }) => onHover?.(target === root ? null : target.closest?.("[data-index]")));
     }
     listen("submit", (event) => event.preventDefault());
     const onLink = () => {
       const state = fromLink();
-      if (state) restore(state);
+      if (state) load(state);
     };
     addEventListener("hashchange", onLink);
-    const events = [...keys.map((key) => [`change:${key}`, pull]), ["change:answer", redraw]];
+    const events = [...keys.map((key) => [`change:${key}`, onModelChange]), ["change:answer", redraw]];
     for (const [event, handler] of events) model.on(event, handler);
 
-    redraw();
-    if (lab.state !== start) root.scrollIntoView();
+    const linked = fromLink();
+    if (linked) load(linked);
+    else redraw();
+    if (linked) root.scrollIntoView();
     return () => {
       removeEventListener("hashchange", onLink);
       clearTimeout(speaking);
@@ -182,6 +203,6 @@ export function instrument({ model, el }, { kind = "", label, body, keys, fields
     };
   }
 
-  const lab = { root, find, state: fromLink() ?? start, change, setOne, speak, run };
+  const lab = { root, find, live, state: start, change, load, setOne, answer, sayAnswer, speak, run };
   return lab;
 }

@@ -1,29 +1,29 @@
-// What the widgets share in writing to the page.
+// Writing to the page.
 
 /** Set an attribute, and leave the page alone where it stands already. */
-export function put(node, name, value) {
+export function setAttribute(node, name, value) {
   if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
 /** Set a text, in the text node that is there: cheaper for the browser than a new one. */
-export function say(node, text) {
+export function setText(node, text) {
   node.firstChild ?? node.append("");
   if (node.firstChild.data !== text) node.firstChild.data = text;
 }
 
-/** Write a number: its full value into data-value, its text for the eye. */
-export function write(node, value, text) {
-  put(node, "data-value", value);
+/** Show a number: its full value in data-value, its text for the eye. */
+export function setReadout(node, value, text) {
+  setAttribute(node, "data-value", value);
   const input = node.firstElementChild?.control; // a field in its label
-  if (!input) say(node, text);
+  if (!input) setText(node, text);
   else if (!input.dataset.editing && input.value !== text) input.value = text;
 }
 
-/** A text for assistive technology alone. */
-export const hidden = (text) => `<span class="ln-hidden">${text}</span>`;
+/** A text for screen readers alone. */
+export const srOnly = (text) => `<span class="ln-hidden">${text}</span>`;
 
 /** A place for a number that is not one of several. */
-export const out = (quantity) => `<output data-quantity="${quantity}"></output>`;
+export const readout = (quantity) => `<output data-quantity="${quantity}"></output>`;
 
 /** The readouts of a part of the page: for each quantity its nodes, in the order of their elements. */
 export function readoutsOf(part) {

@@ -6,7 +6,8 @@
  */
 
 import { fixed, short } from "./numbers.js";
-import { hidden, put, say, write } from "./page.js";
+import { setAttribute, setReadout, setText, srOnly } from "./page.js";
+import "./bars.css";
 
 export const LARGEST = 1e9;
 export const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);
@@ -21,18 +22,17 @@ function nice(size) {
 }
 
 /**
- * A scale that holds the values, with zero in view unless the row lies far from it. The old scale
- * stays while it serves, so that the picture does not jump under the hand.
+ * A scale that holds the values, with zero in view unless the row lies far from it.
+ * @param {Scale} [held]  stays while it holds them, so that the picture does not jump in a drag
  * @returns {Scale}
  */
-export function scaleFor(values, old) {
+export function scaleFor(values, held) {
   let [lo, hi] = [Math.min(...values), Math.max(...values)];
+  if (held && held.lo <= lo && hi <= held.hi) return held;
   const spread = hi - lo || Math.abs(hi) || 1;
   if (lo > 0 && lo < 3 * spread) lo = 0;
   if (hi < 0 && -hi < 3 * spread) hi = 0;
-  const span = Math.max(hi - lo, spread);
-  if (old && old.lo <= lo && hi <= old.hi && old.hi - old.lo < 4 * span) return old;
-  const tick = nice(span / 5);
+  const tick = nice(Math.max(hi - lo, spread) / 5);
   const round = (v) => +v.toPrecision(12);
   lo = round(Math.floor(lo / tick - 0.5) * tick);
   hi = round(Math.ceil(hi / tick + 0.5) * tick);
@@ -44,9 +44,9 @@ export function scaleFor(values, old) {
 
 /** A range and a field to type in, each in its label: one control of one element. */
 const slider = (name, symbol, i) =>
-  `<label>${hidden(`${symbol}, element ${i}`)}<input type="range" name="${name}" data-index="${i}"></label>`;
+  `<label>${srOnly(`${symbol}, element ${i}`)}<input type="range" name="${name}" data-index="${i}"></label>`;
 const field = (name, symbol, i) =>
-  `<label>${hidden(`${symbol}, element ${i}, as a number`)}<input name="${name}-typed" data-index="${i}" inputmode="decimal"></label>`;
+  `<label>${srOnly(`${symbol}, element ${i}, as a number`)}<input name="${name}-typed" data-index="${i}" inputmode="decimal"></label>`;
 
 /** One readout a column. It is a box of its own: a new number costs the browser that box alone. */
 const numbers = (name, columns, content = () => "") => columns.map((i) =>
@@ -91,57 +91,35 @@ export function setRange(range, { lo, hi, step }, value) {
   range.value = value;
 }
 
-/** Light one element's column through all steps. */
-export function light(root, steps, i, first = 0) {
-  for (const step of Object.values(steps)) put(step.column, "x", i - first);
-  for (const cell of root.querySelectorAll("td[data-index]")) cell.classList.toggle("ln-on", +cell.dataset.index === i);
-}
-
 /**
- * Show what PyTorch said to each element and how far off the furthest is, or that it said nothing.
- * @param {object} answer
- * @param {number[]} [answer.said]
- * @param {number} answer.unit    one unit in the last place, of what the error is counted in
- * @param {string} answer.who     who said it
- * @param {(units: string) => string} answer.apart  how far off that is, in words
+ * Draw the values of `columns` as bars on a scale, and write them into their readouts.
+ * @param {object} more
+ * @param {[number, number]} [more.band]  a shaded interval
+ * @param {number[]} [more.guide]         dashed lines
+ * @param {ArrayLike<number>} [more.marks]  a mark for each element
  */
-export function drawTorch(find, readouts, columns, { said, ours, unit, digits, live, who, apart }) {
-  const off = said && ours.map((v, i) => Math.abs(v - said[i]) / unit);
-  columns.forEach((i, k) => {
-    write(readouts.torch[k], said ? said[i] : "", said ? fixed(said[i], digits) : "·");
-    write(readouts.ulps[k], said ? off[i] : "", said ? String(+off[i].toFixed(1)) : "·");
-  });
-  const most = said && largest(off);
-  const node = find(".ln-says");
-  put(node, "data-ulps", most ?? "");
-  say(node, said
-    ? `${live ? `${who} says` : `While this page was built, ${who} said`}: ${most ? `${apart(short(most, 2))} (${short(most * unit, 2)})` : "the same bits"}.`
-    : live ? "PyTorch’s answer takes a running kernel."
-      : "While this page was built, PyTorch was not asked for this state: the numbers are your browser’s own.");
-}
-
-/** Draw the values of `columns` as bars on a scale, and write them into their readouts. */
-export function drawBars(nodes, readouts, columns, values, scale, { band, guide, marks, base = 0 } = {}) {
+export function drawBars(nodes, readouts, columns, values, scale, { band, guide = [], marks } = {}) {
   const { lo, hi, digits } = scale;
   const height = (v) => +clamp((100 * (hi - v)) / (hi - lo), 0, 100).toFixed(2);
   const line = (v) => `M0 ${height(v)}H${columns.length}`;
+  const base = clamp(0, lo, hi); // where the bars stand
   const zero = height(base);
-  put(nodes.bars, "d", columns.map((i, k) => `M${k + 0.22} ${zero}V${height(values[i])}h.56V${zero}z`).join(""));
-  put(nodes.zero, "d", line(base));
-  put(nodes.guide, "d", (guide ?? []).map(line).join(""));
-  put(nodes.marks, "d", (marks ? columns : []).map((i, k) => `M${k + 0.1} ${height(marks[i])}h.8`).join(""));
+  setAttribute(nodes.bars, "d", columns.map((i, k) => `M${k + 0.22} ${zero}V${height(values[i])}h.56V${zero}z`).join(""));
+  setAttribute(nodes.zero, "d", line(base));
+  setAttribute(nodes.guide, "d", guide.map(line).join(""));
+  setAttribute(nodes.marks, "d", (marks ? columns : []).map((i, k) => `M${k + 0.1} ${height(marks[i])}h.8`).join(""));
   if (band) {
-    put(nodes.band, "y", height(band[1]));
-    put(nodes.band, "height", height(band[0]) - height(band[1]));
+    setAttribute(nodes.band, "y", height(band[1]));
+    setAttribute(nodes.band, "height", height(band[0]) - height(band[1]));
   }
-  say(nodes.hi, short(hi, 3 + (lo > 0 || hi < 0)));
-  say(nodes.lo, short(lo, 3 + (lo > 0 || hi < 0)));
+  setText(nodes.hi, short(hi, 3 + (lo > 0 || hi < 0)));
+  setText(nodes.lo, short(lo, 3 + (lo > 0 || hi < 0)));
   columns.forEach((i, k) => {
     const text = fixed(values[i], digits);
-    write(readouts[k], values[i], text);
+    setReadout(readouts[k], values[i], text);
     const range = nodes.sliders[k];
     if (!range) return;
     setRange(range, scale, values[i]);
-    put(range, "aria-valuetext", text);
+    setAttribute(range, "aria-valuetext", text);
   });
 }
