@@ -246,7 +246,7 @@ class Search:
         got = math.nan if y is None else position(y)
         if not 0 < got < 1 - visible:
             return None
-        for _ in range(45):  # halves 33 decades down to a relative 2e-12
+        for _ in range(55):  # halves 33 decades down to a relative 2e-15
             middle = (low + high) / 2
             low, high = (middle, high) if position(at(middle)) > got else (low, middle)
         return float(10**low)
@@ -319,7 +319,12 @@ class Search:
         if self.level is None:
             return [], left
         if self.level is torch.float32:
-            return [(BUGS["narrows-float64"], BUGS["narrows-float64"].variants[0])], left
+            q = self.question(8, 1.0, self.results[0].inputs.eps)
+            due, y = formula.run(q), self.ask(q).y
+            off = 1.0 if y is None else max_abs(y.double() - due) / max_abs(due)
+            units = (torch.finfo(dtype).eps for dtype in (torch.float32, torch.float64))
+            bug = BUGS["narrows-float64"]  # if its unit is the nearer one, on a log scale
+            return [(bug, bug.variants[0])] if off > math.sqrt(math.prod(units)) else [], left
         message = "wider x is computed in half precision: it cannot tell x from x · (1 + 1e-05)"
         variant = Variant({"widen": lambda dtype: torch.float16}, message)
         return [(BUGS["low-precision-statistics"], variant)], left
