@@ -57,15 +57,10 @@ def test_moving_rewrites_every_place_and_nothing_else(copied):
         assert (copied / name).read_bytes() == (ROOT / name).read_bytes(), name
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://example.com/a/b",
-        "github.com/a/b",
-        "https://github.com/a",
-        "https://github.com/YOUR_NAME/b",
-    ],
-)
+REFUSED = ("https://example.com/a/b", "github.com/a/b", "https://github.com/a")
+
+
+@pytest.mark.parametrize("url", [*REFUSED, "https://github.com/YOUR_NAME/b"])
 def test_an_address_that_colab_cannot_open_is_refused(copied, monkeypatch, capsys, url):
     monkeypatch.setattr("sys.argv", ["repository.py", url])
     with pytest.raises(SystemExit):

@@ -108,8 +108,10 @@ def run():
     alone = [n for n in notebooks if has_cell_tagged("timing", n.nb)]
     together = [n for n in notebooks if not has_cell_tagged("timing", n.nb)]
     together.sort(key=lambda n: not has_cell_tagged("long", n.nb))
-    # The kernels import this tree's package, whichever one the environment was installed from.
-    os.environ |= {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    # The kernels import this tree's package, whichever one the environment was installed from, and
+    # a thread that waits sleeps: it would keep a core busy that another notebook can use.
+    os.environ |= {"PYTHONPATH": str(ROOT / "src"), "OMP_WAIT_POLICY": "passive"}
+    os.environ["OMP_NUM_THREADS"] = "1"
     failed = run_and_keep(cache, together, os.cpu_count())
     del os.environ["OMP_NUM_THREADS"]
     return folder, failed + run_and_keep(cache, alone, 1)

@@ -21,12 +21,13 @@ from layernorm_book.parity.formula import HALF
 DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "float16", "bfloat16")}
 
 KERNELS = 4
-"""Two right kernels differ by up to this factor in their rounding errors: PyTorch's float32 kernel
-errs by 1.5 to 3.9 times as much as two plain passes do, over the cases below and ten seeds."""
+"""Right layers err by up to 2.5 times as much as PyTorch's own kernel in nine comparisons of ten
+(eight ways to write one, ten seeds); where they err more, ROUNDINGS allows it."""
 ROUNDINGS = 16
 """From x to y a value is rounded about 16 times: two sums (a pairwise one of 768 terms has ten
 levels, whose errors mostly cancel), two means, a root, three products, a sum, the result. A right
-layer may also add its terms one by one, whose errors walk at random: √n more for either sum."""
+layer may also add its terms one by one, whose errors walk at random: √n more for either sum, and as
+many for the two of the backward pass."""
 
 
 @dataclass(frozen=True)
@@ -270,7 +271,7 @@ def tolerance(
     }
     arithmetic = computes_in or torch.promote_types(inputs.x.dtype, torch.float32)
     unit = torch.finfo(arithmetic).eps
-    roundings = ROUNDINGS + 2 * math.prod(inputs.normalized_shape) ** 0.5
+    roundings = ROUNDINGS + 4 * math.prod(inputs.normalized_shape) ** 0.5
     rounding = torch.finfo(inputs.x.dtype).eps if inputs.x.dtype in HALF else 0.0
     return {
         name: KERNELS * (pytorch_error[name] + rounding * max_abs(right))
