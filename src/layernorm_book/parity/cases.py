@@ -128,7 +128,7 @@ def lent_to(dtype: torch.dtype) -> list[Case]:
     hold, such as a spread of 3e-3 beside its own unit, is left out.
     """
     lent = [c for c in CASES if c.dtype is torch.float32 and c.mean in (0.0, 3.0)]
-    lent = [c for c in lent if c.eps >= 0.1 or dtype not in HALF]
+    lent = [c for c in lent if c.eps >= 0.1 or 0 in c.shape or dtype not in HALF]
     return [replace(c, name=f"{name_of(dtype)}, {c.name}", dtype=dtype) for c in lent]
 
 
