@@ -96,7 +96,8 @@ class Search:
         failing = {r.inputs.x.dtype for r, _ in failed}
         some = [r for r in wide if r.inputs.x.dtype in failing]  # it may differ by dtype
         levels = (torch.bfloat16,) if self.is_blind() else (None, torch.float32)
-        for evidence, self.level in [(e, level) for e in (wide, some) for level in levels]:
+        tried = [wide] if some == wide else [wide, some]
+        for evidence, self.level in [(e, level) for e in tried for level in levels]:
             forward = self.simplest(evidence, ("y",), 3)
             if forward is not None:
                 break
@@ -181,7 +182,7 @@ class Search:
         # How far does one rounding move this formula, in x or in its arithmetic (as in float32)?
         unit = torch.finfo(arithmetic).eps
         nudged = replace(inputs, x=inputs.x.double() * (1 + unit * _noise(inputs.x)))
-        single = formula.results(inputs, torch.float32)[quantity]
+        single = self.due(formula, inputs, quantity, torch.float32)
         share = unit / torch.finfo(torch.float32).eps
         moved = max(distance(self.due(formula, nudged, quantity)), share * distance(single))  # type: ignore[arg-type]
         return off <= bound + ROUNDINGS * moved
@@ -190,11 +191,13 @@ class Search:
         """Whether the formula gives everything that came back."""
         return result.valid and all(self.explains(formula, result, q) for q in result.came.results)
 
-    def due(self, formula: Formula, inputs: Inputs, quantity: str) -> Tensor | None:
-        """Return what the formula gives, computed in float64."""
+    def due(
+        self, formula: Formula, inputs: Inputs, quantity: str, dtype: torch.dtype = torch.float64
+    ) -> Tensor | None:
+        """Return what the formula gives, computed in float64, or in this dtype."""
         if quantity == "y":
-            return formula.run(inputs.to(torch.float64))
-        return formula.results(inputs).get(quantity)
+            return formula.run(inputs.to(dtype))
+        return formula.results(inputs, dtype).get(quantity)
 
     def precision(self, result: CaseResult) -> torch.dtype:
         """Return the coarsest of the right arithmetic, the level, and the dtype that came back."""
