@@ -26,7 +26,9 @@ class Wheel:
     @cached_property
     def files(self):
         """The names of its Python files, tests left out."""
-        return frozenset(n for n in self._archive.namelist() if n.endswith(".py") and not _is_test(n))
+        return frozenset(
+            n for n in self._archive.namelist() if n.endswith(".py") and not _is_test(n)
+        )
 
     @cached_property
     def _archive(self):
