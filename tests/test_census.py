@@ -147,7 +147,8 @@ def wheel(tmp_path_factory):
         archive.writestr("our_norms/helpers.py", HELPERS)
         archive.writestr("our_norms/layers.py", LAYERS)
         archive.writestr("our_norms/copies.py", COPY)
-        archive.writestr("our_norms/tests/test_layers.py", LAYERS)
+        archive.writestr("our_norms/test_layers.py", LAYERS)
+        archive.writestr("our_norms/tests/more_layers.py", LAYERS)
         archive.writestr("our_norms/old.py", "class LayerNorm: print 'Python 2'")
     return Wheel(path)
 

@@ -112,7 +112,7 @@ class _Cut:
         return order
 
     def need(self, module, name):
-        """Take what binds a name in a module, and before it what that needs; say if anything does."""
+        """Take what binds a name in a module, after what that needs; say if anything binds it."""
         statement = module.definitions.get(name)
         if statement is None:
             return self._need_starred(module, name)
@@ -154,7 +154,7 @@ class _Cut:
             root = _root(decorator)
             statement = module.definitions.get(root)
             if isinstance(statement, ast.Import | ast.ImportFrom):
-                return self._is_installed(module, statement)
+                return self._is_installed(statement)
             return statement is None
 
         for node in ast.walk(tree):
@@ -164,7 +164,7 @@ class _Cut:
     def _need_attribute(self, module, name, attribute):
         """Take what a statement reads of another module of the wheel, as in `util.helper`."""
         statement = module.definitions.get(name)
-        if not isinstance(statement, ast.ImportFrom) or self._is_installed(module, statement):
+        if not isinstance(statement, ast.ImportFrom) or self._is_installed(statement):
             return
         entry = next(a for a in statement.names if name in (a.asname, a.name))
         source = module.wheel.find(f"{module.origin(statement)}.{entry.name}")
@@ -174,18 +174,16 @@ class _Cut:
 
     def _lift_imports(self, module, node):
         """Replace the inner imports of what is not installed by what they bring."""
+        tried = isinstance(node, ast.Try)
         for part in ("body", "orelse", "finalbody"):
             block = getattr(node, part, None)
             if not isinstance(block, list):
                 continue
             kept = []
             for statement in block:
-                if not isinstance(statement, ast.ImportFrom | ast.Import) or self._is_installed(
-                    module, statement
-                ):
-                    kept.append(statement)
-                elif isinstance(node, ast.Try):
-                    kept += ast.parse("raise ImportError").body
+                imports = isinstance(statement, ast.ImportFrom | ast.Import)
+                if not imports or tried or self._is_installed(statement):
+                    kept.append(statement)  # what is tried and not installed fails, as it should
                 else:
                     for alias in statement.names:
                         self._import(
@@ -193,21 +191,19 @@ class _Cut:
                         )
             setattr(node, part, kept or ([ast.Pass()] if block else []))
 
-    def _is_installed(self, module, statement):
+    def _is_installed(self, statement):
         if isinstance(statement, ast.Import):
             names = [alias.name for alias in statement.names]
         else:
             names = [] if statement.level else [statement.module]
-        return bool(names) and all(
-            _is_installed(name) and not module.wheel.holds(name) for name in names
-        )
+        return bool(names) and all(map(_is_installed, names))
 
     def _import(self, module, statement, name):
         """Bind a name that a module imports: from its wheel, from elsewhere, or as missing."""
         entry = next(
             a for a in statement.names if name in (a.asname, a.name, a.name.partition(".")[0])
         )
-        if self._is_installed(module, statement):
+        if self._is_installed(statement):
             self.spaces[module].append(
                 ast.Import([entry])
                 if isinstance(statement, ast.Import)

@@ -61,11 +61,6 @@ class Wheel:
                 return self.module(file)
         return None
 
-    def holds(self, dotted):
-        """Whether a dotted name begins with a top-level package of this wheel."""
-        top = dotted.partition(".")[0]
-        return f"{top}.py" in self.files or any(f.startswith(f"{top}/") for f in self.files)
-
 
 def _is_test(name):
     parts = name.lower().split("/")
