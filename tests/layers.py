@@ -1,20 +1,48 @@
-"""LayerNorms as people write them: right ones, and wrong ones by the code that names the bug.
+"""Normalization layers as people write them: right, right within limits, and wrong by name.
 
-Each wrong layer is written in a way of its own, so that a code is earned by behaviour. Functions
-take what `torch.nn.functional.layer_norm` takes unless their signature says otherwise.
+Each wrong layer is written in a way of its own, so that a code is earned by behaviour. A function
+takes what `torch.nn.functional.layer_norm` takes (in a table of RMS, what `rms_norm` takes), unless
+its signature says otherwise; `by` makes one of a formula for x_hat alone, in which `o` holds the
+axes: x.mean(**o).
 """
 
 import math
+import warnings
+from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from layernorm_book import LayerNorm, layer_norm
+from layernorm_book import LayerNorm, layer_norm, rms_norm
+from layernorm_book.parity.formula import LAYER_NORM, RMS_NORM
+
+RIGHT, RIGHT_IMAGES, RIGHT_RMS = {}, {}, {}  # name: layer
+LIMITED, LIMITED_RMS, WRONG, WRONG_RMS = {}, {}, {}, {}  # name: (layer, codes)
 
 
-def dims_of(shape):
-    return tuple(range(-len(shape), 0))
+def into(table, *codes, **layers):
+    """File layers in a table, under the codes that they have earned; or decorate one with it."""
+
+    def file(layer, name=""):
+        name = name or layer.__name__
+        assert name not in table
+        if hasattr(layer, "__code__"):
+            layer.__qualname__ = name
+        table[name] = (layer, set(codes)) if codes else layer
+        return layer
+
+    for name, layer in layers.items():
+        file(layer, name)
+    return file
+
+
+right, right_images, right_rms = (partial(into, t) for t in (RIGHT, RIGHT_IMAGES, RIGHT_RMS))
+limited, limited_rms = partial(into, LIMITED), partial(into, LIMITED_RMS)
+wrong, wrong_rms = partial(into, WRONG), partial(into, WRONG_RMS)
+
+
+# --- what the layers share ------------------------------------------------------------------------
 
 
 def wide(x):
@@ -24,178 +52,238 @@ def wide(x):
 def finish(x_hat, weight, bias, x):
     y = x_hat if weight is None else x_hat * weight
     y = y if bias is None else y + bias
-    return y.to(x.dtype)
+    return y.to(x.dtype) if isinstance(y, torch.Tensor) else y.astype(x.dtype)
 
 
-# --- right ----------------------------------------------------------------------------------------
+def by(x_hat):
+    """Return the layer of an x_hat(x, o, eps) on torch tensors."""
+
+    def layer(x, normalized_shape, weight, bias, eps):
+        o = {"dim": tuple(range(-len(normalized_shape), 0)), "keepdim": True}
+        return finish(x_hat(wide(x), o, eps), weight, bias, x)
+
+    layer.__name__ = x_hat.__name__
+    return layer
 
 
-def two_passes(x, normalized_shape, weight, bias, eps):
-    centred = wide(x) - wide(x).mean(dims_of(normalized_shape), keepdim=True)
-    var = (centred**2).mean(dims_of(normalized_shape), keepdim=True)
-    return finish(centred / (var + eps) ** 0.5, weight, bias, x)
+def by_rows(x_hat):
+    """Return the layer of an x_hat(rows, eps) on rows of n."""
+
+    def layer(x, normalized_shape, weight, bias, eps):
+        rows = wide(x).reshape(-1, math.prod(normalized_shape))
+        return finish(x_hat(rows, eps).reshape(x.shape), weight, bias, x)
+
+    layer.__name__ = x_hat.__name__
+    return layer
 
 
-def by_var_mean(x, normalized_shape, weight, bias, eps):
-    var, mean = torch.var_mean(wide(x), dims_of(normalized_shape), correction=0, keepdim=True)
+def numpy_by(x_hat):
+    """Return the layer of an x_hat(x, o, eps) on NumPy arrays."""
+
+    def layer(x, normalized_shape, weight, bias, eps):
+        o = {"axis": tuple(range(-len(normalized_shape), 0)), "keepdims": True}
+        w = x.astype(np.promote_types(x.dtype, np.float32))
+        return finish(x_hat(w, o, eps), weight, bias, x)
+
+    layer.__name__ = x_hat.__name__
+    return layer
+
+
+def rms(layer):
+    """Return a layer of five arguments as one without a bias."""
+    return lambda x, normalized_shape, weight, eps: layer(x, normalized_shape, weight, None, eps)
+
+
+def over(x, dims, weight, bias, eps):
+    var, mean = torch.var_mean(wide(x), dims, correction=0, keepdim=True)
     return finish((wide(x) - mean) * torch.rsqrt(var + eps), weight, bias, x)
 
 
-def by_welford(x, normalized_shape, weight, bias, eps):
-    rows = x.astype(np.promote_types(x.dtype, np.float32)).reshape(-1, math.prod(normalized_shape))
-    mean, squares = np.zeros_like(rows[:, :1]), np.zeros_like(rows[:, :1])
-    for i in range(rows.shape[1]):
-        step = rows[:, i : i + 1] - mean
-        mean = mean + step / rows.dtype.type(i + 1)
-        squares = squares + step * (rows[:, i : i + 1] - mean)
-    x_hat = ((rows - mean) / np.sqrt(squares / rows.dtype.type(rows.shape[1]) + eps)).reshape(
-        x.shape
-    )
-    x_hat = x_hat if weight is None else x_hat * weight
-    return (x_hat if bias is None else x_hat + bias).astype(x.dtype)
+class Layer(torch.nn.Module):
+    """A right layer, whose scale and shift have the names of the subclass, or are absent."""
+
+    names = ("weight", "bias")
+    before, after = (), ()  # axes of size 1 around the parameters
+
+    def __init__(self, normalized_shape, eps=1e-5):
+        super().__init__()
+        self.shape = torch.nn.LayerNorm(normalized_shape).normalized_shape
+        self.eps, self.dims = eps, tuple(range(-len(self.shape), 0))
+        for name, start in zip(self.names, (torch.ones, torch.zeros), strict=False):
+            parameter = torch.nn.Parameter(start(*self.before, *self.shape, *self.after))
+            self.register_parameter(name, parameter)
+
+    def forward(self, x):
+        parameters = [getattr(self, name) for name in self.names] + [None, None]
+        return self.compute(x, *parameters[:2])
+
+    def compute(self, x, weight, bias):
+        return F.layer_norm(x, self.shape, weight, bias, self.eps)
 
 
-def by_einsum(x, normalized_shape, weight, bias, eps):
-    n = math.prod(normalized_shape)
-    rows = wide(x).reshape(-1, n)
-    ones = torch.full((n,), 1 / n, dtype=rows.dtype)
-    centred = rows - torch.einsum("rn,n->r", rows, ones)[:, None]
-    var = torch.einsum("rn,rn->r", centred, centred) / n
-    x_hat = torch.einsum("rn,r->rn", centred, torch.rsqrt(var + eps))
-    return finish(x_hat.reshape(x.shape), weight, bias, x)
+class RMSLayer(Layer):
+    """A right layer that subtracts no mean."""
 
+    names = ("weight",)
 
-def in_float64(x, normalized_shape, weight, bias, eps):
-    d = x.double()
-    dims = dims_of(normalized_shape)
-    x_hat = (d - d.mean(dims, keepdim=True)) / torch.sqrt(
-        d.var(dims, correction=0, keepdim=True) + eps
-    )
-    return finish(x_hat, weight, bias, x)
-
-
-def scale_and_offset(x, normalized_shape, weight, bias, eps):
-    dims, w = dims_of(normalized_shape), wide(x)
-    mean = w.mean(dims, keepdim=True)
-    a = torch.rsqrt((w - mean).square().mean(dims, keepdim=True) + eps)
-    a = a if weight is None else a * weight.to(w.dtype)
-    b = -mean * a if bias is None else bias.to(w.dtype) - mean * a
-    return (w * a + b).to(x.dtype)
-
-
-def by_centring_matrix(x, normalized_shape, weight, bias, eps):
-    n = math.prod(normalized_shape)
-    rows = wide(x).reshape(-1, n)
-    rows = rows - rows[:, :1]  # any one value may be taken off first
-    centred = rows @ (torch.eye(n, dtype=rows.dtype) - 1 / n)
-    x_hat = centred * math.sqrt(n) / (centred.square().sum(-1, keepdim=True) + n * eps).sqrt()
-    return finish(x_hat.reshape(x.shape), weight, bias, x)
-
-
-def by_norm(x, normalized_shape, weight, bias, eps):
-    n = math.prod(normalized_shape)
-    rows = wide(x).reshape(-1, n)
-    centred = rows - rows.sum(-1, keepdim=True) / n
-    ss = (centred * centred).sum(-1, keepdim=True)
-    return finish((centred * (ss / n + eps).pow(-0.5)).reshape(x.shape), weight, bias, x)
-
-
-def by_log_and_exp(x, normalized_shape, weight, bias, eps):
-    dims, w = dims_of(normalized_shape), wide(x)
-    centred = w - w.mean(dims, keepdim=True)
-    rstd = torch.exp(-0.5 * torch.log(centred.square().mean(dims, keepdim=True) + eps))
-    return finish(centred * rstd, weight, bias, x)
-
-
-def shifted_one_pass(x, normalized_shape, weight, bias, eps):
-    n = math.prod(normalized_shape)
-    rows = wide(x).reshape(-1, n)
-    shifted = rows - rows[:, :1]  # one pass is fine once the mean is small
-    mean = shifted.mean(-1, keepdim=True)
-    var = shifted.square().mean(-1, keepdim=True) - mean.square()
-    return finish(((shifted - mean) / (var + eps).sqrt()).reshape(x.shape), weight, bias, x)
-
-
-def by_group_norm(x, normalized_shape, weight, bias, eps):
-    rows = wide(x).reshape(-1, 1, math.prod(normalized_shape))
-    x_hat = F.group_norm(rows, 1, eps=eps) if rows.numel() else rows
-    return finish(x_hat.reshape(x.shape), weight, bias, x)
+    def compute(self, x, weight, bias):
+        return finish(F.rms_norm(wide(x), self.shape, eps=self.eps), weight, bias, x)
 
 
 class OwnBackward(torch.autograd.Function):
+    """Normalizes rows, with or without centring, and has its gradient worked out by hand."""
+
     @staticmethod
-    def forward(ctx, x, n, eps):
-        centred = x - x.mean(-1, keepdim=True)
+    def forward(ctx, x, eps, centring):
+        centred = x - x.mean(-1, keepdim=True) * centring
         rstd = torch.rsqrt(centred.square().mean(-1, keepdim=True) + eps)
         ctx.save_for_backward(centred * rstd, rstd)
+        ctx.centring = centring
         return centred * rstd
 
     @staticmethod
     def backward(ctx, g):
         x_hat, rstd = ctx.saved_tensors
-        mean = g.mean(-1, keepdim=True) + x_hat * (g * x_hat).mean(-1, keepdim=True)
-        return rstd * (g - mean), None, None
+        mean = g.mean(-1, keepdim=True) * ctx.centring
+        return rstd * (g - mean - x_hat * (g * x_hat).mean(-1, keepdim=True)), None, None
 
 
-def by_own_backward(x, normalized_shape, weight, bias, eps):
-    n = math.prod(normalized_shape)
-    x_hat = OwnBackward.apply(wide(x).reshape(-1, n), n, eps)
-    return finish(x_hat.reshape(x.shape), weight, bias, x)
+# --- right ----------------------------------------------------------------------------------------
+
+RIGHT |= {
+    "torch.nn.LayerNorm": torch.nn.LayerNorm,
+    "F.layer_norm": F.layer_norm,
+    "LayerNorm": LayerNorm,
+    "layer_norm": layer_norm,
+    "the formula": LAYER_NORM,
+    "traced shapes": lambda *args: F.layer_norm(*args),
+    "a factory": lambda normalized_shape, eps: LayerNorm(normalized_shape, eps=eps),
+    "a partial": partial(torch.nn.LayerNorm, bias=False),
+    "a partial without parameters": partial(torch.nn.LayerNorm, elementwise_affine=False),
+}
+numpy_plain = numpy_by(
+    lambda x, o, eps: (x - x.mean(**o)) / np.sqrt(((x - x.mean(**o)) ** 2).mean(**o) + eps)
+)
+right(
+    numpy_plain=numpy_plain,
+    numpy_rows=lambda x, gamma, beta, epsilon: numpy_plain(x, x.shape[-1:], gamma, beta, epsilon),
+    two_passes=by(
+        lambda x, o, eps: (x - x.mean(**o)) / (((x - x.mean(**o)) ** 2).mean(**o) + eps) ** 0.5
+    ),
+    by_var_mean=by(lambda x, o, eps: over(x, o["dim"], None, None, eps)),
+    by_native=lambda x, shape, w, b, eps: torch.native_layer_norm(x, shape, w, b, eps)[0],
+    by_log_and_exp=by(
+        lambda x, o, eps: (x - x.mean(**o)) * (-0.5 * (x.var(correction=0, **o) + eps).log()).exp()
+    ),
+    by_group_norm=by_rows(
+        lambda rows, eps: F.group_norm(rows[:, None], 1, eps=eps) if rows.numel() else rows
+    ),
+    by_own_backward=by_rows(lambda rows, eps: OwnBackward.apply(rows, eps, 1)),
+    of_x_alone=lambda x: F.layer_norm(x, x.shape[-1:]),
+    of_tokens=lambda hidden_states, gamma, beta, epsilon=1e-5: F.layer_norm(
+        hidden_states, hidden_states.shape[-1:], gamma, beta, epsilon
+    ),
+    of_other_names=lambda tensor, first, second, small: F.layer_norm(
+        tensor, tensor.shape[-1:], first, second, small
+    ),
+)
+two_passes = RIGHT["two_passes"]
 
 
-def numpy_plain(x, normalized_shape, weight=None, bias=None, eps=1e-5):
-    w = x.astype(np.promote_types(x.dtype, np.float32))
-    axes = dims_of(normalized_shape)
-    mean = w.mean(axes, keepdims=True)
-    x_hat = (w - mean) / np.sqrt(((w - mean) ** 2).mean(axes, keepdims=True) + eps)
-    x_hat = x_hat if weight is None else x_hat * weight
-    return (x_hat if bias is None else x_hat + bias).astype(x.dtype)
+@right()
+@numpy_by
+def by_welford(x, o, eps):
+    rows = x.reshape(-1, math.prod(x.shape[d] for d in o["axis"]))
+    mean, squares = np.zeros_like(rows[:, :1]), np.zeros_like(rows[:, :1])
+    for i in range(rows.shape[1]):
+        step = rows[:, i : i + 1] - mean
+        mean = mean + step / rows.dtype.type(i + 1)
+        squares = squares + step * (rows[:, i : i + 1] - mean)
+    return ((rows - mean) / np.sqrt(squares / rows.dtype.type(rows.shape[1]) + eps)).reshape(
+        x.shape
+    )
 
 
-def numpy_rows(x, gamma, beta, epsilon):
-    return numpy_plain(x, x.shape[-1:], gamma, beta, epsilon)
+@right()
+@by_rows
+def by_einsum(rows, eps):
+    ones = torch.full(rows.shape[1:], 1 / rows.shape[1], dtype=rows.dtype)
+    centred = rows - torch.einsum("rn,n->r", rows, ones)[:, None]
+    var = torch.einsum("rn,rn->r", centred, centred) / rows.shape[1]
+    return torch.einsum("rn,r->rn", centred, torch.rsqrt(var + eps))
 
 
-def of_x_alone(x):
-    return F.layer_norm(x, x.shape[-1:])
+@right()
+def in_float64(x, normalized_shape, weight, bias, eps):
+    return finish(two_passes(x.double(), normalized_shape, None, None, eps), weight, bias, x)
 
 
-def of_tokens(hidden_states, gamma, beta, epsilon=1e-5):
-    return F.layer_norm(hidden_states, hidden_states.shape[-1:], gamma, beta, epsilon)
+@right()
+def scale_and_offset(x, normalized_shape, weight, bias, eps):
+    dims = tuple(range(-len(normalized_shape), 0))
+    var, mean = torch.var_mean(wide(x), dims, correction=0, keepdim=True)
+    a = torch.rsqrt(var + eps)
+    a = a if weight is None else a * weight.to(a.dtype)
+    b = -mean * a if bias is None else bias.to(a.dtype) - mean * a
+    return (wide(x) * a + b).to(x.dtype)
 
 
-def of_other_names(tensor, first, second, small):
-    return F.layer_norm(tensor, tensor.shape[-1:], first, second, small)
+@right()
+@by_rows
+def by_centring_matrix(rows, eps):
+    rows, n = rows - rows[:, :1], rows.shape[1]  # any one value may be taken off first
+    centred = rows @ (torch.eye(n, dtype=rows.dtype) - 1 / n)
+    return centred * math.sqrt(n) / (centred.square().sum(-1, keepdim=True) + n * eps).sqrt()
 
 
+@right()
+@by_rows
+def by_norm(rows, eps):
+    centred = rows - rows.sum(-1, keepdim=True) / rows.shape[1]
+    ss = (centred * centred).sum(-1, keepdim=True)
+    return centred * (ss / rows.shape[1] + eps).pow(-0.5)
+
+
+@right()
+@by_rows
+def shifted_one_pass(rows, eps):
+    shifted = rows - rows[:, :1]  # one pass is fine once the mean is small
+    mean = shifted.mean(-1, keepdim=True)
+    return (shifted - mean) / (shifted.square().mean(-1, keepdim=True) - mean**2 + eps).sqrt()
+
+
+@right()
 def printing(x, normalized_shape, weight, bias, eps):
     print("in here", x.shape)
     return F.layer_norm(x, normalized_shape, weight, bias, eps)
 
 
-class OneSize(torch.nn.Module):
+@right()
+def warning(x, normalized_shape, weight=None, bias=None, eps=1e-5):
+    warnings.warn("noisy", stacklevel=1)
+    return F.layer_norm(x, normalized_shape, weight, bias, eps)
+
+
+@right()
+class OneSize(Layer):
+    names, before = ("g", "b"), (1,)
+
     def __init__(self, d_model, epsilon=1e-6):
-        super().__init__()
-        self.g = torch.nn.Parameter(torch.ones(1, d_model))
-        self.b = torch.nn.Parameter(torch.zeros(1, d_model))
-        self.epsilon = epsilon
+        super().__init__(d_model, epsilon)
 
-    def forward(self, x):
-        w = wide(x)
-        centred = w - w.mean(-1, keepdim=True)
-        rstd = torch.rsqrt(centred.square().mean(-1, keepdim=True) + self.epsilon)
-        return finish(centred * rstd, self.g.squeeze(0), self.b.squeeze(0), x)
+    def compute(self, x, weight, bias):
+        return over(x, -1, weight.squeeze(0), bias.squeeze(0), self.eps)
 
 
-class NoEps(torch.nn.Module):
+@right()
+class NoEps(Layer):
+    names = ()
+
     def __init__(self, features):
-        super().__init__()
-        self.features = features
-
-    def forward(self, x):
-        return F.layer_norm(x, (x.shape[-1],))
+        super().__init__(features)
 
 
+@right()
 class Nested(torch.nn.Module):
     def __init__(self, normalized_shape, eps=1e-5):
         super().__init__()
@@ -205,304 +293,335 @@ class Nested(torch.nn.Module):
         return self.inner(x)
 
 
-class ForwardOnly(torch.nn.Module):
-    def __init__(self, normalized_shape, eps=1e-5):
-        super().__init__()
-        self.scale = torch.nn.Parameter(torch.ones(normalized_shape))
-        self.shift = torch.nn.Parameter(torch.zeros(normalized_shape))
-        self.shape, self.eps = normalized_shape, eps
-
-    @torch.no_grad()
-    def forward(self, x):
-        return F.layer_norm(x, self.shape, self.scale, self.shift, self.eps)
+@right()
+class ForwardOnly(Layer):
+    names = ("scale", "shift")
+    forward = torch.no_grad()(Layer.forward)
 
 
-RIGHT = {
-    f.__name__: f
-    for f in (
-        two_passes,
-        by_var_mean,
-        by_welford,
-        by_einsum,
-        in_float64,
-        scale_and_offset,
-        by_centring_matrix,
-        by_norm,
-        by_log_and_exp,
-        shifted_one_pass,
-        by_group_norm,
-        by_own_backward,
-        numpy_plain,
-        numpy_rows,
-        of_x_alone,
-        of_tokens,
-        of_other_names,
-        printing,
-        OneSize,
-        NoEps,
-        Nested,
-        ForwardOnly,
-        layer_norm,
-    )
-} | {
-    "torch.nn.LayerNorm": torch.nn.LayerNorm,
-    "traced shapes": lambda *args: F.layer_norm(*args),
-}
+@right()
+class Named(Layer):
+    names = ("gamma", "beta")
 
 
-# --- right, for images: axis 1 is normalized ------------------------------------------------------
+@right()
+class Annotated(Layer):
+    names = ("a_2", "b_2")
 
 
+@right()
+class Scaled(Layer):
+    names = ("scale",)
+
+
+@right()
+class Bare(Layer):
+    names = ()
+
+
+@right()
+class Prefixed(Layer):
+    names = ("ln_weight", "ln_bias")
+
+
+@right()
+class RequiredFlag(Layer):
+    """As nanoGPT has it: a bias flag without a default, and no eps."""
+
+    def __init__(self, ndim, bias):
+        super().__init__(ndim)
+        self.bias = self.bias if bias else None
+
+
+@right()
+class BetaBuffer(Layer):
+    """As x-transformers had it: a gain that is learned, and zeros that are not."""
+
+    names = ("gamma",)
+
+    def __init__(self, dim: int):
+        super().__init__(dim)
+        self.register_buffer("beta", torch.zeros(dim))
+
+    def compute(self, x, weight, bias):
+        return super().compute(x, weight, self.beta)
+
+
+@right()
+class ByKeyword(Layer):
+    def __init__(self, *, hidden_size, eps=1e-12):
+        super().__init__(hidden_size, eps)
+
+
+@right()
+class IntOnly(Layer):
+    def __init__(self, embed_dim: int, layer_norm_eps: float = 1e-6):
+        assert isinstance(embed_dim, int)
+        super().__init__(embed_dim, layer_norm_eps)
+
+
+@right()
+class OfSequences(Layer):
+    def compute(self, x, weight, bias):
+        batch, time, channels = x.shape
+        y = super().compute(x.reshape(batch * time, channels), weight, bias)
+        return y.view(batch, time, channels)
+
+
+# --- right, for images and signals: axis 1 is normalized ------------------------------------------
+
+right_images(
+    image_function=lambda x, weight, bias, eps: F.layer_norm(
+        x.movedim(1, -1), x.shape[1:2], weight, bias, eps
+    ).movedim(-1, 1)
+)
+
+
+@right_images()
 class Permuted(torch.nn.LayerNorm):
     def forward(self, x):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-class ImageNorm(torch.nn.Module):
-    def __init__(self, channels, eps=1e-6):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.ones(channels, 1, 1))
-        self.bias = torch.nn.Parameter(torch.zeros(channels, 1, 1))
-        self.eps = eps
+@right_images()
+class ImageNorm(Layer):
+    after = (1, 1)
 
-    def forward(self, x):
-        w = wide(x)
-        centred = w - w.mean(1, keepdim=True)
-        x_hat = centred / torch.sqrt(centred.pow(2).mean(1, keepdim=True) + self.eps)
-        return finish(x_hat, self.weight, self.bias, x)
+    def compute(self, x, weight, bias):
+        return over(x, 1, weight, bias, self.eps)
 
 
-def image_function(x, weight, bias, eps):
-    y = F.layer_norm(x.movedim(1, -1), x.shape[1:2], weight, bias, eps)
-    return y.movedim(-1, 1)
+@right_images()
+class FourAxes(ImageNorm):
+    names, before = ("g", "b"), (1,)
 
 
-RIGHT_IMAGES = {f.__name__: f for f in (Permuted, ImageNorm, image_function)}
+@right_images()
+class Signal(Layer):
+    names = ("gamma", "beta")
+
+    def compute(self, x, weight, bias):
+        return super().compute(x.transpose(1, 2), weight, bias).mT
 
 
-# --- wrong ----------------------------------------------------------------------------------------
-
-WRONG = {}
+# --- right, with limits ---------------------------------------------------------------------------
 
 
-def wrong(*codes):
-    """File a layer under the codes that it has earned."""
+@limited("narrows-float64")
+def all_in_float32(x, normalized_shape, weight, bias, eps):
+    floats = (None if t is None else t.float() for t in (weight, bias))
+    return F.layer_norm(x.float(), normalized_shape, *floats, eps).to(x.dtype)
 
-    def file(layer):
-        assert layer.__name__ not in WRONG
-        WRONG[layer.__name__] = (layer, set(codes))
-        return layer
 
-    return file
+@limited("narrows-float64")
+class InFloat32(Layer):
+    """As diffusers and fairseq have it."""
+
+    def compute(self, x, weight, bias):
+        return super().compute(x.float(), weight.float(), bias.float()).type_as(x)
+
+
+@limited("narrows-float64", "float32-parameters")
+class CastInput(Layer):
+    """As CLIP has it: only x is cast."""
+
+    def compute(self, x, weight, bias):
+        return super().compute(x.type(torch.float32), weight, bias).type(x.dtype)
+
+
+@limited("rounds-before-scale")
+class RoundsBeforeScale(Layer):
+    def compute(self, x, weight, bias):
+        return super().compute(wide(x), None, None).to(x.dtype) * weight + bias
+
+
+# --- wrong, by one formula for x_hat --------------------------------------------------------------
+
+wrong(
+    "eps-outside-sqrt",
+    outside_of_std=by(lambda x, o, eps: (x - x.mean(**o)) / (x.std(correction=0, **o) + eps)),
+    numpy_outside=numpy_by(lambda x, o, eps: (x - x.mean(**o)) / (x.std(**o) + eps)),
+    outside_of_rsqrt=by(
+        lambda x, o, eps: (x - x.mean(**o)) * (x.var(correction=0, **o).rsqrt() + eps)
+    ),
+)
+wrong(
+    "unbiased-variance",
+    unbiased_var=by(lambda x, o, eps: (x - x.mean(**o)) / torch.sqrt(x.var(**o) + eps)),
+    divided_by_n_minus_one=by_rows(
+        lambda x, eps: (
+            (c := x - x.mean(-1, keepdim=True))
+            * torch.rsqrt((c**2).sum(-1, keepdim=True) / (x.shape[1] - 1) + eps)
+        )
+    ),
+    numpy_ddof=numpy_by(lambda x, o, eps: (x - x.mean(**o)) / np.sqrt(x.var(ddof=1, **o) + eps)),
+)
+wrong(
+    "missing-sqrt",
+    by_variance=by(lambda x, o, eps: (x - x.mean(**o)) / (x.var(correction=0, **o) + eps)),
+    by_reciprocal_variance=by(
+        lambda x, o, eps: (c := x - x.mean(**o)) * ((c**2).mean(**o) + eps).reciprocal()
+    ),
+    squared_std=by(
+        lambda x, o, eps: (x - x.mean(**o)) / torch.sqrt(x.var(correction=0, **o) + eps).square()
+    ),
+    square_for_root=by(lambda x, o, eps: (x - x.mean(**o)) / (x.var(correction=0, **o) + eps) ** 2),
+)
+wrong(
+    "missing-eps",
+    bare_std=by(lambda x, o, eps: (x - x.mean(**o)) / x.std(correction=0, **o)),
+    nan_swept_under=by(
+        lambda x, o, eps: torch.nan_to_num((x - x.mean(**o)) * x.var(correction=0, **o).rsqrt())
+    ),
+    numpy_bare=numpy_by(lambda x, o, eps: (x - x.mean(**o)) / x.std(**o)),
+)
+wrong(
+    "no-centering",
+    Rms=torch.nn.RMSNorm,
+    mean_left_in=by(lambda x, o, eps: x * torch.rsqrt(x.var(correction=0, **o) + eps)),
+    variance_about_zero=by(
+        lambda x, o, eps: (x - x.mean(**o)) * torch.rsqrt(x.square().mean(**o) + eps)
+    ),
+)
+wrong(
+    "sum-for-mean",
+    norm_for_std=by(lambda x, o, eps: (c := x - x.mean(**o)) / ((c * c).sum(**o) + eps).sqrt()),
+)
+wrong(
+    "one-pass-variance",
+    mean_of_squares=by(
+        lambda x, o, eps: (x - (m := x.mean(**o))) / ((x * x).mean(**o) - m * m + eps).sqrt()
+    ),
+    clamped_one_pass=by_rows(
+        lambda x, eps: (
+            (x - (m := x.sum(-1, keepdim=True) / x.shape[1]))
+            * ((x.pow(2).sum(-1, keepdim=True) / x.shape[1] - m**2).clamp(min=0) + eps).rsqrt()
+        )
+    ),
+    numpy_one_pass=numpy_by(
+        lambda x, o, eps: (x - (m := x.mean(**o))) / np.sqrt((x**2).mean(**o) - m**2 + eps)
+    ),
+)
+wrong(
+    "nan-gradient",
+    root_squared=by(
+        lambda x, o, eps: (c := x - x.mean(**o)) / ((c * c).mean(**o).sqrt() ** 2 + eps).sqrt()
+    ),
+    by_hypot=by(
+        lambda x, o, eps: (
+            (c := x - x.mean(**o))
+            / torch.hypot(s := torch.pow((c**2).mean(**o), 0.5), torch.full_like(s, math.sqrt(eps)))
+        )
+    ),
+)
+
+
+@wrong("nan-gradient")
+@by
+def where_after_division(x, o, eps):
+    centred = x - x.mean(**o)
+    var = centred.square().mean(**o)
+    x_hat = centred / var.sqrt() * torch.sqrt(var / (var + eps))
+    return torch.where(var > 0, x_hat, torch.zeros_like(x_hat))
 
 
 @wrong("eps-outside-sqrt")
-def outside_of_std(x, normalized_shape, weight, bias, eps):
-    dims, w = dims_of(normalized_shape), wide(x)
-    x_hat = (w - w.mean(dims, keepdim=True)) / (w.std(dims, correction=0, keepdim=True) + eps)
-    return finish(x_hat, weight, bias, x)
+class OutsideOfRoot(Layer):
+    names = ("gamma", "beta")
 
-
-@wrong("eps-outside-sqrt")
-class OutsideOfRoot(torch.nn.Module):
-    def __init__(self, normalized_shape, eps=1e-5):
-        super().__init__()
-        self.gamma = torch.nn.Parameter(torch.ones(normalized_shape))
-        self.beta = torch.nn.Parameter(torch.zeros(normalized_shape))
-        self.dims, self.eps = dims_of(normalized_shape), eps
-
-    def forward(self, x):
+    def compute(self, x, weight, bias):
         centred = wide(x) - wide(x).mean(self.dims, keepdim=True)
         root = centred.square().mean(self.dims, keepdim=True).sqrt()
-        return finish(centred / (root + self.eps), self.gamma, self.beta, x)
+        return finish(centred / (root + self.eps), weight, bias, x)
 
 
-@wrong("eps-outside-sqrt")
-def numpy_outside(x, normalized_shape, weight, bias, eps):
-    axes, w = dims_of(normalized_shape), x.astype(np.promote_types(x.dtype, np.float32))
-    x_hat = (w - w.mean(axes, keepdims=True)) / (w.std(axes, keepdims=True) + eps)
-    x_hat = x_hat if weight is None else x_hat * weight
-    return (x_hat if bias is None else x_hat + bias).astype(x.dtype)
+@wrong("detached-statistics")
+@by
+def no_grad_statistics(x, o, eps):
+    with torch.no_grad():
+        var, mean = torch.var_mean(x, correction=0, **o)
+    return (x - mean) * torch.rsqrt(var + eps)
 
 
-@wrong("eps-outside-sqrt")
-def outside_of_rsqrt(x, normalized_shape, weight, bias, eps):
-    var, mean = torch.var_mean(wide(x), dims_of(normalized_shape), correction=0, keepdim=True)
-    return finish((wide(x) - mean) * (torch.rsqrt(var) + eps), weight, bias, x)
+wrong(
+    "detached-statistics",
+    detached_variance=by(
+        lambda x, o, eps: (x - x.mean(**o)) * torch.rsqrt(x.var(correction=0, **o) + eps).detach()
+    ),
+    detached_mean=by(
+        lambda x, o, eps: (x - x.detach().mean(**o)) * torch.rsqrt(x.var(correction=0, **o) + eps)
+    ),
+)
 
+# --- wrong in what stands around the formula ------------------------------------------------------
 
-@wrong("unbiased-variance")
-def unbiased_var(x, normalized_shape, weight, bias, eps):
-    dims, w = dims_of(normalized_shape), wide(x)
-    x_hat = (w - w.mean(dims, keepdim=True)) / torch.sqrt(w.var(dims, keepdim=True) + eps)
-    return finish(x_hat, weight, bias, x)
-
-
-@wrong("unbiased-variance")
-def divided_by_n_minus_one(x, normalized_shape, weight, bias, eps):
-    dims, w, n = dims_of(normalized_shape), wide(x), math.prod(normalized_shape)
-    centred = w - w.mean(dims, keepdim=True)
-    var = (centred**2).sum(dims, keepdim=True) / (n - 1)
-    return finish(centred * torch.rsqrt(var + eps), weight, bias, x)
-
-
-@wrong("unbiased-variance")
-def numpy_ddof(x, normalized_shape, weight, bias, eps):
-    axes, w = dims_of(normalized_shape), x.astype(np.promote_types(x.dtype, np.float32))
-    x_hat = (w - w.mean(axes, keepdims=True)) / np.sqrt(w.var(axes, ddof=1, keepdims=True) + eps)
-    x_hat = x_hat if weight is None else x_hat * weight
-    return (x_hat if bias is None else x_hat + bias).astype(x.dtype)
-
-
-@wrong("missing-sqrt")
-def by_variance(x, normalized_shape, weight, bias, eps):
-    var, mean = torch.var_mean(wide(x), dims_of(normalized_shape), correction=0, keepdim=True)
-    return finish((wide(x) - mean) / (var + eps), weight, bias, x)
-
-
-@wrong("missing-sqrt")
-def by_reciprocal_variance(x, normalized_shape, weight, bias, eps):
-    dims, w = dims_of(normalized_shape), wide(x)
-    centred = w - w.mean(dims, keepdim=True)
-    rstd = (centred.square().mean(dims, keepdim=True) + eps).reciprocal()
-    return finish(centred * rstd, weight, bias, x)
-
-
-@wrong("missing-sqrt")
-def squared_std(x, normalized_shape, weight, bias, eps):
-    dims, w = dims_of(normalized_shape), wide(x)
-    std = torch.sqrt(w.var(dims, correction=0, keepdim=True) + eps)
-    return finish((w - w.mean(dims, keepdim=True)) / (std * std), weight, bias, x)
-
-
-@wrong("missing-sqrt")
-def square_for_root(x, normalized_shape, weight, bias, eps):
-    var, mean = torch.var_mean(wide(x), dims_of(normalized_shape), correction=0, keepdim=True)
-    return finish((wide(x) - mean) / (var + eps) ** 2, weight, bias, x)
-
-
-@wrong("missing-eps")
-def bare_std(x, normalized_shape, weight, bias, eps):
-    dims, w = dims_of(normalized_shape), wide(x)
-    x_hat = (w - w.mean(dims, keepdim=True)) / w.std(dims, correction=0, keepdim=True)
-    return finish(x_hat, weight, bias, x)
-
-
-@wrong("missing-eps")
-def nan_swept_under(x, normalized_shape, weight, bias, eps):
-    var, mean = torch.var_mean(wide(x), dims_of(normalized_shape), correction=0, keepdim=True)
-    x_hat = torch.nan_to_num((wide(x) - mean) * torch.rsqrt(var))
-    return finish(x_hat, weight, bias, x)
-
-
-@wrong("missing-eps")
-def numpy_bare(x, normalized_shape, weight, bias, eps):
-    axes, w = dims_of(normalized_shape), x.astype(np.promote_types(x.dtype, np.float32))
-    x_hat = (w - w.mean(axes, keepdims=True)) / w.std(axes, keepdims=True)
-    x_hat = x_hat if weight is None else x_hat * weight
-    return (x_hat if bias is None else x_hat + bias).astype(x.dtype)
-
-
-@wrong("wrong-eps")
-def eps_written_in(x, normalized_shape, weight, bias, eps):
-    return F.layer_norm(x, normalized_shape, weight, bias, 1e-12)
-
-
-@wrong("wrong-eps")
-class EpsLost(torch.nn.Module):
-    def __init__(self, normalized_shape, eps=1e-5):
-        super().__init__()
-        self.norm = torch.nn.LayerNorm(normalized_shape, eps=1e-3)
-
-    def forward(self, x):
-        return self.norm(x)
-
-
-@wrong("wrong-eps")
-def eps_squared(x, normalized_shape, weight, bias, eps):
-    return F.layer_norm(x, normalized_shape, weight, bias, eps**2)
-
-
-@wrong("wrong-eps")
-def eps_in_the_sum(x, normalized_shape, weight, bias, eps):
-    return F.layer_norm(x, normalized_shape, weight, bias, eps / math.prod(normalized_shape))
-
-
-@wrong("wrong-eps")
-def x_alone_with_another_eps(x):
-    return F.layer_norm(x, x.shape[-1:], eps=1e-6)
-
-
-@wrong("wrong-axis")
-def over_the_batch(x, normalized_shape, weight, bias, eps):
-    var, mean = torch.var_mean(wide(x), 0, correction=0, keepdim=True)
-    return finish((wide(x) - mean) * torch.rsqrt(var + eps), weight, bias, x)
-
-
-@wrong("wrong-axis")
-def over_everything(x, normalized_shape, weight, bias, eps):
-    w = wide(x)
-    x_hat = (w - w.mean()) / torch.sqrt(w.var(correction=0) + eps) if x.numel() else w
-    return finish(x_hat, weight, bias, x)
-
-
-@wrong("wrong-axis")
-def over_the_sequence_too(x, normalized_shape, weight, bias, eps):
-    dims, w = tuple(range(1, x.ndim)), wide(x)
-    var, mean = torch.var_mean(w, dims, correction=0, keepdim=True)
-    return finish((w - mean) * torch.rsqrt(var + eps), weight, bias, x)
-
-
-@wrong("wrong-axis")
-def over_all_but_the_last(x, normalized_shape, weight, bias, eps):
-    var, mean = torch.var_mean(wide(x), tuple(range(x.ndim - 1)), correction=0, keepdim=True)
-    return finish((wide(x) - mean) * torch.rsqrt(var + eps), weight, bias, x)
-
-
-@wrong("wrong-axis")
-def over_the_last_alone(x, normalized_shape, weight, bias, eps):
-    var, mean = torch.var_mean(wide(x), -1, correction=0, keepdim=True)
-    return finish((wide(x) - mean) * torch.rsqrt(var + eps), weight, bias, x)
-
-
-@wrong("no-centering")
-class Rms(torch.nn.RMSNorm):
-    pass
-
-
-@wrong("no-centering")
-def mean_left_in(x, normalized_shape, weight, bias, eps):
-    var = wide(x).var(dims_of(normalized_shape), correction=0, keepdim=True)
-    return finish(wide(x) * torch.rsqrt(var + eps), weight, bias, x)
-
-
-@wrong("no-centering")
-def variance_about_zero(x, normalized_shape, weight, bias, eps):
-    dims, w = dims_of(normalized_shape), wide(x)
-    power = w.square().mean(dims, keepdim=True)
-    return finish((w - w.mean(dims, keepdim=True)) * torch.rsqrt(power + eps), weight, bias, x)
+wrong(
+    "wrong-eps",
+    eps_written_in=lambda x, shape, w, b, eps: F.layer_norm(x, shape, w, b, 1e-12),
+    EpsLost=lambda normalized_shape, eps: torch.nn.LayerNorm(normalized_shape, eps=1e-3),
+    eps_squared=lambda x, shape, w, b, eps: F.layer_norm(x, shape, w, b, eps**2),
+    eps_in_the_sum=lambda x, shape, w, b, eps: F.layer_norm(x, shape, w, b, eps / math.prod(shape)),
+    x_alone_with_another_eps=lambda x: F.layer_norm(x, x.shape[-1:], eps=1e-6),
+)
+wrong(
+    "wrong-axis",
+    over_the_batch=lambda x, shape, w, b, eps: over(x, 0, w, b, eps),
+    over_everything=lambda x, shape, w, b, eps: over(x, None, w, b, eps) if x.numel() else x,
+    over_the_sequence_too=lambda x, shape, w, b, eps: over(x, tuple(range(1, x.ndim)), w, b, eps),
+    over_all_but_the_last=lambda x, shape, w, b, eps: over(x, tuple(range(x.ndim - 1)), w, b, eps),
+    over_the_last_alone=lambda x, shape, w, b, eps: over(x, -1, w, b, eps),
+)
+wrong(
+    "missing-affine",
+    no_parameters_used=lambda x, shape, w, b, eps: F.layer_norm(x, shape, None, None, eps),
+    weight_forgotten=lambda x, shape, w, b, eps: F.layer_norm(x, shape, None, b, eps),
+)
+wrong("swapped-affine", numpy_swapped=lambda x, shape, w, b, eps: numpy_plain(x, shape, b, w, eps))
+wrong(
+    "shift-before-scale",
+    bias_scaled=lambda x, shape, w, b, eps: F.layer_norm(
+        x, shape, w, b if w is None or b is None else b * w, eps
+    ),
+)
+wrong(
+    "unit-offset-weight",
+    zero_centred_weight=lambda x, shape, w, b, eps: F.layer_norm(
+        x, shape, None if w is None else 1 + w, b, eps
+    ),
+)
+wrong(
+    "wrong-dtype",
+    left_wide=lambda x, shape, *rest: two_passes(wide(x), shape, *rest),
+    numpy_promoted=lambda x, shape, w, b, eps: numpy_plain(x, shape, w, b, eps).astype(np.float64),
+    always_float32=lambda *given: F.layer_norm(*given).float(),
+    widened=lambda *given: F.layer_norm(*given).double(),
+)
+wrong(
+    "wrong-shape",
+    squeezed=lambda *given: F.layer_norm(*given).flatten(),
+    transposed=lambda *given: F.layer_norm(*given).unsqueeze(0),
+    mean_kept=lambda *given: F.layer_norm(*given).sum(-1, keepdim=True)[..., None],
+    reduced=lambda *given: F.layer_norm(*given).mean(-1),
+)
+wrong(
+    "raises",
+    none_returned=lambda *given: print(F.layer_norm(*given).shape),
+    tuple_returned=lambda *given: (F.layer_norm(*given),),
+)
+wrong(
+    "unknown",
+    identity=lambda x, *rest: x,
+    floor_of_eps=by(lambda x, o, eps: (x - x.mean(**o)) / x.std(correction=0, **o).clamp(min=eps)),
+    tanh_of_x=by(lambda x, o, eps: torch.tanh(x)),
+    inexact_root=lambda *given: F.layer_norm(*given) * 1.001,
+    nan=lambda *given: F.layer_norm(*given) * math.nan,
+)
 
 
 @wrong("missing-affine")
-def no_parameters_used(x, normalized_shape, weight, bias, eps):
-    return F.layer_norm(x, normalized_shape, None, None, eps)
-
-
-@wrong("missing-affine")
-class BiasForgotten(torch.nn.Module):
-    def __init__(self, normalized_shape, eps=1e-5):
-        super().__init__()
-        self.a_2 = torch.nn.Parameter(torch.ones(normalized_shape))
-        self.b_2 = torch.nn.Parameter(torch.zeros(normalized_shape))
-        self.shape, self.eps = normalized_shape, eps
-
-    def forward(self, x):
-        return F.layer_norm(x, self.shape, self.a_2, None, self.eps)
-
-
-@wrong("missing-affine")
-def weight_forgotten(x, normalized_shape, weight, bias, eps):
-    return F.layer_norm(x, normalized_shape, None, bias, eps)
+class BiasForgotten(Annotated):
+    def compute(self, x, weight, bias):
+        return super().compute(x, weight, None)
 
 
 @wrong("swapped-affine")
@@ -512,20 +631,11 @@ def arguments_swapped(x, normalized_shape, *parameters_and_eps):
 
 
 @wrong("swapped-affine")
-class NamesSwapped(torch.nn.Module):
-    def __init__(self, normalized_shape, eps=1e-5):
-        super().__init__()
-        self.scale = torch.nn.Parameter(torch.zeros(normalized_shape))
-        self.shift = torch.nn.Parameter(torch.ones(normalized_shape))
-        self.shape, self.eps = normalized_shape, eps
+class NamesSwapped(Layer):
+    names = ("scale", "shift")
 
-    def forward(self, x):
-        return F.layer_norm(x, self.shape, None, None, self.eps) * self.shift + self.scale
-
-
-@wrong("swapped-affine")
-def numpy_swapped(x, normalized_shape, weight, bias, eps):
-    return numpy_plain(x, normalized_shape, bias, weight, eps)
+    def compute(self, x, weight, bias):
+        return super().compute(x, None, None) * bias + weight
 
 
 @wrong("shift-before-scale")
@@ -536,60 +646,25 @@ def shifted_first(x, normalized_shape, weight, bias, eps):
 
 
 @wrong("shift-before-scale")
-def bias_scaled(x, normalized_shape, weight, bias, eps):
-    scaled = bias if weight is None or bias is None else bias * weight
-    return F.layer_norm(x, normalized_shape, weight, scaled, eps)
+class Distributed(Layer):
+    names = ("g", "b")
 
-
-@wrong("shift-before-scale")
-class Distributed(torch.nn.Module):
-    def __init__(self, normalized_shape, eps=1e-5):
-        super().__init__()
-        self.norm = torch.nn.LayerNorm(normalized_shape, eps=eps, elementwise_affine=False)
-        self.g = torch.nn.Parameter(torch.ones(normalized_shape))
-        self.b = torch.nn.Parameter(torch.zeros(normalized_shape))
-
-    def forward(self, x):
-        return self.g * (self.norm(x) + self.b)
-
-
-@wrong("one-pass-variance")
-def mean_of_squares(x, normalized_shape, weight, bias, eps):
-    dims, w = dims_of(normalized_shape), wide(x)
-    mean = w.mean(dims, keepdim=True)
-    var = (w * w).mean(dims, keepdim=True) - mean * mean
-    return finish((w - mean) / torch.sqrt(var + eps), weight, bias, x)
-
-
-@wrong("one-pass-variance")
-def clamped_one_pass(x, normalized_shape, weight, bias, eps):
-    dims, w, n = dims_of(normalized_shape), wide(x), math.prod(normalized_shape)
-    total, squares = w.sum(dims, keepdim=True), w.pow(2).sum(dims, keepdim=True)
-    var = (squares / n - (total / n) ** 2).clamp(min=0)
-    return finish((w - total / n) * torch.rsqrt(var + eps), weight, bias, x)
-
-
-@wrong("one-pass-variance")
-def numpy_one_pass(x, normalized_shape, weight, bias, eps):
-    axes, w = dims_of(normalized_shape), x.astype(np.promote_types(x.dtype, np.float32))
-    mean = w.mean(axes, keepdims=True)
-    var = (w**2).mean(axes, keepdims=True) - mean**2
-    x_hat = (w - mean) / np.sqrt(var + eps)
-    x_hat = x_hat if weight is None else x_hat * weight
-    return (x_hat if bias is None else x_hat + bias).astype(x.dtype)
+    def compute(self, x, weight, bias):
+        return weight * (super().compute(x, None, None) + bias)
 
 
 @wrong("low-precision-statistics")
 def not_widened(x, normalized_shape, weight, bias, eps):
-    dims = dims_of(normalized_shape)
-    mean = x.mean(dims, keepdim=True)
-    var = (x - mean).square().mean(dims, keepdim=True)
-    return finish((x - mean) / torch.sqrt(var + eps), weight, bias, x)
+    dims = tuple(range(-len(normalized_shape), 0))
+    centred = x - x.mean(dims, keepdim=True)
+    var = centred.square().mean(dims, keepdim=True)
+    return finish(centred / torch.sqrt(var + eps), weight, bias, x)
 
 
 @wrong("low-precision-statistics")
 def variance_rounded(x, normalized_shape, weight, bias, eps):
-    var, mean = torch.var_mean(wide(x), dims_of(normalized_shape), correction=0, keepdim=True)
+    dims = tuple(range(-len(normalized_shape), 0))
+    var, mean = torch.var_mean(wide(x), dims, correction=0, keepdim=True)
     return finish((wide(x) - mean) / torch.sqrt((var + eps).to(x.dtype)), weight, bias, x)
 
 
@@ -599,66 +674,32 @@ def all_in_half(x, normalized_shape, weight, bias, eps):
     return F.layer_norm(x.half(), normalized_shape, *halves, eps).to(x.dtype)
 
 
-@wrong("low-precision-statistics")
-def all_in_float32(x, normalized_shape, weight, bias, eps):
-    floats = (None if t is None else t.float() for t in (weight, bias))
-    return F.layer_norm(x.float(), normalized_shape, *floats, eps).to(x.dtype)
+class ExchangedGradients(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x_hat, weight, bias):
+        ctx.save_for_backward(x_hat, weight)
+        return x_hat * weight + bias
+
+    @staticmethod
+    def backward(ctx, g):
+        x_hat, weight = ctx.saved_tensors
+        rows = tuple(range(g.ndim - weight.ndim))
+        grad_weight, grad_bias = ((v.sum(rows) if rows else v) for v in (g * x_hat, g))
+        return g * weight, grad_bias, grad_weight
 
 
-@wrong("detached-statistics")
-def no_grad_statistics(x, normalized_shape, weight, bias, eps):
-    with torch.no_grad():
-        var, mean = torch.var_mean(wide(x), dims_of(normalized_shape), correction=0, keepdim=True)
-    return finish((wide(x) - mean) * torch.rsqrt(var + eps), weight, bias, x)
-
-
-@wrong("detached-statistics")
-def detached_variance(x, normalized_shape, weight, bias, eps):
-    var, mean = torch.var_mean(wide(x), dims_of(normalized_shape), correction=0, keepdim=True)
-    return finish((wide(x) - mean) * torch.rsqrt(var + eps).detach(), weight, bias, x)
-
-
-@wrong("detached-statistics")
-def detached_mean(x, normalized_shape, weight, bias, eps):
-    dims, w = dims_of(normalized_shape), wide(x)
-    centred = w - w.detach().mean(dims, keepdim=True)
-    var = w.var(dims, correction=0, keepdim=True)
-    return finish(centred * torch.rsqrt(var + eps), weight, bias, x)
-
-
-@wrong("nan-gradient")
-def root_squared(x, normalized_shape, weight, bias, eps):
-    dims, w = dims_of(normalized_shape), wide(x)
-    centred = w - w.mean(dims, keepdim=True)
-    std = centred.square().mean(dims, keepdim=True).sqrt()
-    return finish(centred / torch.sqrt(std**2 + eps), weight, bias, x)
-
-
-@wrong("nan-gradient")
-def where_after_division(x, normalized_shape, weight, bias, eps):
-    dims, w = dims_of(normalized_shape), wide(x)
-    centred = w - w.mean(dims, keepdim=True)
-    var = centred.square().mean(dims, keepdim=True)
-    x_hat = centred / var.sqrt() * torch.sqrt(var / (var + eps))
-    return finish(torch.where(var > 0, x_hat, torch.zeros_like(x_hat)), weight, bias, x)
-
-
-@wrong("nan-gradient")
-def by_hypot(x, normalized_shape, weight, bias, eps):
-    dims, w = dims_of(normalized_shape), wide(x)
-    centred = w - w.mean(dims, keepdim=True)
-    std = torch.pow(centred.square().mean(dims, keepdim=True), 0.5)
-    root = torch.hypot(std, torch.full_like(std, math.sqrt(eps)))
-    return finish(centred / root, weight, bias, x)
+@wrong("swapped-gradients")
+class GradientsExchanged(Layer):
+    def compute(self, x, weight, bias):
+        return ExchangedGradients.apply(super().compute(x, None, None), weight, bias)
 
 
 @wrong("mutates-input")
 def centred_in_place(x, normalized_shape, weight, bias, eps):
-    dims = dims_of(normalized_shape)
     if x.dtype in (torch.float16, torch.bfloat16):
         return x.copy_(F.layer_norm(x, normalized_shape, weight, bias, eps))
-    x -= x.mean(dims, keepdim=True)
-    return finish(x * torch.rsqrt(x.square().mean(dims, keepdim=True) + eps), weight, bias, x)
+    x -= x.mean(tuple(range(-len(normalized_shape), 0)), keepdim=True)
+    return F.layer_norm(x, normalized_shape, weight, bias, eps)
 
 
 @wrong("mutates-input")
@@ -677,48 +718,16 @@ def numpy_in_place(x, normalized_shape, weight, bias, eps):
 
 @wrong("mutates-input")
 def all_in_place(x, normalized_shape, weight, bias, eps):
-    dims = dims_of(normalized_shape)
+    dims = tuple(range(-len(normalized_shape), 0))
     x.sub_(x.mean(dims, keepdim=True))
     x.div_(torch.sqrt(x.pow(2).mean(dims, keepdim=True) + eps))
     x = x if weight is None else x.mul_(weight)
     return x if bias is None else x.add_(bias)
 
 
-@wrong("wrong-dtype")
-def left_wide(x, normalized_shape, weight, bias, eps):
-    parameters = (None if t is None else wide(t) for t in (weight, bias))
-    return F.layer_norm(wide(x), normalized_shape, *parameters, eps)
-
-
-@wrong("wrong-dtype")
-def numpy_promoted(x, normalized_shape, weight, bias, eps):
-    return numpy_plain(x, normalized_shape, weight, bias, eps).astype(np.float64)
-
-
-@wrong("wrong-dtype")
-def always_float32(x, normalized_shape, weight, bias, eps):
-    return F.layer_norm(x, normalized_shape, weight, bias, eps).float()
-
-
-@wrong("wrong-shape")
-def squeezed(x, normalized_shape, weight, bias, eps):
-    return F.layer_norm(x, normalized_shape, weight, bias, eps).flatten()
-
-
-@wrong("wrong-shape")
-def transposed(x, normalized_shape, weight, bias, eps):
-    return F.layer_norm(x, normalized_shape, weight, bias, eps).unsqueeze(0)
-
-
-@wrong("wrong-shape")
-def mean_kept(x, normalized_shape, weight, bias, eps):
-    return F.layer_norm(x, normalized_shape, weight, bias, eps).sum(-1, keepdim=True)[..., None]
-
-
-@wrong("raises", "wrong-shape")
-def without_keepdim(x, normalized_shape, weight, bias, eps):
-    var, mean = torch.var_mean(wide(x), dims_of(normalized_shape), correction=0)
-    return finish((wide(x) - mean[..., None, :]) / var, weight, bias, x)
+@wrong("raises")
+def raising(x, normalized_shape, weight, bias, eps):
+    raise IndexError("no such axis")
 
 
 @wrong("raises")
@@ -729,105 +738,181 @@ def full_batches_only(x, normalized_shape, weight, bias, eps):
 
 
 @wrong("raises")
-class OneAxisOnly(torch.nn.LayerNorm):
+class OneAxisOnly(Layer):
     def __init__(self, normalized_shape, eps=1e-5):
         assert len(normalized_shape) == 1, "one axis, please"
         super().__init__(normalized_shape, eps=eps)
 
 
 @wrong("raises")
-def none_returned(x, normalized_shape, weight, bias, eps):
-    F.layer_norm(x, normalized_shape, weight, bias, eps)
-
-
-@wrong("unknown")
-def identity(x, *args):
-    return x
-
-
-@wrong("unknown")
-def floor_of_eps(x, normalized_shape, weight, bias, eps):
-    dims, w = dims_of(normalized_shape), wide(x)
-    std = w.std(dims, correction=0, keepdim=True)
-    x_hat = (w - w.mean(dims, keepdim=True)) / torch.where(
-        std > eps, std, torch.full_like(std, eps)
-    )
-    return finish(x_hat, weight, bias, x)
-
-
-@wrong("unknown")
-def tanh_of_x(x, normalized_shape, weight, bias, eps):
-    return finish(torch.tanh(wide(x)), weight, bias, x)
-
-
-@wrong("unknown")
-def inexact_root(x, normalized_shape, weight, bias, eps):
-    return F.layer_norm(x, normalized_shape, weight, bias, eps) * 1.001
-
-
-@wrong("unknown")
-def zero_centred_weight(x, normalized_shape, weight, bias, eps):
-    weight = None if weight is None else 1 + weight
-    return F.layer_norm(x, normalized_shape, weight, bias, eps)
-
-
-class ExchangedGradients(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x_hat, weight, bias):
-        ctx.save_for_backward(x_hat, weight)
-        return x_hat * weight + bias
-
-    @staticmethod
-    def backward(ctx, g):
-        x_hat, weight = ctx.saved_tensors
-        rows = tuple(range(g.ndim - weight.ndim))
-        grad_weight, grad_bias = ((v.sum(rows) if rows else v) for v in (g * x_hat, g))
-        return g * weight, grad_bias, grad_weight
-
-
-@wrong("unknown")
-class GradientsExchanged(torch.nn.Module):
-    def __init__(self, normalized_shape, eps=1e-5):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.ones(normalized_shape))
-        self.bias = torch.nn.Parameter(torch.zeros(normalized_shape))
-        self.shape, self.eps = normalized_shape, eps
-
-    def forward(self, x):
-        x_hat = F.layer_norm(x, self.shape, eps=self.eps)
-        return ExchangedGradients.apply(x_hat, self.weight, self.bias)
+class Odd(Layer):
+    names = ("gamma", "temperature")
 
 
 # --- two at once ----------------------------------------------------------------------------------
 
+outside_of_std, unbiased_var = WRONG["outside_of_std"][0], WRONG["unbiased_var"][0]
+wrong(
+    "wrong-eps",
+    "eps-outside-sqrt",
+    small_eps_outside=lambda x, shape, w, b, eps: outside_of_std(x, shape, w, b, 1e-8),
+)
+wrong(
+    "no-centering",
+    "missing-affine",
+    rms_without_bias=lambda x, shape, w, b, eps: F.rms_norm(x, shape, w, eps),
+)
+
 
 @wrong("unbiased-variance", "eps-outside-sqrt")
-class AnnotatedStyle(torch.nn.Module):
+class AnnotatedStyle(Annotated):
     """The pair of the Annotated Transformer: unbiased, eps outside; one axis, no widening."""
 
     def __init__(self, features, eps=1e-6):
-        super().__init__()
-        self.a_2 = torch.nn.Parameter(torch.ones(features))
-        self.b_2 = torch.nn.Parameter(torch.zeros(features))
-        self.eps = eps
+        super().__init__(features, eps)
 
-    def forward(self, x):
+    def compute(self, x, weight, bias):
         mean, std = x.mean(-1, keepdim=True), x.std(-1, keepdim=True)
-        return self.a_2 * (x - mean) / (std + self.eps) + self.b_2
-
-
-@wrong("no-centering", "missing-affine")
-def rms_without_bias(x, normalized_shape, weight, bias, eps):
-    return F.rms_norm(x, normalized_shape, weight, eps)
-
-
-@wrong("wrong-eps", "eps-outside-sqrt")
-def small_eps_outside(x, normalized_shape, weight, bias, eps):
-    return outside_of_std(x, normalized_shape, weight, bias, 1e-8)
+        return weight * (x - mean) / (std + self.eps) + bias
 
 
 @wrong("mutates-input", "unbiased-variance")
 def in_place_and_unbiased(x, normalized_shape, weight, bias, eps):
     y = unbiased_var(x.clone(), normalized_shape, weight, bias, eps)
     x.zero_()
+    return y
+
+
+@wrong("raises", "wrong-shape")
+@by
+def without_keepdim(x, o, eps):
+    var, mean = torch.var_mean(x, o["dim"], correction=0)
+    return (x - mean[..., None, :]) / var
+
+
+# --- RMSNorm --------------------------------------------------------------------------------------
+
+RIGHT_RMS |= {
+    "torch.nn.RMSNorm": torch.nn.RMSNorm,
+    "F.rms_norm": F.rms_norm,
+    "rms_norm": rms_norm,
+    "the formula": rms(RMS_NORM),
+    "a partial": partial(torch.nn.RMSNorm, elementwise_affine=False),
+}
+right_rms(
+    rms_by_pow=rms(by(lambda x, o, eps: x * torch.rsqrt(x.pow(2).mean(**o) + eps))),
+    rms_by_norm=rms(
+        by_rows(lambda x, eps: x / (x.norm(dim=-1, keepdim=True) ** 2 / x.shape[1] + eps).sqrt())
+    ),
+    rms_by_own_backward=rms(by_rows(lambda rows, eps: OwnBackward.apply(rows, eps, 0))),
+    rms_numpy=rms(numpy_by(lambda x, o, eps: x / np.sqrt((x * x).mean(**o) + eps))),
+    rms_of_x_alone=lambda x: F.rms_norm(x, x.shape[-1:], eps=torch.finfo(torch.float32).eps),
+    rms_of_rows=lambda x, gain, epsilon: F.rms_norm(x, x.shape[-1:], gain, epsilon),
+)
+
+
+@right_rms()
+class WithBias(RMSLayer):
+    names = ("scale", "offset")
+
+
+@right_rms()
+class RmsOfInt(RMSLayer):
+    names = ("g",)
+
+    def __init__(self, dim: int, variance_epsilon: float = 1e-6):
+        assert isinstance(dim, int)
+        super().__init__(dim, variance_epsilon)
+
+
+@right_rms()
+class RmsByKeyword(RMSLayer):
+    def __init__(self, *, d: int, e: float = 1e-8):
+        super().__init__(d, e)
+
+
+@limited_rms("rounds-before-scale", "narrows-float64")
+class LlamaStyle(RmsOfInt):
+    def compute(self, x, weight, bias):
+        wide = x.to(torch.float32)
+        variance = wide.pow(2).mean(-1, keepdim=True)
+        return weight * (wide * torch.rsqrt(variance + self.eps)).to(x.dtype)
+
+
+@limited_rms("rounds-before-scale", "narrows-float64")
+class T5Style(RmsOfInt):
+    def compute(self, x, weight, bias):
+        variance = x.to(torch.float32).pow(2).mean(-1, keepdim=True)
+        x = x * torch.rsqrt(variance + self.eps)
+        return weight * (x.to(weight.dtype) if weight.itemsize == 2 else x)
+
+
+wrong_rms(
+    "eps-outside-sqrt",
+    rms_outside=rms(by(lambda x, o, eps: x / (x.square().mean(**o).sqrt() + eps))),
+)
+wrong_rms("missing-eps", rms_bare=rms(by(lambda x, o, eps: x * x.square().mean(**o).rsqrt())))
+wrong_rms("wrong-eps", rms_eps_lost=lambda x, shape, w, eps: F.rms_norm(x, shape, w, 1e-3))
+wrong_rms(
+    "mean-subtracted",
+    Centres=torch.nn.LayerNorm,
+    rms_by_std=rms(by(lambda x, o, eps: x * (x.var(correction=0, **o) + eps).rsqrt())),
+)
+wrong_rms(
+    "sum-for-mean",
+    rms_by_sum=rms(by(lambda x, o, eps: x * (x.square().sum(**o) + eps).rsqrt())),
+)
+wrong_rms(
+    "unbiased-variance",
+    rms_n_minus_one=rms(
+        by_rows(lambda x, eps: x / (x.square().sum(-1, True) / (x.shape[1] - 1) + eps).sqrt())
+    ),
+)
+wrong_rms("missing-sqrt", rms_squared=rms(by(lambda x, o, eps: x / (x.square().mean(**o) + eps))))
+wrong_rms(
+    "wrong-axis",
+    rms_over_everything=rms(by(lambda x, o, eps: x * (x.square().mean() + eps).rsqrt())),
+)
+wrong_rms(
+    "missing-affine", rms_without_weight=lambda x, shape, w, eps: F.rms_norm(x, shape, None, eps)
+)
+wrong_rms(
+    "low-precision-statistics",
+    rms_in_half=lambda x, w, eps: x * torch.rsqrt((x * x).mean(-1, keepdim=True) + eps) * w,
+)
+wrong_rms(
+    "detached-statistics",
+    rms_detached=rms(by(lambda x, o, eps: x * (x.square().mean(**o) + eps).rsqrt().detach())),
+)
+wrong_rms(
+    "nan-gradient",
+    rms_root_squared=rms(by(lambda x, o, eps: x / (x.square().mean(**o).sqrt() ** 2 + eps).sqrt())),
+)
+wrong_rms("wrong-dtype", rms_widened=lambda *given: F.rms_norm(*given).double())
+wrong_rms("unknown", rms_of_abs=rms(by(lambda x, o, eps: x / (x.abs().mean(**o) + eps))))
+
+
+@wrong_rms("unit-offset-weight")
+class GemmaStyle(RmsOfInt):
+    def compute(self, x, weight, bias):
+        output = x.float() * torch.rsqrt(x.float().pow(2).mean(-1, keepdim=True) + self.eps)
+        return (output * (1.0 + weight.float())).type_as(x)
+
+
+@wrong_rms("swapped-affine")
+class RmsSwapped(WithBias):
+    def compute(self, x, weight, bias):
+        return super().compute(x, bias, weight)
+
+
+@wrong_rms("swapped-gradients")
+class RmsGradientsExchanged(WithBias):
+    def compute(self, x, weight, bias):
+        return ExchangedGradients.apply(super().compute(x, None, None), weight, bias)
+
+
+@wrong_rms("mutates-input")
+def rms_in_place(x, normalized_shape, weight, eps):
+    y = F.rms_norm(x, normalized_shape, weight, eps)
+    x.data.mul_(2)
     return y

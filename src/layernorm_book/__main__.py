@@ -10,6 +10,7 @@ Exit codes: 0 the layer is right, 1 it is wrong, 2 it could not be run.
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from textwrap import fill, indent
 
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _list(options.list)
     if options.candidate is None:
         parser.error("name a candidate, FILE.py:NAME or module:NAME, or write --list")
+    warnings.simplefilter("ignore")  # PyTorch's, of dtypes that a case mixes on purpose
     # torch takes a second: not for --help
     import torch
 

@@ -76,7 +76,8 @@ def gradients(y: Tensor, leaves: list[Tensor], grad_y: Tensor) -> tuple[Tensor, 
 
     Handed to `torch.autograd.grad` itself, grad_y would make it import sympy, for 0.4 s.
     """
-    loss = (y * grad_y.to(y.dtype)).sum()
+    with torch.enable_grad():  # a candidate may have left it off
+        loss = (y * grad_y.to(y.dtype)).sum()
     return torch.autograd.grad(loss, leaves, materialize_grads=True)
 
 

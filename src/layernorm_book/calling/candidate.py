@@ -37,6 +37,7 @@ class AdaptedCandidate:
     rank: int | None = None  # the number of axes that x must have
     channels_last: bool = True  # False: it normalizes axis 1
     float32_parameters: bool = False  # it runs with float32 parameters alone
+    buffers: list[str] = field(default_factory=list)  # which of weight and bias are buffers
     notes: list[str] = field(default_factory=list)  # what a reader should know of how it was called
 
 
@@ -77,20 +78,25 @@ def adapt(
         adapted = _adapt_function(candidate, against, layout, backward, guard)
     adapted.channels_last = channels_last
 
-    def fits(rank: int, dtype: torch.dtype, parameters: torch.dtype) -> bool:
+    def answer(rank: int, dtype: torch.dtype, parameters: torch.dtype, **changed: Any) -> Any:
+        """Return y where it has the shape of x, or None."""
         inputs = _probe((2, 3, 5, 6)[-rank:], dtype, parameters)
-        weight, bias = adapted.weight, adapted.bias
-        inputs = replace(inputs, weight=inputs.weight if weight else None)
-        came = _try(adapted.call, guard, replace(inputs, bias=inputs.bias if bias else None))
-        return came is not None and came.y is not None and came.y.shape == inputs.x.shape
+        inputs = replace(inputs, weight=inputs.weight if adapted.weight else None)
+        inputs = replace(inputs, bias=inputs.bias if adapted.bias else None)
+        came = _try(adapted.call, guard, replace(inputs, **changed))
+        return came.y if came and came.y is not None and came.y.shape == inputs.x.shape else None
 
     single, float16 = torch.float32, torch.float16
     ranks = (2, 3, 4) if channels_last else (4, 3)
-    rank = next((rank for rank in ranks if fits(rank, single, single)), ranks[0])
+    rank = next((r for r in ranks if answer(r, single, single) is not None), ranks[0])
     adapted.rank = None if rank == 2 else rank
+    for role in adapted.buffers:  # one that changes nothing is no parameter that was forgotten
+        ys = [answer(rank, single, single, **{role: torch.full((6,), v)}) for v in (1.0, 2.0)]
+        if ys[0] is not None and ys[1] is not None and torch.equal(*ys):
+            setattr(adapted, role, False)
     if half and adapted.kind != "NumPy function" and (adapted.weight or adapted.bias):
-        refuses = not fits(rank, float16, float16)
-        adapted.float32_parameters = refuses and fits(rank, float16, single)
+        refuses = answer(rank, float16, float16) is None
+        adapted.float32_parameters = refuses and answer(rank, float16, single) is not None
     if not adapted.eps:
         eps = DEFAULT_EPS[against]
         adapted.notes.append(
@@ -200,7 +206,7 @@ def _adapt_module(maker: _Maker, layout: Layout, backward: Any) -> AdaptedCandid
         weight, bias = (p is not None and p.numel() > 1 for p in found)
         single = any(p is not None and p.numel() == 1 for p in found)
     except Exception:  # it raises again in every case, where it is reported
-        weight, bias, single = True, True, False
+        found, weight, bias, single = (None, None), True, True, False
 
     def call(inputs: Inputs) -> CallResult:
         module = maker.make(inputs.normalized_shape, inputs.eps)
@@ -215,10 +221,14 @@ def _adapt_module(maker: _Maker, layout: Layout, backward: Any) -> AdaptedCandid
                     leaves[name] = None
                 elif leaf is not None and value is not None:
                     leaf.copy_(value.reshape(leaf.shape))
+                else:
+                    leaves[name] = None
         return run_torch(lambda x, _: module(x), inputs, leaves, layout, backward)
 
     adapted = AdaptedCandidate("module", call, weight, bias, maker.takes_eps)
     adapted.one_axis = maker.one_axis
+    roles = zip(("weight", "bias"), found, strict=True)
+    adapted.buffers = [r for r, p in roles if p is not None and not isinstance(p, nn.Parameter)]
     if maker.one_axis:
         adapted.notes.append("It is made for one axis, so several at once were not tried.")
     if single:
@@ -337,5 +347,7 @@ def _takes_numpy(function: Callable[..., Any], layout: Layout, guard: Guard) -> 
 
 def _probe(shape: tuple[int, ...], dtype: torch.dtype, parameters: torch.dtype) -> Inputs:
     """Return something to ask: only whether an answer comes matters."""
-    x, weight, bias = (torch.randn(s).to(dtype) for s in (shape, shape[-1:], shape[-1:]))
+    generator = torch.Generator().manual_seed(0)
+    shapes = (shape, shape[-1:], shape[-1:])
+    x, weight, bias = (torch.randn(s, generator=generator).to(dtype) for s in shapes)
     return Inputs(x, shape[-1:], weight.to(parameters), bias.to(parameters), 1e-5, x)

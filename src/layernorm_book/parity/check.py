@@ -103,7 +103,8 @@ def check_parity(
         try:
             adapted = adapt(candidate, guard, against, backward, channels_last, half)
         except TimeLimit as limit:
-            adapted = AdaptedCandidate("unknown", _hung(limit))
+            hung = CallResult(error=f"it hangs: {limit}", hung=True)
+            adapted = AdaptedCandidate("unknown", lambda inputs: hung)
 
         def ask(inputs: Inputs) -> CallResult:
             return guard.ask(adapted.call, inputs)
@@ -147,7 +148,8 @@ def judge(
         optional = case.float32_parameters and not adapted.float32_parameters
         gives = "an error" if came.error or came.y is None else name_of(came.y.dtype)
         if optional and gives != name_of(inputs.x.dtype):
-            report.notes.append(f"{case.name}: gives {gives}, which decides nothing here.")
+            note = f"Half-precision x with float32 parameters gives {gives}: that decides nothing."
+            report.notes += [note] if note not in report.notes else []
             continue
         results.append(CaseResult(case, inputs, answer, came, _compare(case, answer, came)))
         if came.hung:
@@ -185,15 +187,6 @@ def note_output(report: ParityReport, text: str, lines: int) -> None:
     if text:
         first = _shortened(text.strip().partition("\n")[0], 60)
         report.notes.append(f"It printed {lines or 1} lines, held back: {first!r} first.")
-
-
-def _hung(limit: TimeLimit) -> Ask:
-    """Return a call that hangs at once, for a candidate that did so before it could be asked."""
-
-    def call(inputs: Inputs) -> CallResult:
-        raise limit
-
-    return call
 
 
 def _compare(case: Case, answer: Answer, came: CallResult) -> list[Comparison]:

@@ -155,7 +155,8 @@ class Search:
         got, inputs = result.came.results.get(quantity), result.inputs
         if got is None or (result.came.mutated and quantity != "y"):
             return True  # autograd's own copies of x may have been changed with it
-        as_right = (formula.eps, formula.normalize) == (self.right.eps, self.right.normalize)
+        parts = ("centre", "about", "eps", "normalize")
+        as_right = all(getattr(formula, p) == getattr(self.right, p) for p in parts)
         if result.case.flat and not as_right:
             return True  # a root at or near 0: what comes of it depends on how it is written
         due = self.due(formula, inputs, quantity)
@@ -178,13 +179,15 @@ class Search:
         off = distance(got)
         if off <= bound:
             return True
-        # How far does one rounding move this formula, in x or in its arithmetic (as in float32)?
-        unit = torch.finfo(arithmetic).eps
+        # How far does one rounding move this formula: in x, in its mean, in its float32 arithmetic?
+        unit, single = torch.finfo(arithmetic).eps, torch.finfo(torch.float32).eps
         nudged = replace(inputs, x=inputs.x.double() * (1 + unit * _noise(inputs.x)))
-        single = formula.results(inputs, torch.float32)[quantity]
-        share = unit / torch.finfo(torch.float32).eps
-        moved = max(distance(self.due(formula, nudged, quantity)), share * distance(single))  # type: ignore[arg-type]
-        return off <= bound + ROUNDINGS * moved
+        tilt = unit * max_abs(inputs.x)
+        tilted = replace(formula, centre=lambda x, dims: formula.centre(x, dims) + tilt)
+        tries = (self.due(formula, nudged, quantity), self.due(tilted, inputs, quantity))
+        moved = max(distance(t) for t in tries if t is not None)
+        rough = distance(formula.results(inputs, torch.float32)[quantity]) * unit / single
+        return off <= bound + ROUNDINGS * max(moved, rough)
 
     def explains_all(self, formula: Formula, result: CaseResult) -> bool:
         """Whether the formula gives everything that came back."""
@@ -243,7 +246,7 @@ class Search:
         got = math.nan if y is None else position(y)
         if not 0 < got < 1 - visible:
             return None
-        for _ in range(45):  # halves 33 decades down to a relative 2e-12
+        for _ in range(55):  # halves 33 decades down to a relative 2e-15
             middle = (low + high) / 2
             low, high = (middle, high) if position(at(middle)) > got else (low, middle)
         return float(10**low)
@@ -278,8 +281,11 @@ class Search:
             "what is given, divided by n": lambda eps, n: eps / n,
             "by no simple law": cache(lambda eps, n: self.read_eps(formula, eps, n) or eps),
         }
-        fits = (w for w, law in laws.items() if all(_near(law(*at), e) for at, e in read.items()))
-        if (words := next(fits)) == "as it should be":
+
+        def fits(law: Callable[[float, int], float]) -> bool:  # as far as float32 answers can tell
+            return all(abs(law(*at) / e - 1) < 1e-4 for at, e in read.items())
+
+        if (words := next(w for w, law in laws.items() if fits(law))) == "as it should be":
             return None
         law = laws[words]
         shown = ", ".join(f"{law(g, 5):.3g} where {g:g} is given" for g in given)
@@ -313,7 +319,12 @@ class Search:
         if self.level is None:
             return [], left
         if self.level is torch.float32:
-            return [(BUGS["narrows-float64"], BUGS["narrows-float64"].variants[0])], left
+            q = self.question(8, 1.0, self.results[0].inputs.eps)
+            due, y = formula.run(q), self.ask(q).y
+            off = 1.0 if y is None else max_abs(y.double() - due) / max_abs(due)
+            units = (torch.finfo(dtype).eps for dtype in (torch.float32, torch.float64))
+            bug = BUGS["narrows-float64"]  # if its unit is the nearer one, on a log scale
+            return [(bug, bug.variants[0])] if off > math.sqrt(math.prod(units)) else [], left
         message = "wider x is computed in half precision: it cannot tell x from x · (1 + 1e-05)"
         variant = Variant({"widen": lambda dtype: torch.float16}, message)
         return [(BUGS["low-precision-statistics"], variant)], left
@@ -458,11 +469,6 @@ def _variance_error(y: Tensor, due: Tensor, q: Inputs) -> float:
     ratio = ratio / (x * (due - (0 if q.bias is None else q.bias.double()))).sum(-1)
     error = (ratio.square().reciprocal() - 1).abs().nan_to_num(1.0).clamp(max=1.0)
     return max(float(error.square().mean().sqrt()), torch.finfo(x.dtype).eps)
-
-
-def _near(a: float, b: float) -> bool:
-    """Whether two readings of eps are the same, as far as float32 answers can tell."""
-    return abs(a / b - 1) < 1e-4
 
 
 def _noise(like: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from textwrap import TextWrapper
 from typing import Any
 
 WIDTH = 80
-SHOWN = 12  # cases of a report without failures, so that it fits a screen of 24 lines
+SCREEN = 24  # lines: a report without failures fits one, and shows the cases that there is room for
 
 
 class ParityError(AssertionError):
@@ -180,7 +180,7 @@ class ParityReport:
         for finding in self.findings:
             limit = "limit, " if finding.severity == "limit" else ""
             lines += _wrap(f"{limit}{finding.code}: {finding.message}", 2)
-            for label, text in _details(finding):
+            for label, text in _details(finding)[: 1 if limit else 3]:
                 lines += _wrap(f"  {label}: {text}", 4)
             lines += [""]
         for finding in self.secondary:
@@ -191,9 +191,9 @@ class ParityReport:
         rows = self.worst()
         if rows:
             lines += [_ROW.format("case", "worst in", "error", "allowed", "PyTorch", "")]
-        more = len(rows) - SHOWN if self.ok else 0
+        more = len(rows) - max(3, SCREEN - 1 - len(lines)) if self.ok else 0
         if more > 0:
-            rows = sorted(rows, key=lambda c: -c.ratio)[:SHOWN]
+            rows = sorted(rows, key=lambda c: -c.ratio)[:-more]
         lines += [_ROW.format(*_cells(c)) for c in rows]
         if more > 0:
             lines += [f"... and {more} more cases, further from their bounds"]
