@@ -1,4 +1,4 @@
-"""The census, offline: a small wheel of our own, with layers in the forms that published ones take."""
+"""The census, offline: a small wheel of our own, in the forms that published layers take."""
 
 import json
 import zipfile
@@ -84,7 +84,8 @@ class T5StyleLayerNorm(nn.Module):
 
     def forward(self, x):
         h = helpers.widest(x)
-        return (h * torch.rsqrt(h.square().mean(-1, keepdim=True) + self.variance_epsilon)).to(x.dtype) * self.weight
+        rms = torch.sqrt(h.square().mean(-1, keepdim=True) + self.variance_epsilon)
+        return (h / rms).to(x.dtype) * self.weight
 
 
 class KernelLayerNorm(nn.LayerNorm):
@@ -119,7 +120,7 @@ except ImportError:
         pass
 '''
 
-COPY = '''
+COPY = """
 import torch
 from torch import nn
 from .helpers import widest as wide
@@ -135,7 +136,7 @@ class CopiedRMSNorm(nn.Module):
         h = wide(x)
         h = h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + self.eps)
         return (self.weight * h).to(x.dtype)
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +147,8 @@ def wheel(tmp_path_factory):
         archive.writestr("our_norms/helpers.py", HELPERS)
         archive.writestr("our_norms/layers.py", LAYERS)
         archive.writestr("our_norms/copies.py", COPY)
-        archive.writestr("our_norms/tests/test_layers.py", LAYERS)
+        archive.writestr("our_norms/test_layers.py", LAYERS)
+        archive.writestr("our_norms/tests/more_layers.py", LAYERS)
         archive.writestr("our_norms/old.py", "class LayerNorm: print 'Python 2'")
     return Wheel(path)
 
@@ -235,7 +237,10 @@ def test_one_row_for_all_copies(wheel, layers, monkeypatch):
     assert (copied["copies"], copied["copied_in"]) == (2, ["our-norms"])
     assert copied["link"] == "https://example.org/o/blob/v1.2/src/our_norms/copies.py#L7"
     assert (copied["verdict"], copied["reason"]) == ("not built", "not asked")
-    assert (rows["PreNorm"]["verdict"], rows["PreNorm"]["reason"]) == ("other", "a norm before a layer")
+    assert (rows["PreNorm"]["verdict"], rows["PreNorm"]["reason"]) == (
+        "other",
+        "a norm before a layer",
+    )
 
 
 def test_the_table_counts_and_compares():

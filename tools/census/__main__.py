@@ -54,7 +54,10 @@ def main():
         print(table.dumps(made))
         return 0
     if options.check:
-        return _report("It differs from the committed census:", table.differences(json.loads(DATA.read_text()), made))
+        return _report(
+            "It differs from the committed census:",
+            table.differences(json.loads(DATA.read_text()), made),
+        )
     DATA.write_text(table.dumps(made))
     return _report("Wrong, and nobody has read why (reviewed.json):", table.unconfirmed(made))
 
@@ -121,7 +124,11 @@ def rows_of_frameworks(own, reviews):
             name=layer.package,
             version=version(layer.package),
             link=lambda file, line, layer=layer: packages.link(
-                layer.repository, layer.tag.format(version=version(layer.package)), layer.root, file, line
+                layer.repository,
+                layer.tag.format(version=version(layer.package)),
+                layer.root,
+                file,
+                line,
             ),
         )
         where = (layer.path.partition(":")[2], answer.pop("file", None), answer.pop("line", None))

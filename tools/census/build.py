@@ -9,7 +9,9 @@ import types
 import torch
 
 EPS_NAMES = ("eps", "epsilon", "variance_epsilon", "layer_norm_eps", "norm_eps", "variance_eps")
-_SIZES = re.compile(r"^(normalized_shape|(hidden|input|channel|embed\w*)_(size|dim)|(num_|in_)?(channels|features)|n_embe?d|d(im|_model)?)$")
+_SIZES = re.compile(
+    r"^(normalized_shape|(hidden|input|channel|embed\w*)_(size|dim)|(num_|in_)?(channels|features)|n_embe?d|d(im|_model)?)$"
+)
 _STATISTICS = re.compile(r"\.(mean|var|std|var_mean|std_mean)\(")
 _N = 5  # channels in the trial: no other axis of the trial has as many
 

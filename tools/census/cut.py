@@ -112,7 +112,7 @@ class _Cut:
         return order
 
     def need(self, module, name):
-        """Take what binds a name in a module, and before it what that needs; say if there is such."""
+        """Take what binds a name in a module, after what that needs; say if anything binds it."""
         statement = module.definitions.get(name)
         if statement is None:
             return self._need_starred(module, name)
@@ -154,7 +154,7 @@ class _Cut:
             root = _root(decorator)
             statement = module.definitions.get(root)
             if isinstance(statement, ast.Import | ast.ImportFrom):
-                return self._is_installed(module, statement)
+                return self._is_installed(statement)
             return statement is None
 
         for node in ast.walk(tree):
@@ -164,7 +164,7 @@ class _Cut:
     def _need_attribute(self, module, name, attribute):
         """Take what a statement reads of another module of the wheel, as in `util.helper`."""
         statement = module.definitions.get(name)
-        if not isinstance(statement, ast.ImportFrom) or self._is_installed(module, statement):
+        if not isinstance(statement, ast.ImportFrom) or self._is_installed(statement):
             return
         entry = next(a for a in statement.names if name in (a.asname, a.name))
         source = module.wheel.find(f"{module.origin(statement)}.{entry.name}")
@@ -173,39 +173,37 @@ class _Cut:
             self._say(module, f"{name} = {_space(source)}")
 
     def _lift_imports(self, module, node):
-        """Replace imports of what is not installed, inside functions and branches, by what they bring."""
+        """Replace the inner imports of what is not installed by what they bring."""
+        tried = isinstance(node, ast.Try)
         for part in ("body", "orelse", "finalbody"):
             block = getattr(node, part, None)
             if not isinstance(block, list):
                 continue
             kept = []
             for statement in block:
-                if not isinstance(statement, ast.ImportFrom | ast.Import):
-                    kept.append(statement)
-                elif self._is_installed(module, statement):
-                    kept.append(statement)
-                elif isinstance(node, ast.Try):
-                    kept += ast.parse("raise ImportError").body
+                imports = isinstance(statement, ast.ImportFrom | ast.Import)
+                if not imports or tried or self._is_installed(statement):
+                    kept.append(statement)  # what is tried and not installed fails, as it should
                 else:
                     for alias in statement.names:
-                        self._import(module, statement, alias.asname or alias.name.partition(".")[0])
+                        self._import(
+                            module, statement, alias.asname or alias.name.partition(".")[0]
+                        )
             setattr(node, part, kept or ([ast.Pass()] if block else []))
 
-    def _is_installed(self, module, statement):
+    def _is_installed(self, statement):
         if isinstance(statement, ast.Import):
             names = [alias.name for alias in statement.names]
         else:
             names = [] if statement.level else [statement.module]
-        return bool(names) and all(
-            _is_installed(name) and not module.wheel.holds(name) for name in names
-        )
+        return bool(names) and all(map(_is_installed, names))
 
     def _import(self, module, statement, name):
-        """Bind a name that a module imports: from its wheel, from what is installed, or as missing."""
+        """Bind a name that a module imports: from its wheel, from elsewhere, or as missing."""
         entry = next(
             a for a in statement.names if name in (a.asname, a.name, a.name.partition(".")[0])
         )
-        if self._is_installed(module, statement):
+        if self._is_installed(statement):
             self.spaces[module].append(
                 ast.Import([entry])
                 if isinstance(statement, ast.Import)
@@ -215,7 +213,11 @@ class _Cut:
         origin = "" if isinstance(statement, ast.Import) else module.origin(statement) or ""
         source = module.wheel.find(origin) if origin else None
         if origin and _AVAILABLE.search(entry.name):
-            known = entry.name in ("is_torch_available", "is_einops_available", "is_numpy_available")
+            known = entry.name in (
+                "is_torch_available",
+                "is_einops_available",
+                "is_numpy_available",
+            )
             self._say(module, f"{name} = {'_available' if known else '_unavailable'}")
         elif source and source is not module and self.need(source, entry.name):
             self._needs.setdefault(module, {})[source] = None
@@ -257,7 +259,7 @@ def _only(statement, name):
                     _only(s, name)
                     for s in getattr(block, part, [])
                     if name in bound(s)
-                    or tried and isinstance(s, ast.Import | ast.ImportFrom | ast.Raise)
+                    or (tried and isinstance(s, ast.Import | ast.ImportFrom | ast.Raise))
                 ]
                 if hasattr(block, part):
                     must = part == "body" or (part == "finalbody" and not block.handlers)
@@ -283,7 +285,14 @@ def _root(node):
 
 def _without_useless_methods(node):
     """Leave out methods that neither build the layer nor run it, and would drag much along."""
-    useless = ("extra_repr", "get_config", "from_config", "from_hf", "_load_from_state_dict", "load")
+    useless = (
+        "extra_repr",
+        "get_config",
+        "from_config",
+        "from_hf",
+        "_load_from_state_dict",
+        "load",
+    )
     node.body = [b for b in node.body if getattr(b, "name", "") not in useless] or [ast.Pass()]
 
 

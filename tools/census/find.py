@@ -18,7 +18,9 @@ _STATISTICS = {
     *("norm", "normalize", "mean", "moments"),
 }
 _BASES = re.compile(r"(LayerNorm|RMSNorm|RmsNorm)\w*$")
-_MENTIONS = re.compile(r"^\s*class \w*(norm|LN)", re.IGNORECASE | re.MULTILINE)  # parsing takes time
+_MENTIONS = re.compile(
+    r"^\s*class \w*(norm|LN)", re.IGNORECASE | re.MULTILINE
+)  # parsing takes time
 _CALLED = ("forward", "__call__", "call")
 _FRAMEWORKS = ("torch", "keras", "flax", "haiku", "equinox", "mlx", "tinygrad")
 _GENERATED_FROM = re.compile(r"(^|/)modular_\w+\.py$")  # transformers writes modeling_* from them
@@ -80,7 +82,9 @@ def _is_layer(module, node):
     derived = any(_BASES.search(ast.unparse(base)) for base in node.bases)
     if not derived and not _STATISTICS & _names_called(family):
         return False
-    methods = {f.name: f for n in reversed(family) for f in n.body if isinstance(f, ast.FunctionDef)}
+    methods = {
+        f.name: f for n in reversed(family) for f in n.body if isinstance(f, ast.FunctionDef)
+    }
     called = next((methods[name] for name in _CALLED if name in methods), None)
     return _takes_one_input(called) if called else derived
 
@@ -108,7 +112,7 @@ def _names_called(nodes):
 
 
 def _framework(module):
-    """Return the framework that a file imports, or whose wheel it is in; None where there is none."""
+    """Return the first framework that a file imports; None where it imports none."""
     imported = set()
     for node in module.tree.body:
         if isinstance(node, ast.Import):
@@ -147,6 +151,9 @@ def _bare(node):
 
 def _says_only(statement):
     is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-    is_repr = isinstance(statement, ast.FunctionDef) and statement.name in ("extra_repr", "__repr__")
+    is_repr = isinstance(statement, ast.FunctionDef) and statement.name in (
+        "extra_repr",
+        "__repr__",
+    )
     is_declared = isinstance(statement, ast.AnnAssign) and statement.value is None
     return is_text or is_repr or is_declared

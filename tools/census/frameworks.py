@@ -1,4 +1,4 @@
-"""Adapters: a framework's layer becomes a NumPy function of (x, weight, bias, eps), or without bias.
+"""Adapters: a framework's layer becomes a NumPy function of x, weight, bias and eps.
 
 x has its channels last; weight and bias have the length of its last axis. Only the forward pass is
 compared, in the dtypes that NumPy and the framework share.
@@ -132,9 +132,9 @@ def _equinox(cls, options, x, weight, bias, eps):
     import jax
 
     layer = cls(x.shape[-1], eps=eps, **({"use_bias": False} if bias is None else {}))
-    layer = equinox.tree_at(lambda l: l.weight, layer, jax.numpy.asarray(weight))
+    layer = equinox.tree_at(lambda made: made.weight, layer, jax.numpy.asarray(weight))
     if bias is not None:
-        layer = equinox.tree_at(lambda l: l.bias, layer, jax.numpy.asarray(bias))
+        layer = equinox.tree_at(lambda made: made.bias, layer, jax.numpy.asarray(bias))
     return jax.vmap(layer)(x.reshape(-1, x.shape[-1])).reshape(x.shape)  # it takes one row
 
 
@@ -206,7 +206,9 @@ def _onnxruntime(operator, options, x, weight, bias, eps):
     opset = {"RMSNormalization": 23}.get(options["operator"], 17)
     values = {"x": x, "weight": weight} | ({} if bias is None else {"bias": bias})
     described = [
-        onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(v.dtype), v.shape)
+        onnx.helper.make_tensor_value_info(
+            name, onnx.helper.np_dtype_to_tensor_dtype(v.dtype), v.shape
+        )
         for name, v in values.items()
     ]
     y = onnx.helper.make_tensor_value_info("y", described[0].type.tensor_type.elem_type, x.shape)
@@ -216,7 +218,9 @@ def _onnxruntime(operator, options, x, weight, bias, eps):
         opset_imports=[onnx.helper.make_opsetid("", opset)],
         ir_version=10,
     )
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     return session.run(None, values)[0]
 
 
@@ -226,7 +230,10 @@ CUT = {  # framework -> (how a layer is asked, how many parameters it has)
 }
 
 _FLAX, _KERAS = "https://github.com/google/flax", "https://github.com/keras-team/keras"
-_EQUINOX, _HAIKU = "https://github.com/patrick-kidger/equinox", "https://github.com/google-deepmind/dm-haiku"
+_EQUINOX, _HAIKU = (
+    "https://github.com/patrick-kidger/equinox",
+    "https://github.com/google-deepmind/dm-haiku",
+)
 _MLX, _TINYGRAD = "https://github.com/ml-explore/mlx", "https://github.com/tinygrad/tinygrad"
 _ONNX = "https://github.com/microsoft/onnxruntime"
 _EXACT = (("use_fast_variance", False),)
@@ -236,26 +243,94 @@ _ROOT = {"root": "python"}
 def _onnx(operator, against):
     call = f"{operator}(axis=-1, epsilon=eps)"
     options = (("operator", operator),)
-    return Own("onnxruntime", f"onnxruntime:{operator}", against, call, _onnxruntime, _ONNX, options=options)
+    return Own(
+        "onnxruntime",
+        f"onnxruntime:{operator}",
+        against,
+        call,
+        _onnxruntime,
+        _ONNX,
+        options=options,
+    )
 
 
 OWN = (
     Own("flax", "flax.linen:LayerNorm", "layer_norm", "LayerNorm(epsilon=eps)", _linen, _FLAX),
-    Own("flax", "flax.linen:LayerNorm", "layer_norm", "LayerNorm(epsilon=eps, use_fast_variance=False)", _linen, _FLAX, options=_EXACT),
+    Own(
+        "flax",
+        "flax.linen:LayerNorm",
+        "layer_norm",
+        "LayerNorm(epsilon=eps, use_fast_variance=False)",
+        _linen,
+        _FLAX,
+        options=_EXACT,
+    ),
     Own("flax", "flax.linen:RMSNorm", "rms_norm", "RMSNorm(epsilon=eps)", _linen, _FLAX),
     Own("flax", "flax.nnx:LayerNorm", "layer_norm", "LayerNorm(n, epsilon=eps)", _nnx, _FLAX),
-    Own("flax", "flax.nnx:LayerNorm", "layer_norm", "LayerNorm(n, epsilon=eps, use_fast_variance=False)", _nnx, _FLAX, options=_EXACT),
+    Own(
+        "flax",
+        "flax.nnx:LayerNorm",
+        "layer_norm",
+        "LayerNorm(n, epsilon=eps, use_fast_variance=False)",
+        _nnx,
+        _FLAX,
+        options=_EXACT,
+    ),
     Own("flax", "flax.nnx:RMSNorm", "rms_norm", "RMSNorm(n, epsilon=eps)", _nnx, _FLAX),
-    Own("equinox", "equinox.nn:LayerNorm", "layer_norm", "LayerNorm(n, eps=eps)", _equinox, _EQUINOX),
-    Own("equinox", "equinox.nn:RMSNorm", "rms_norm", "RMSNorm(n, eps=eps, use_bias=False)", _equinox, _EQUINOX),
-    Own("dm-haiku", "haiku:LayerNorm", "layer_norm", "LayerNorm(axis=-1, create_scale=True, create_offset=True, eps=eps)", _haiku, _HAIKU),
-    Own("dm-haiku", "haiku:RMSNorm", "rms_norm", "RMSNorm(axis=-1, create_scale=True, eps=eps)", _haiku, _HAIKU),
-    Own("keras", "keras.layers:LayerNormalization", "layer_norm", "LayerNormalization(epsilon=eps)", _keras, _KERAS),
-    Own("keras", "keras.layers:RMSNormalization", "rms_norm", "RMSNormalization(epsilon=eps)", _keras, _KERAS),
+    Own(
+        "equinox", "equinox.nn:LayerNorm", "layer_norm", "LayerNorm(n, eps=eps)", _equinox, _EQUINOX
+    ),
+    Own(
+        "equinox",
+        "equinox.nn:RMSNorm",
+        "rms_norm",
+        "RMSNorm(n, eps=eps, use_bias=False)",
+        _equinox,
+        _EQUINOX,
+    ),
+    Own(
+        "dm-haiku",
+        "haiku:LayerNorm",
+        "layer_norm",
+        "LayerNorm(axis=-1, create_scale=True, create_offset=True, eps=eps)",
+        _haiku,
+        _HAIKU,
+    ),
+    Own(
+        "dm-haiku",
+        "haiku:RMSNorm",
+        "rms_norm",
+        "RMSNorm(axis=-1, create_scale=True, eps=eps)",
+        _haiku,
+        _HAIKU,
+    ),
+    Own(
+        "keras",
+        "keras.layers:LayerNormalization",
+        "layer_norm",
+        "LayerNormalization(epsilon=eps)",
+        _keras,
+        _KERAS,
+    ),
+    Own(
+        "keras",
+        "keras.layers:RMSNormalization",
+        "rms_norm",
+        "RMSNormalization(epsilon=eps)",
+        _keras,
+        _KERAS,
+    ),
     _onnx("LayerNormalization", "layer_norm"),
     _onnx("RMSNormalization", "rms_norm"),
     Own("mlx", "mlx.nn:LayerNorm", "layer_norm", "LayerNorm(n, eps=eps)", _mlx, _MLX, **_ROOT),
     Own("mlx", "mlx.nn:RMSNorm", "rms_norm", "RMSNorm(n, eps=eps)", _mlx, _MLX, **_ROOT),
-    Own("tinygrad", "tinygrad.nn:LayerNorm", "layer_norm", "LayerNorm(n, eps=eps)", _tinygrad, _TINYGRAD),
+    Own(
+        "tinygrad",
+        "tinygrad.nn:LayerNorm",
+        "layer_norm",
+        "LayerNorm(n, eps=eps)",
+        _tinygrad,
+        _TINYGRAD,
+    ),
     Own("tinygrad", "tinygrad.nn:RMSNorm", "rms_norm", "RMSNorm(n, eps=eps)", _tinygrad, _TINYGRAD),
 )

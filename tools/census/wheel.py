@@ -26,7 +26,9 @@ class Wheel:
     @cached_property
     def files(self):
         """The names of its Python files, tests left out."""
-        return frozenset(n for n in self._archive.namelist() if n.endswith(".py") and not _is_test(n))
+        return frozenset(
+            n for n in self._archive.namelist() if n.endswith(".py") and not _is_test(n)
+        )
 
     @cached_property
     def _archive(self):
@@ -58,11 +60,6 @@ class Wheel:
             if file in self.files:
                 return self.module(file)
         return None
-
-    def holds(self, dotted):
-        """Whether a dotted name begins with a top-level package of this wheel."""
-        top = dotted.partition(".")[0]
-        return f"{top}.py" in self.files or any(f.startswith(f"{top}/") for f in self.files)
 
 
 def _is_test(name):
