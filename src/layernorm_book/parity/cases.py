@@ -84,7 +84,7 @@ class Case:
         )
 
 
-F64, F16, BF16 = torch.float64, torch.float16, torch.bfloat16
+F64, F16, BF16 = torch.float64, *HALF
 CASES = (
     Case("2×3×4", (2, 3, 4)),
     Case("2×3×4, eps 0.5", (2, 3, 4), eps=0.5),

@@ -418,14 +418,14 @@ class Search:
             axes, asked = (f(len(shape), k) for f in (variant.parts["axes"], self.right.axes))
             if axes != asked and (len(shape) > 2 or self.adapted.rank):
                 break
-        place = list(range(len(shape)))  # of our axes among the candidate's
-        place = place if self.adapted.channels_last else [0, *place[2:], 1]
+        n = len(shape)  # the place of our axes among the candidate's
+        place = [*range(n)] if self.adapted.channels_last else [0, *range(2, n), 1]
 
         def name(dims: Iterable[int]) -> str:
             names = sorted(place[d] for d in dims)
             return f"{'axis' if len(names) == 1 else 'axes'} {', '.join(map(str, names))}"
 
-        shown = tuple(shape[place.index(i)] for i in range(len(shape)))
+        shown = tuple(shape[place.index(i)] for i in range(n))
         message = variant.message.format(shape=shown, axes=name(axes), asked=name(asked))
         return bug, replace(variant, message=message)
 
