@@ -216,6 +216,8 @@ def test_json_is_the_dictionary_of_the_report(here):
     assert report["dtypes"] == ["float32"]
     assert {f["code"] for f in report["findings"]} == {"unbiased-variance", "eps-outside-sqrt"}
     assert all(set(c) >= {"name", "error", "allowed", "passed"} for c in report["cases"])
+    _, out, _ = here("check", "somebodys.py:Wrong", "--json", "--dtype", "float32", "--seed", "1")
+    assert json.loads(out)["cases"] != report["cases"]
 
 
 def test_the_list_says_what_codes_mean(here):
