@@ -20,6 +20,7 @@ from layernorm_book import (
     layer_norm_backward,
     rms_norm,
     rms_norm_backward,
+    testing,
 )
 from layernorm_book.parity import check
 from layernorm_book.parity.bugs import VARIANTS
@@ -179,8 +180,7 @@ def test_half_precision_beside_float32_parameters_decides_only_where_it_is_taken
     assert mixed <= {c.case for c in check_parity(LayerNorm).cases}
     report = check_parity(LIMITED_RMS["LlamaStyle"][0], against="rms_norm")
     assert not mixed & {c.case for c in report.cases}
-    for name in mixed:
-        assert f"{name}: gives float32, which decides nothing here." in report.notes
+    assert any("float32 parameters gives float32" in note for note in report.notes)
 
 
 def test_float64_in_float32_is_measured_as_float32():
@@ -412,17 +412,21 @@ def test_a_report_without_a_comparison_is_not_ok():
     assert not ParityReport("nothing", "module", "2.13.0").ok
 
 
-def test_the_docstring_makes_a_pytest_of_each_layer(tmp_path):
-    four, parametrized = check.__doc__.partition("takes four lines:")[2].split("and with many")
-    lines = [line[4:] for text in (four, parametrized) for line in text.splitlines()[1:]]
-    names = {"MyLayerNorm": "LayerNorm", "TheirLayerNorm": "RMSNorm"}
-    imports = [f"from torch.nn import {torch_name} as {name}" for name, torch_name in names.items()]
-    (tmp_path / "test_theirs.py").write_text("\n".join(["import pytest", *imports, *lines]))
+def test_the_docstrings_make_a_pytest_of_each_layer(tmp_path):
+    four = check.__doc__.partition("takes four lines:")[2].split("and for many")[0]
+    many = testing.__doc__.partition("In a test file:")[2]
+    lines = [line[4:] for text in (four, many) for line in text.splitlines()[1:]]
+    layers = {"MyLayerNorm": "LayerNorm", "TheirLayerNorm": "RMSNorm"}
+    layers |= {"MyRMSNorm": "RMSNorm", "TheirRMSNorm": "RMSNorm"}
+    imports = [f"from torch.nn import {theirs} as {name}" for name, theirs in layers.items()]
+    (tmp_path / "test_theirs.py").write_text("\n".join([*imports, *lines]))
     command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path))
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert "test_parity[TheirLayerNorm]" in done.stdout or "test_parity[RMSNorm]" in done.stdout
+    assert "test_parity[RMSNorm]" in done.stdout
     assert "no-centering" in done.stdout
-    assert "1 failed, 2 passed" in done.stdout, done.stdout
+    assert "1 failed, 4 passed" in done.stdout, done.stdout
+    with pytest.raises(ValueError, match="needs a layer"):
+        testing.parity_test()
 
 
 def test_a_check_is_fast():

@@ -347,6 +347,8 @@ class Search:
         errors = []
         for mean in means:
             q = self.question(256, 1.0, self.results[0].inputs.eps, mean=mean, dtype=dtype)
+            ones = [None if p is None else torch.ones_like(p) for p in (q.weight, q.bias)]
+            q = replace(q, weight=ones[0], bias=ones[1])
             due, y = formula.run(q.to(torch.float64)), self.ask(q).y
             if y is None or y.shape != due.shape:
                 return [], left
@@ -465,10 +467,7 @@ def rounds_before_scale(search: Search, found: Sequence[Exchange], dtype: torch.
 def _variance_error(y: Tensor, due: Tensor, q: Inputs) -> float:
     """Return the relative error of the variance, as a root mean square; 1 where it is lost."""
     x = q.x.double() - q.x.double().mean(-1, keepdim=True)
-    if q.weight is not None:
-        x = x * q.weight.double()  # y holds x_hat · weight
-    ratio = (x * (y.double() - (0 if q.bias is None else q.bias.double()))).sum(-1)
-    ratio = ratio / (x * (due - (0 if q.bias is None else q.bias.double()))).sum(-1)
+    ratio = (x * y.double()).sum(-1) / (x * due).sum(-1)  # of one over the root
     error = (ratio.square().reciprocal() - 1).abs().nan_to_num(1.0).clamp(max=1.0)
     return max(float(error.square().mean().sqrt()), torch.finfo(x.dtype).eps)
 
