@@ -313,6 +313,7 @@ def test_an_effect_is_that_of_the_root():
     assert percent((768 / 767) ** 0.5 - 1) == "0.07%"
     effect = the_finding(report_of("rms_by_sum", "rms_norm")).effect  # √n − 1
     assert effect == "off by 100% at n = 4, 27-fold at n = 768"
+    assert "nothing" not in the_finding(report_of("Centres", "rms_norm")).effect
 
 
 def test_every_chapter_that_is_named_is_in_the_book_under_that_name(pytestconfig):

@@ -253,7 +253,15 @@ def test_what_a_candidate_prints_is_held_back(capsys):
     assert "open" in capsys.readouterr().out
 
 
-def test_what_a_candidate_does_to_the_program_is_undone():
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield 2
+    torch.set_num_threads(before)
+
+
+def test_what_a_candidate_does_to_the_program_is_undone(two_threads):
     def meddling(x, normalized_shape, weight, bias, eps):
         torch.manual_seed(1)
         np.random.seed(1)  # noqa: NPY002
@@ -264,13 +272,13 @@ def test_what_a_candidate_does_to_the_program_is_undone():
             return F.layer_norm(x, normalized_shape, weight, bias, eps)
 
     before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
-    threads, stdout = torch.get_num_threads(), sys.stdout
+    stdout = sys.stdout
     assert check_parity(meddling).ok
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
     assert torch.get_default_dtype() is torch.float32
     assert torch.is_grad_enabled()
-    assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == two_threads
     assert sys.stdout is stdout
 
 
