@@ -9,7 +9,7 @@ of a gradient that is NaN; what those leave over is `unknown`: no name is better
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from itertools import combinations
 from typing import Any
 
@@ -48,6 +48,11 @@ class CaseResult:
     answer: Answer
     came: CallResult
     comparisons: list[Comparison]
+
+    @cached_property
+    def wide(self) -> Inputs:
+        """The tensors in float64, in which formulas are run."""
+        return self.inputs.to(torch.float64)
 
     @property
     def valid(self) -> bool:
@@ -159,7 +164,7 @@ class Search:
         as_right = all(getattr(formula, p) == getattr(self.right, p) for p in parts)
         if result.case.flat and not as_right:
             return True  # a root at or near 0: what comes of it depends on how it is written
-        due = self.due(formula, inputs, quantity)
+        due = self.due(formula, result.wide, quantity)
         if due is None or got.shape != due.shape:
             return False
         known = due.isfinite() & (due.abs() <= torch.finfo(inputs.x.dtype).max)
@@ -181,10 +186,11 @@ class Search:
             return True
         # How far does one rounding move this formula: in x, in its mean, in its float32 arithmetic?
         unit, single = torch.finfo(arithmetic).eps, torch.finfo(torch.float32).eps
-        nudged = replace(inputs, x=inputs.x.double() * (1 + unit * _noise(inputs.x)))
+        noise = torch.randn(inputs.x.shape, generator=torch.Generator().manual_seed(0))
+        nudged = replace(result.wide, x=result.wide.x * (1 + unit * noise))
         tilt = unit * max_abs(inputs.x)
         tilted = replace(formula, centre=lambda x, dims: formula.centre(x, dims) + tilt)
-        tries = (self.due(formula, nudged, quantity), self.due(tilted, inputs, quantity))
+        tries = (self.due(formula, nudged, quantity), self.due(tilted, result.wide, quantity))
         moved = max(distance(t) for t in tries if t is not None)
         rough = self.due(formula, inputs, quantity, torch.float32)
         return off <= bound + ROUNDINGS * max(moved, distance(rough) * unit / single)  # type: ignore[arg-type]
@@ -198,7 +204,7 @@ class Search:
     ) -> Tensor | None:
         """Return what the formula gives, computed in float64 or another dtype."""
         if quantity == "y":
-            return formula.run(inputs.to(dtype))
+            return formula.run(inputs if inputs.x.dtype is dtype else inputs.to(dtype))
         return formula.results(inputs, dtype).get(quantity)
 
     def precision(self, result: CaseResult) -> torch.dtype:
@@ -470,8 +476,3 @@ def _variance_error(y: Tensor, due: Tensor, q: Inputs) -> float:
     ratio = (x * y.double()).sum(-1) / (x * due).sum(-1)  # of one over the root
     error = (ratio.square().reciprocal() - 1).abs().nan_to_num(1.0).clamp(max=1.0)
     return max(float(error.square().mean().sqrt()), torch.finfo(x.dtype).eps)
-
-
-def _noise(like: Tensor) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(like.shape, generator=generator, dtype=torch.float64)
