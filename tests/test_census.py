@@ -15,14 +15,18 @@ from census.wheel import Wheel
 HELPERS = """
 import torch
 from .missing_extension import fused
-from .availability import is_fused_available
+from .availability import is_fused_available, is_torch_available
 
+_torch_is_here = False
+if is_torch_available():
+    _torch_is_here = True
 EPS = 1e-5
 HALF = (torch.float16, torch.bfloat16)
 if is_fused_available():
     widest = fused.widest
 else:
     def widest(x):
+        assert _torch_is_here
         return x.float() if x.dtype in HALF else x
 """
 
