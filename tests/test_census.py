@@ -261,6 +261,7 @@ def test_the_table_counts_and_compares():
     assert rows[0]["confirmation"]["link"] == "https://example.org/p"
     assert "limits" not in rows[0]
     assert table.unconfirmed(made) == ["p b.py:1 B: missing-eps"]
+    del rows[0]["file"]  # as where a framework's source is not Python
     again = json.loads(table.dumps(made))
     assert again == made
     assert table.differences(made, again) == []
