@@ -121,10 +121,13 @@ class Layer(torch.nn.Module):
         return F.layer_norm(x, self.shape, weight, bias, self.eps)
 
 
-class RMSLayer(Layer):
-    """A right layer that subtracts no mean."""
+def named(*names, base=Layer):
+    """Return a layer whose scale and shift have these names."""
+    return type(base.__name__, (base,), {"names": names})
 
-    names = ("weight",)
+
+class RMSLayer(named("weight")):
+    """A right layer that subtracts no mean."""
 
     def compute(self, x, weight, bias):
         return finish(F.rms_norm(wide(x), self.shape, eps=self.eps), weight, bias, x)
@@ -165,6 +168,11 @@ numpy_plain = numpy_by(
     lambda x, o, eps: (x - x.mean(**o)) / np.sqrt(((x - x.mean(**o)) ** 2).mean(**o) + eps)
 )
 right(
+    Named=named("gamma", "beta"),
+    Annotated=named("a_2", "b_2"),
+    Scaled=named("scale"),
+    Bare=named(),
+    Prefixed=named("ln_weight", "ln_bias"),
     numpy_plain=numpy_plain,
     numpy_rows=lambda x, gamma, beta, epsilon: numpy_plain(x, x.shape[-1:], gamma, beta, epsilon),
     two_passes=by(
@@ -300,31 +308,6 @@ class ForwardOnly(Layer):
 
 
 @right()
-class Named(Layer):
-    names = ("gamma", "beta")
-
-
-@right()
-class Annotated(Layer):
-    names = ("a_2", "b_2")
-
-
-@right()
-class Scaled(Layer):
-    names = ("scale",)
-
-
-@right()
-class Bare(Layer):
-    names = ()
-
-
-@right()
-class Prefixed(Layer):
-    names = ("ln_weight", "ln_bias")
-
-
-@right()
 class RequiredFlag(Layer):
     """As nanoGPT has it: a bias flag without a default, and no eps."""
 
@@ -334,10 +317,8 @@ class RequiredFlag(Layer):
 
 
 @right()
-class BetaBuffer(Layer):
+class BetaBuffer(named("gamma")):
     """As x-transformers had it: a gain that is learned, and zeros that are not."""
-
-    names = ("gamma",)
 
     def __init__(self, dim: int):
         super().__init__(dim)
@@ -397,9 +378,7 @@ class FourAxes(ImageNorm):
 
 
 @right_images()
-class Signal(Layer):
-    names = ("gamma", "beta")
-
+class Signal(named("gamma", "beta")):
     def compute(self, x, weight, bias):
         return super().compute(x.transpose(1, 2), weight, bias).mT
 
@@ -526,9 +505,7 @@ def where_after_division(x, o, eps):
 
 
 @wrong("eps-outside-sqrt")
-class OutsideOfRoot(Layer):
-    names = ("gamma", "beta")
-
+class OutsideOfRoot(named("gamma", "beta")):
     def compute(self, x, weight, bias):
         centred = wide(x) - wide(x).mean(self.dims, keepdim=True)
         root = centred.square().mean(self.dims, keepdim=True).sqrt()
@@ -619,7 +596,7 @@ wrong(
 
 
 @wrong("missing-affine")
-class BiasForgotten(Annotated):
+class BiasForgotten(named("a_2", "b_2")):
     def compute(self, x, weight, bias):
         return super().compute(x, weight, None)
 
@@ -631,9 +608,7 @@ def arguments_swapped(x, normalized_shape, *parameters_and_eps):
 
 
 @wrong("swapped-affine")
-class NamesSwapped(Layer):
-    names = ("scale", "shift")
-
+class NamesSwapped(named("scale", "shift")):
     def compute(self, x, weight, bias):
         return super().compute(x, None, None) * bias + weight
 
@@ -646,9 +621,7 @@ def shifted_first(x, normalized_shape, weight, bias, eps):
 
 
 @wrong("shift-before-scale")
-class Distributed(Layer):
-    names = ("g", "b")
-
+class Distributed(named("g", "b")):
     def compute(self, x, weight, bias):
         return weight * (super().compute(x, None, None) + bias)
 
@@ -745,8 +718,8 @@ class OneAxisOnly(Layer):
 
 
 @wrong("raises")
-class Odd(Layer):
-    names = ("gamma", "temperature")
+class Odd(named("gamma", "temperature")):
+    pass
 
 
 # --- two at once ----------------------------------------------------------------------------------
@@ -765,7 +738,7 @@ wrong(
 
 
 @wrong("unbiased-variance", "eps-outside-sqrt")
-class AnnotatedStyle(Annotated):
+class AnnotatedStyle(named("a_2", "b_2")):
     """The pair of the Annotated Transformer: unbiased, eps outside; one axis, no widening."""
 
     def __init__(self, features, eps=1e-6):
@@ -799,7 +772,9 @@ RIGHT_RMS |= {
     "the formula": rms(RMS_NORM),
     "a partial": partial(torch.nn.RMSNorm, elementwise_affine=False),
 }
+WithBias = named("scale", "offset", base=RMSLayer)
 right_rms(
+    WithBias=WithBias,
     rms_by_pow=rms(by(lambda x, o, eps: x * torch.rsqrt(x.pow(2).mean(**o) + eps))),
     rms_by_norm=rms(
         by_rows(lambda x, eps: x / (x.norm(dim=-1, keepdim=True) ** 2 / x.shape[1] + eps).sqrt())
@@ -809,11 +784,6 @@ right_rms(
     rms_of_x_alone=lambda x: F.rms_norm(x, x.shape[-1:], eps=torch.finfo(torch.float32).eps),
     rms_of_rows=lambda x, gain, epsilon: F.rms_norm(x, x.shape[-1:], gain, epsilon),
 )
-
-
-@right_rms()
-class WithBias(RMSLayer):
-    names = ("scale", "offset")
 
 
 @right_rms()

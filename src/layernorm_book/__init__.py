@@ -1,4 +1,4 @@
-"""The LayerNorm book's package: a reference implementation, and the judge that checks any other.
+"""What does the LayerNorm book offer? A reference implementation, and the judge of any other.
 
     layer_norm, layer_norm_backward    NumPy, in `reference`
     rms_norm, rms_norm_backward        its relative that does not centre, beside it

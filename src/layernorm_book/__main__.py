@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from textwrap import fill, indent
+from warnings import catch_warnings
 
 RIGHT, WRONG, NOT_RUN = 0, 1, 2
 
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with CandidateProcess(options.candidate, options.time_limit, **adapting) as candidate:
             adapted, name = candidate.adapted, candidate.name
-            report = judge(name, adapted, candidate.call, options.against, dtypes, options.seed)
+            with catch_warnings(action="ignore"):  # PyTorch's own, over mixed dtypes
+                report = judge(name, adapted, candidate.call, options.against, dtypes, options.seed)
             note_output(report, *candidate.output())
     except NotRun as error:
         print(f"{options.candidate}: {error}", file=sys.stderr)

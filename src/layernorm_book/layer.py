@@ -1,4 +1,4 @@
-"""LayerNorm as a torch.nn.Module: `torch.nn.LayerNorm`, with its arithmetic written out."""
+"""What does `torch.nn.LayerNorm` do? The same module, with its arithmetic written out."""
 
 from collections.abc import Sequence
 from numbers import Integral

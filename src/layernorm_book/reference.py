@@ -1,4 +1,4 @@
-"""Layer normalization and RMSNorm in NumPy: one function per step, forward and backward.
+"""How are LayerNorm and RMSNorm computed? In NumPy, one function per step, forward and backward.
 
     mean, var = mean_and_variance(x, normalized_shape)
     x_hat     = normalize(x, mean, var, eps)

@@ -1,4 +1,4 @@
-"""What a layer norm refuses, and in which words: NumPy and torch both ask here.
+"""What does a layer norm refuse, and in which words? NumPy and torch both ask here.
 
 Each check raises. `reference` asks for ValueError and TypeError, `LayerNorm` for RuntimeError.
 """

@@ -327,8 +327,5 @@ def off(wrong: Tensor, right: Tensor) -> float:
     if not wrong.isfinite().all():
         return math.inf
 
-    def rms(t: Tensor) -> float:
-        return float(t.square().mean().sqrt())
-
-    smaller = min(rms(wrong), rms(right)) or rms(right)
-    return rms(wrong - right) / smaller if smaller else math.inf
+    smaller = float(min(wrong.norm(), right.norm())) or float(right.norm())
+    return float((wrong - right).norm()) / smaller if smaller else math.inf

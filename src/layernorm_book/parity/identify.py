@@ -97,9 +97,10 @@ class Search:
         failing = {r.inputs.x.dtype for r, _ in failed}
         some = [r for r in wide if r.inputs.x.dtype in failing]  # it may differ by dtype
         levels = (torch.bfloat16,) if self.is_blind() else (None, torch.float32)
-        for evidence, self.level in [(e, level) for e in (wide, some) for level in levels]:
-            forward = self.simplest(evidence, ("y",), 3)
-            if forward is not None:
+        tries = [(e, level) for e in (wide, some) for level in levels if e is wide or e != wide]
+        for evidence, self.level in tries:
+            most = 3 if (evidence, self.level) == tries[0] else 2
+            if (forward := self.simplest(evidence, ("y",), most)) is not None:
                 break
         else:
             return Explanation(unexplained=failed, seen=self.describe())
@@ -136,18 +137,17 @@ class Search:
         def explain(formula: Formula) -> bool:
             return all(self.explains(formula, r, q) for r in results for q in quantities)
 
-        for combination in (c for size in range(most + 1) for c in combinations(pool, size)):
-            exchanges = [*known, *combination]
-            keys = [k for _, v in exchanges for k in v.parts]
-            if len(set(keys)) < len(keys):
-                continue
-            formula = self.formula(exchanges)
-            if explain(formula):
-                return list(combination)
-            if forward and "eps" not in keys and len(combination) < 2:
-                law = self.measured_eps(formula, results[0])
-                if law and explain(replace(formula, **law.parts)):
-                    return [*combination, (BUGS["wrong-eps"], law)]
+        for size in range(most + 1):
+            sets = [[*known, *c] for c in combinations(pool, size)]
+            keys = [[k for _, v in exchanges for k in v.parts] for exchanges in sets]
+            sets = [e for e, k in zip(sets, keys, strict=True) if len(set(k)) == len(k)]
+            for exchanges in sets:
+                if explain(self.formula(exchanges)):
+                    return exchanges[len(known) :]
+            for exchanges in sets if forward and size < 2 else ():
+                law = self.measured_eps(self.formula(exchanges), results[0])
+                if law and explain(replace(self.formula(exchanges), **law.parts)):
+                    return [*exchanges, (BUGS["wrong-eps"], law)]
         return None
 
     def explains(self, formula: Formula, result: CaseResult, quantity: str) -> bool:
@@ -186,18 +186,20 @@ class Search:
         tilted = replace(formula, centre=lambda x, dims: formula.centre(x, dims) + tilt)
         tries = (self.due(formula, nudged, quantity), self.due(tilted, inputs, quantity))
         moved = max(distance(t) for t in tries if t is not None)
-        rough = distance(formula.results(inputs, torch.float32)[quantity]) * unit / single
-        return off <= bound + ROUNDINGS * max(moved, rough)
+        rough = self.due(formula, inputs, quantity, torch.float32)
+        return off <= bound + ROUNDINGS * max(moved, distance(rough) * unit / single)  # type: ignore[arg-type]
 
     def explains_all(self, formula: Formula, result: CaseResult) -> bool:
-        """Whether the formula gives everything that came back."""
+        """Whether the formula gives all that came back."""
         return result.valid and all(self.explains(formula, result, q) for q in result.came.results)
 
-    def due(self, formula: Formula, inputs: Inputs, quantity: str) -> Tensor | None:
-        """Return what the formula gives, computed in float64."""
+    def due(
+        self, formula: Formula, inputs: Inputs, quantity: str, dtype: torch.dtype = torch.float64
+    ) -> Tensor | None:
+        """Return what the formula gives, computed in float64 or another dtype."""
         if quantity == "y":
-            return formula.run(inputs.to(torch.float64))
-        return formula.results(inputs).get(quantity)
+            return formula.run(inputs.to(dtype))
+        return formula.results(inputs, dtype).get(quantity)
 
     def precision(self, result: CaseResult) -> torch.dtype:
         """Return the coarsest of the right arithmetic, the level, and the dtype that came back."""
@@ -376,9 +378,9 @@ class Search:
                 cause.append(result)
         if not cause:
             return [], left
-        names = sorted({name_of(r.inputs.x.dtype) for r in cause})
+        names = " and ".join(sorted({name_of(r.inputs.x.dtype) for r in cause}))
         message = (
-            f"{' and '.join(names)} x is computed in its own precision: the same numbers in "
+            f"{names} x is computed in its own precision: the same numbers in "
             f"float32 come out right ({cause[0].case.name})"
         )
         bug = BUGS["low-precision-statistics"]
@@ -416,14 +418,14 @@ class Search:
             axes, asked = (f(len(shape), k) for f in (variant.parts["axes"], self.right.axes))
             if axes != asked and (len(shape) > 2 or self.adapted.rank):
                 break
-        place = list(range(len(shape)))  # of our axes among the candidate's
-        place = place if self.adapted.channels_last else [0, *place[2:], 1]
+        n = len(shape)  # the place of our axes among the candidate's
+        place = [*range(n)] if self.adapted.channels_last else [0, *range(2, n), 1]
 
         def name(dims: Iterable[int]) -> str:
             names = sorted(place[d] for d in dims)
             return f"{'axis' if len(names) == 1 else 'axes'} {', '.join(map(str, names))}"
 
-        shown = tuple(shape[place.index(i)] for i in range(len(shape)))
+        shown = tuple(shape[place.index(i)] for i in range(n))
         message = variant.message.format(shape=shown, axes=name(axes), asked=name(asked))
         return bug, replace(variant, message=message)
 
@@ -451,7 +453,7 @@ def rounds_before_scale(search: Search, found: Sequence[Exchange], dtype: torch.
     Of the elements on which the two orders differ, it must give the majority as that order does.
     """
     options = {"dtype": dtype, "float32_parameters": search.adapted.float32_parameters}
-    q = search.question(768, 1.0, search.results[0].inputs.eps, mean=0.0, **options)
+    q = search.question(64, 1.0, search.results[0].inputs.eps, mean=0.0, **options)
     q = replace(q, bias=None if q.bias is None else torch.zeros_like(q.bias))
     order = (BUGS["rounds-before-scale"], BUGS["rounds-before-scale"].variants[0])
     once, twice = (search.formula(e).run(q) for e in (found, [*found, order]))

@@ -1,4 +1,4 @@
-"""The book's labs: each a Python class, with its JavaScript and CSS beside it."""
+"""Which labs does the book have? Each is a Python class, with its JavaScript and CSS beside it."""
 
 from layernorm_book.widgets.axes import AxisPicker
 from layernorm_book.widgets.bits import BitLab

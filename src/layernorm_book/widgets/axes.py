@@ -1,4 +1,4 @@
-"""The axis picker: tick the axes that share statistics, and see which layer of PyTorch does it."""
+"""Which axes share statistics, and which layer of PyTorch does that? The axis picker."""
 
 from itertools import combinations
 from typing import Any, NamedTuple, TypedDict

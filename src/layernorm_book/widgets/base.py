@@ -1,4 +1,4 @@
-"""What every lab is in Python: a state that the reader and Python share, and PyTorch's answer."""
+"""What is every lab in Python? A state that the reader and Python share, and PyTorch's answer."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence

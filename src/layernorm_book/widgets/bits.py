@@ -1,4 +1,4 @@
-"""The bit lab: what float32, float16 and bfloat16 store of one number."""
+"""What do float32, float16 and bfloat16 store of one number? The bit lab."""
 
 from typing import Any
 

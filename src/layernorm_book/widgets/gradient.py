@@ -1,4 +1,4 @@
-"""The gradient lab: a row, the gradient that arrives at it, and the three terms that go on to x."""
+"""What becomes of the gradient that arrives at a row? The gradient lab: three terms go on to x."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The lab: one row of numbers through layer normalization, every number in the reader's reach."""
+"""What does layer normalization do to a row of numbers? The lab: each is in the reader's reach."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the labs of rows share: a row x, the rows that go with it, ε, presets, answers on record."""
+"""What do the labs of rows share? A row x, those that go with it, ε, presets, answers on record."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar

@@ -1,4 +1,4 @@
-"""Which values a lab takes: traits that refuse the others and say what is allowed."""
+"""Which values does a lab take? Traits that refuse the others and say what is allowed."""
 
 from typing import Any
 
