@@ -93,7 +93,7 @@ def dumps(table):
 def unconfirmed(table):
     """Return the wrong rows that no person has confirmed, as text lines."""
     return [
-        f"{r['package']} {r['file']}:{r['line']} {r['class']}: {', '.join(r['codes'])}"
+        f"{r['package']} {r.get('file')}:{r.get('line')} {r['class']}: {', '.join(r['codes'])}"
         for r in table["rows"]
         if r["verdict"] == "wrong" and "confirmation" not in r
     ]
@@ -102,7 +102,7 @@ def unconfirmed(table):
 def differences(old, new):
     """Return what changed between two censuses, as text lines; dates and sizes may differ."""
     said = [
-        {(r["package"], r["file"], r["class"], r.get("call")): _said(r) for r in table["rows"]}
+        {(r["package"], r.get("file"), r["class"], r.get("call")): _said(r) for r in table["rows"]}
         for table in (old, new)
     ]
     return [
