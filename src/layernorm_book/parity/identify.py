@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from layernorm_book.calling.call import CallResult, Inputs
+from layernorm_book.calling.call import QUANTITIES, CallResult, Inputs
 from layernorm_book.calling.candidate import AdaptedCandidate
 from layernorm_book.parity.bugs import BUGS, Bug, Variant, one_pass, percent
 from layernorm_book.parity.cases import (
@@ -102,16 +102,16 @@ class Search:
         failing = {r.inputs.x.dtype for r, _ in failed}
         some = [r for r in wide if r.inputs.x.dtype in failing]  # it may differ by dtype
         levels = (torch.bfloat16,) if self.is_blind() else (None, torch.float32)
-        tries = [(e, level) for e in (wide, some) for level in levels if e is wide or e != wide]
-        for evidence, self.level in tries:
-            most = 3 if (evidence, self.level) == tries[0] else 2
+        lists = [wide, some] if some and some != wide else [wide]
+        tries = [(e, level) for e in lists for level in levels]
+        deeper = [(3, tries[0]), *((2, t) for t in tries[1:])]
+        for most, (evidence, self.level) in [*((1, t) for t in tries), *deeper]:
             if (forward := self.simplest(evidence, ("y",), most)) is not None:
                 break
         else:
             return Explanation(unexplained=failed, seen=self.describe())
         graded = [r for r in evidence if len(r.came.results) > 1 and not r.came.mutated]
-        gradients = ("grad_x", "grad_weight", "grad_bias")
-        found = forward + (self.simplest(graded, gradients, 2, forward) or [])
+        found = forward + (self.simplest(graded, QUANTITIES[1:], 2, forward) or [])
         formula = self.formula(found)
         left = [(r, c) for r, c in failed if not self.explains(formula, r, c.quantity)]
         for question in (self.narrow, self.one_pass, self.low_precision, self.nan_gradient):
