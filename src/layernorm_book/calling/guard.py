@@ -109,6 +109,7 @@ class Guard(contextlib.ExitStack):
     def _dismiss(self) -> None:
         if self._worker:
             self._worker.tasks.put(None)
+            self._worker.join(1)  # a thread that is still ending may abort a program that ends too
 
 
 class _Worker(threading.Thread):
