@@ -1,4 +1,7 @@
-"""A cell's tag decides how a page draws it; a tag that is used wrongly fails the build."""
+"""A cell's tag decides how a page draws it; a tag that is used wrongly fails the build.
+
+And a page says how long its chapter takes.
+"""
 
 import re
 
@@ -39,14 +42,17 @@ CHAPTER = [
 ]
 
 
-def build(folder, cells):
-    """Return (the article's HTML, what the build complained of)."""
+def build(folder, cells, beside=()):
+    """Return (the article's HTML, what the build complained of); `beside` is a chapter 01_other."""
     notebook = nb.new_notebook(cells=cells, metadata=METADATA)
     (folder / "index.ipynb").write_text(writes(notebook), encoding="utf-8")
+    if beside:
+        other = nb.new_notebook(cells=beside, metadata=METADATA)
+        (folder / "01_other.ipynb").write_text(writes(other), encoding="utf-8")
     app = SphinxTestApp(
         srcdir=folder,
         confoverrides={
-            "extensions": ["myst_nb", "disclosure", "cells"],
+            "extensions": ["myst_nb", "disclosure", "cells", "reading_time"],
             "nb_execution_mode": "off",
             "myst_enable_extensions": ["dollarmath"],
         },
@@ -54,7 +60,7 @@ def build(folder, cells):
     app.build()
     app.cleanup()
     page = (folder / "_build" / "html" / "index.html").read_text(encoding="utf-8")
-    warnings = [line for line in app.warning.getvalue().splitlines() if "WARNING" in line]
+    warnings = re.findall("(?:WARNING|ERROR): .*", app.warning.getvalue())
     return page[page.index("<h1>") : page.index('class="sphinxsidebar"')], "\n".join(warnings)
 
 
@@ -143,3 +149,24 @@ def test_a_tag_used_wrongly_is_named(tmp_path, cells, complaint):
     (tmp_path / "conf.py").touch()
     _, warnings = build(tmp_path, [text("# Title"), *cells])
     assert complaint in warnings
+
+
+def test_minutes_stand_under_the_title_and_where_they_are_asked_for(tmp_path):
+    (tmp_path / "conf.py").touch()
+    chapter = [
+        text("# Other\n\n" + "word " * 399),  # 400 with the title: 2 minutes
+        code("lab", "lab"),  # 1 minute
+        text("\n".join(f'- <a id="try-01-{name}"></a>' for name in "abc")),  # 2 minutes
+        code("assert 1\n" * 90, "check"),  # nobody has to open it
+        code("x = 1\n" * 10, "predict"),  # 1 minute: the lines, and the guess
+        text("**Exercise: e.**"),  # 4 minutes more
+        text("$$x$$\n" * 2 + "word " * 134, "solution"),  # 1 minute more
+    ]
+    asked = "It takes {reading-time}`01_other`, or {reading-time}`02_nothing`.\n\n"
+    html, warnings = build(tmp_path, [text(f"# Title\n\n{asked}")], chapter)
+    assert "It takes 6 min, or" in html
+    assert "there is no chapter '02_nothing' to time" in warnings
+    page = (tmp_path / "_build" / "html" / "01_other.html").read_text(encoding="utf-8")
+    under = page[page.index("</h1>") :]
+    sentence = "6 minutes to read and play, 5 more for the boxes and exercises"
+    assert plain(under).strip().startswith(sentence)
