@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from browser import FLAGS, find_browser, write_page  # noqa: E402
 
-from layernorm_book.widgets import AxisPicker, BitLab, GradientLab, LayerNormLab  # noqa: E402
+from layernorm_book.widgets import AxisPicker, BitLab, GradientLab, LayerNormLab, SphereLab  # noqa: E402
 
 
 def row(n):
@@ -50,6 +50,11 @@ LABS = {
         4.0,
     ),
     "bit lab": (BitLab, ("[name=eps]",), 4.0),
+    "sphere lab": (
+        SphereLab,
+        ("[name=eps]", "[name=x][data-index='1']", "[name=std]", "[name=azimuth]"),
+        4.0,
+    ),
     "axis picker": (AxisPicker, ("[name=axis][value=H]", "[name=centred]"), 4.0),
 }
 KERNEL_SIZES = (8, 768)
