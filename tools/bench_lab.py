@@ -55,7 +55,7 @@ LABS = {
         ("[name=eps]", "[name=x][data-index='1']", "[name=std]", "[name=azimuth]"),
         4.0,
     ),
-    "axis picker": (AxisPicker, ("[name=axis][value=H]", "[name=centred]"), 4.0),
+    "axis picker": (AxisPicker, ("[name=axis][value=H]", "[name=x]"), 4.0),
 }
 KERNEL_SIZES = (8, 768)
 
