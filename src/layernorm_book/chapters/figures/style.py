@@ -10,6 +10,7 @@ import math
 import re
 from hashlib import sha256
 from io import StringIO
+from itertools import count
 from xml.etree import ElementTree
 
 import matplotlib
@@ -178,6 +179,7 @@ FONT = re.compile(r"font: (?:(italic|[5-9]00) )?([\d.]+)px [^;]*")
 DOT = re.compile(r"M ([\d.]+ [\d.]+) +L \1(?=\s*(?:M|$))")
 FAMILY = re.compile(r" ?font-family: [^;]*;?")
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+COUNT = count()
 SVG = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
 
@@ -199,11 +201,10 @@ def _svg(figure):
         for child in list(parent):
             if child.tag.endswith("}metadata") or child.find(f"{SVG}style") is not None:
                 parent.remove(child)
-    used = set(re.findall(r'href="#([^"]+)|url\(#([^)]+)\)', text))
-    own = {
-        id: f"f{sha256(text.encode()).hexdigest()[:6]}{number}"
-        for number, id in enumerate(sorted(a or b for a, b in used))
-    }
+    # Two notebooks may stand in one window, and two equal pictures in one notebook.
+    stem = f"f{sha256(text.encode()).hexdigest()[:5]}{next(COUNT)}"
+    used = sorted({a or b for a, b in re.findall(r'href="#([^"]+)|url\(#([^)]+)\)', text)})
+    own = {id: f"{stem}-{number}" for number, id in enumerate(used)}
     for element in root.iter():
         _trim(element, own)
     _unwrap(root)
