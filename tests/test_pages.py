@@ -88,14 +88,12 @@ def test_ids_are_unique(pages):
 
 
 def test_text_of_pictures_is_readable_on_a_phone(pages):
+    panel = r'<svg viewBox="0 0 ([\d.]+) [\d.]+" width="(\d+)" height="\d+">(.*?)</svg>'
     for path, text in pages.items():
-        for svg in re.findall(r"<svg viewBox.*?</svg>", text, re.DOTALL):
-            width, units = re.match(r'<svg viewBox="0 0 ([\d.]+) .*? width="(\d+)"', svg).group(
-                2, 1
-            )
+        for units, width, drawn in re.findall(panel, text, re.DOTALL):
+            sizes = map(float, re.findall(r"font-size:([\d.]+)px", drawn))
             scale = min(int(width), PHONE) / float(units)
-            smallest = min(map(float, re.findall(r"font-size:([\d.]+)px", svg)), default=11)
-            assert smallest * scale > 10.95, (path.name, smallest * scale)
+            assert min(sizes, default=11) * scale > 10.95, path.name
 
 
 def test_headings_go_down_one_step_at_a_time(pages):
