@@ -26,7 +26,7 @@ import { atStop, drawEpsilon, EPS } from "./epsilon.js";
  * @property {{ step: string, unit: number, title?: string, says: (most: number, live: boolean) => string }} [quote]
  *   the step that PyTorch is asked for, one unit in the last place of what its error is counted in,
  *   who answers, and the comparison in words, where the furthest element is `most` units off
- * @property {(i: number) => string} trace                one element's way through the steps
+ * @property {(i: number) => string} [trace]              one element's way through the steps
  * @property {string} news                                what a screen reader is told
  */
 
@@ -38,8 +38,7 @@ const skeleton = (presets, title, hint, controls, below, behind) => `
   <div class="ln-presets" role="group" aria-label="${title}"><button type="button" data-do="start">Start</button>${presetButtons(presets)}</div>
   <p class="ln-story">${hint}</p>
   ${controls}
-  <div class="ln-overview" hidden>
-    <svg preserveAspectRatio="none" aria-hidden="true"><rect class="ln-column" height="100"/><path class="ln-bars"/></svg>
+  <div class="ln-window" hidden>
     <label><span></span><input type="range" name="window" min="0"></label>
   </div>
   <div class="ln-scroll"><table class="ln-main"></table></div>
@@ -163,9 +162,9 @@ export function rowsLab(props, {
     }
     if (picture.knees) drawEpsilon(find, state.eps, picture.knees);
     if (compared) drawAnswer(picture, pytorch, scaleOf(picture.quote.step).digits);
-    drawOverview(state.x);
+    drawWindow(state.x);
     setText(find(".ln-story"), presets[state.preset]?.story ?? hint);
-    setText(find(".ln-trace"), `Element ${selected % lengthOf(state)}: ${picture.trace(selected)}`);
+    if (picture.trace) setText(find(".ln-trace"), `Element ${selected}: ${picture.trace(selected)}`);
     paint(lab, picture, state, scales);
     lab.speak(picture.news);
   }
@@ -184,21 +183,11 @@ export function rowsLab(props, {
     lab.sayAnswer(pytorch && says(most, lab.live));
   }
 
-  /** The whole of a long row, and where the window stands. */
-  function drawOverview(x) {
-    const overview = find(".ln-overview");
-    if (overview.toggleAttribute("hidden", count > 1 || columns.length === x.length)) return;
-    const { lo, hi } = scaleFor(x);
-    const height = (v) => ((100 * (hi - v)) / (hi - lo)).toFixed(1);
-    const zero = height(clamp(0, lo, hi));
-    let d = "";
-    for (let i = 0; i < x.length; i++) d += `M${i} ${zero}V${height(x[i])}h.8V${zero}z`;
-    setAttribute(find(".ln-overview svg"), "viewBox", `0 0 ${x.length} 100`);
-    setAttribute(find(".ln-overview .ln-bars"), "d", d);
-    setAttribute(find(".ln-overview .ln-column"), "x", columns[0]);
-    setAttribute(find(".ln-overview .ln-column"), "width", columns.length);
-    Object.assign(find("[name=window]"), { max: x.length - columns.length, value: columns[0] });
-    setText(find(".ln-overview span"), `elements ${columns[0]} to ${columns.at(-1)} of ${x.length}`);
+  /** Which part of a long row is shown. */
+  function drawWindow({ length }) {
+    if (find(".ln-window").toggleAttribute("hidden", count > 1 || columns.length === length)) return;
+    Object.assign(find("[name=window]"), { max: length - columns.length, value: columns[0] });
+    setText(find(".ln-window span"), `elements ${columns[0]} to ${columns.at(-1)} of ${length}`);
   }
 
   // --- what the reader does ---
