@@ -234,7 +234,7 @@ def assert_drawn(page):
                 [80 + 23 * right, 80 - 23 * up], abs=0.02
             )
     for i, value in enumerate(values(page, "x")):
-        column = page.locator(".ln-three label").nth(i)
+        column = page.locator(".ln-plot label").nth(i)
         box, handle = column.bounding_box(), column.locator(".ln-handle").bounding_box()
         middle = handle["y"] + handle["height"] / 2
         assert middle == pytest.approx(
@@ -246,13 +246,13 @@ def test_every_control_moves_the_points_to_where_the_numbers_say(show):
     page = show(SphereLab(azimuth=-40.0, elevation=30.0))
     assert_drawn(page)
     start = {name: values(page, name) for name in NUMBERS[:-1]}
-    move(page, "[name=mean]", -0.5)  # x moves along the drop line: its foot stays, and so does x̂
+    move(page, "[name=shift]", -0.5)  # x moves along the drop line: its foot stays, and so does x̂
     assert values(page, "x") != start["x"]
     assert values(page, "centred") == pytest.approx(start["centred"], abs=1e-6)
     assert values(page, "x_hat") == pytest.approx(start["x_hat"], abs=1e-6)
     assert_drawn(page)
     before = spot(page, "x_hat")
-    move(page, "[name=std]", math.log10(1.2))  # its foot moves along the ray, and x̂ stays
+    move(page, "[name=stretch]", math.log10(1.2))  # its foot moves along the ray, and x̂ stays
     assert values(page, "std") == pytest.approx([1.2], rel=0.03)
     assert values(page, "x_hat") == pytest.approx(start["x_hat"], abs=1e-4)
     assert spot(page, "x_hat") == pytest.approx(before, abs=0.03)
@@ -262,7 +262,7 @@ def test_every_control_moves_the_points_to_where_the_numbers_say(show):
         move(page, "[name=eps]", exponent)
         assert values(page, "radius")[0] < radius[0] * (1 - smaller / 10)
         assert_drawn(page)
-    move(page, "[name=std]", -4)
+    move(page, "[name=stretch]", -4)
     assert_drawn(page)
     type_in(page, "[name=x-typed][data-index='1']", "-1.25")
     assert values(page, "x")[1] == -1.25
@@ -279,7 +279,7 @@ def test_every_control_moves_the_points_to_where_the_numbers_say(show):
 
 def test_a_handle_follows_the_pointer_and_the_arrow_keys(show):
     page = show(SphereLab())
-    column = page.locator(".ln-three label").nth(1)
+    column = page.locator(".ln-plot label").nth(1)
     box = column.bounding_box()
     middle = box["x"] + box["width"] / 2
     seen = []
@@ -362,10 +362,10 @@ def test_what_the_hand_moves_and_what_answers_are_on_one_screen(show, width, hei
     top = edges(".ln-sphere")[0]
     for selector in (
         ".ln-view",
-        ".ln-three",
+        ".ln-plot",
         ".ln-story",
-        "[name=mean]",
-        "[name=std]",
+        "[name=shift]",
+        "[name=stretch]",
         "[name=eps]",
     ):
         assert edges(selector)[1] - top <= most, selector

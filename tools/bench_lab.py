@@ -52,7 +52,7 @@ LABS = {
     "bit lab": (BitLab, ("[name=eps]",), 4.0),
     "sphere lab": (
         SphereLab,
-        ("[name=eps]", "[name=x][data-index='1']", "[name=std]", "[name=azimuth]"),
+        ("[name=eps]", "[name=x][data-index='1']", "[name=stretch]", "[name=azimuth]"),
         4.0,
     ),
     "axis picker": (AxisPicker, ("[name=axis][value=H]", "[name=x]"), 4.0),
