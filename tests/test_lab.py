@@ -83,7 +83,7 @@ def test_the_presets_tell_the_truth():
         x = [*PRESETS["one outlier"]["x"][:7], 100.0 * farther]
         assert max(LayerNormLab(x=x).x_hat) <= np.sqrt(7) + 1e-6
     assert np.sqrt(7) == pytest.approx(2.65, abs=0.005)
-    assert all(abs(v + 0.38) < 0.03 for v in out[:-1])
+    assert all(abs(v + 0.4) < 0.06 for v in out[:-1])
     assert set(lab("constant row").x_hat) == {0.0}
     assert lab("tiny variance").var == pytest.approx(1e-5, rel=0.5)
     assert np.std(lab("tiny variance").x_hat) == pytest.approx(0.7, abs=0.06)
@@ -316,7 +316,7 @@ def test_undo_works_for_one_row_and_fails_on_the_other(show):
 
 
 TOPS = """() => [...document.querySelectorAll("[data-step=x_hat] .ln-bars")].map(path =>
-    [...path.getAttribute("d").matchAll(/V([^h]+)h/g)].map(([, share]) => share
+    [...path.getAttribute("d").matchAll(/V([0-9.]+)h/g)].map(([, share]) => share
         * path.closest("svg").getBoundingClientRect().height / 100)).flat()"""
 
 

@@ -37,7 +37,7 @@ PRESETS = {
             "label": "one outlier",
             "x": [0.5, -1.2, 0.9, -0.3, 1.1, -0.8, 0.2, 100.0],
             "story": "Drag the last bar as far as you like: its x̂ never passes √7 = 2.65, and the "
-            "seven others stay pressed together near −0.38.",
+            "seven others stay pressed together near −0.4.",
         },
         {
             "label": "constant row",
