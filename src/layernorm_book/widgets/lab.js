@@ -168,10 +168,11 @@ print(y)
 `;
 };
 
-const HINTS = {
+const HINTS = { // what to do with it
   statistics: "Take the whole row: shift it, stretch it, or drag one bar.",
   normalize: "Take the whole row: shift it and stretch it, and look at x̂. Then drag ε.",
-  affine: "Drag γ and β. Then shift or stretch the row, and look at y.",
+  affine: "Drag γ and β. Then shift and stretch the row, and look at y.",
+  two: "Each row has its own μ and σ; one γ and one β serve both. Drag a γ, and watch both y.",
 };
 
 /** A new γ and β for the same rows. */
@@ -194,7 +195,7 @@ function render(props) {
     kind: count > 1 ? "ln-two" : "",
     label: "Layer normalization lab",
     title: "Rows to start from",
-    hint: HINTS[stage],
+    hint: HINTS[count > 1 ? "two" : stage],
     rows: ROWS,
     choices: ["placement"],
     steps: Object.fromEntries(Object.entries(STEPS).slice(0, SHOWN[stage])),
