@@ -151,7 +151,9 @@ export function rowsLab(props, {
 
     const widths = Object.keys(steps).flatMap((step) => [scales[picture.bars[step].on ?? step]])
       .flatMap(({ lo, hi, digits }) => [fixed(lo, digits).length, fixed(hi, digits).length]);
-    setAttribute(root, "style", `--n: ${columns.length}; --chars: ${Math.max(5.2, ...widths)}`);
+    // A width of its own, and no variable: that would be inherited, and cost all that stands below.
+    const em = (columns.length * Math.max(5.2, ...widths) * 0.62).toFixed(1);
+    for (const table of [find(".ln-main"), find(".ln-behind")]) setAttribute(table, "style", `min-width:calc(${em} * var(--small) + var(--head))`);
     for (const step in steps) drawBars(nodes[step], columns, picture.bars[step].values, scaleOf(step), picture.bars[step]);
     for (const quantity in picture.facts) {
       // One for each row, each a value or a value and how it reads.
