@@ -24,7 +24,7 @@ READ = """quantities => [...document.querySelectorAll("[data-quantity]")]
     .filter(node => quantities.includes(node.dataset.quantity))
     .map(node => [node.dataset.quantity, node.dataset.index, node.dataset.value].join(" "))"""
 # Of the unit, the centre and the size of the view that sphere.js draws.
-UNIT, CENTRE = 58, (220, 188)
+UNIT, CENTRE = 57, (220, 178)
 
 
 def ask(page, rows, function):
@@ -137,7 +137,7 @@ def test_shift_and_stretch_move_what_they_say_and_stay_in_the_cube(page):
 SENTENCES = {
     ((1, 1, 1), 1e-5): "Three equal numbers stand on the line (1, 1, 1)",
     ((1.5, 0.2, 0.7), 1e-5): "slides it out to the circle. ε is far too small",
-    ((0.9, -1.7, -0.7), 1e-5): "slides it back to the circle",
+    ((1.0, -1.6, -0.6), 1e-5): "slides it back to the circle",
     # σ² = 1.5, and 1 exactly
     ((1.5, 0, -1.5), 1e-5): "back to",
     ((math.sqrt(1.5), 0, -math.sqrt(1.5)), 1e-5): "so it is on the circle already",
@@ -207,8 +207,8 @@ def test_x_hat_is_pytorchs_and_its_radius_follows_the_formula():
 
 def test_two_presets_land_on_one_point_and_two_hardly_leave_the_line():
     x_hat = {preset["label"]: SphereLab(preset["x"]).x_hat for preset in PRESETS}
-    assert x_hat["2·x − 2.1"] == pytest.approx(SphereLab().x_hat, abs=1e-4)
-    assert [2 * v - 2.1 for v in SphereLab().x] == pytest.approx(PRESETS[0]["x"])
+    assert x_hat["2·x − 2"] == pytest.approx(SphereLab().x_hat, abs=1e-4)
+    assert [2 * v - 2 for v in SphereLab().x] == pytest.approx(PRESETS[0]["x"])
     assert np.linalg.norm(x_hat["nearly constant"]) == pytest.approx(1.07, abs=0.01)
     assert x_hat["constant"] == [0, 0, 0]
 

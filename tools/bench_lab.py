@@ -27,14 +27,10 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from browser import FLAGS, find_browser, write_page  # noqa: E402
 
-<<<<<<< HEAD
-from layernorm_book.widgets import AxisPicker, BitLab, GradientLab, LayerNormLab, SphereLab  # noqa: E402
-=======
 from layernorm_book import widgets  # noqa: E402
 from layernorm_book.widgets import LayerNormLab  # noqa: E402
 
 THROTTLED = 4  # times slower
->>>>>>> 4439656afbaa13e83d60681cc7b3a6f237f8ca2d
 
 
 def row(n):
@@ -44,34 +40,9 @@ def row(n):
 
 # What is timed: a lab, and the goals for the median in milliseconds, plain and throttled.
 LABS = {
-<<<<<<< HEAD
-    "lab, n = 8": (
-        lambda: LayerNormLab(x=row(8)),
-        ("[name=eps]", "[name=x][data-index='1']", "[name=weight]"),
-        4.0,
-    ),
-    "lab, n = 768": (
-        lambda: LayerNormLab(x=row(768)),
-        ("[name=eps]", "[name=x][data-index='1']", "[name=weight]"),
-        16.0,
-    ),
-    "gradient lab": (
-        GradientLab,
-        ("[name=eps]", "[name=x][data-index='1']", "[name=grad_y][data-index='1']"),
-        4.0,
-    ),
-    "bit lab": (BitLab, ("[name=eps]",), 4.0),
-    "sphere lab": (
-        SphereLab,
-        ("[name=eps]", "[name=x][data-index='1']", "[name=stretch]", "[name=azimuth]"),
-        4.0,
-    ),
-    "axis picker": (AxisPicker, ("[name=axis][value=H]", "[name=x]"), 4.0),
-=======
     **{name: (getattr(widgets, name), (4.0, 16.0)) for name in widgets.__all__},
     "LayerNormLab, two rows": (lambda: LayerNormLab(rows=2), (4.0, 16.0)),
     "LayerNormLab, n = 768": (lambda: LayerNormLab(x=row(768)), (16.0, 64.0)),
->>>>>>> 4439656afbaa13e83d60681cc7b3a6f237f8ca2d
 }
 KERNEL_SIZES = (8, 768)
 

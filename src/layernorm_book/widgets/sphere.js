@@ -4,8 +4,7 @@ import { createLab, presetButtons } from "./shared/form.js";
 import { dial, more } from "./shared/parts.js";
 import { atStop, drawEpsilon, EPS, epsilon } from "./shared/epsilon.js";
 import { CIRCLE, LARGEST, project, sentence, shifted, SMALLEST_STD, stretched, through } from "./space.js";
-import { ulp } from "./layernorm.js";
-import "./shared/bars.css";
+import "./shared/handles.css";
 import "./sphere.css";
 
 /**
@@ -19,7 +18,7 @@ import "./sphere.css";
  */
 
 const FLOOR = 3.3; // radius of the disc that is drawn of the plane; no x − μ lies outside
-const SIZE = { width: 440, height: 368, unit: 58, x: 220, y: 188 };
+const SIZE = { width: 440, height: 350, unit: 57, x: 220, y: 178 };
 const PLAN = { width: 160, height: 160, unit: 23, x: 80, y: 80 };
 const STEPS = { x: "x", centred: "x − μ", x_hat: "x̂" };
 const ELEMENTS = [0, 1, 2];
@@ -293,7 +292,7 @@ function render(props) {
     ELEMENTS.forEach((i) => setReadout(readouts.torch[i], pytorch ? pytorch[i] : "", pytorch ? digits(pytorch[i]) : "·"));
     const apart = pytorch && Math.max(...ELEMENTS.map((i) => Math.abs(xHat[i] - pytorch[i])));
     lab.sayAnswer(pytorch && `${lab.live ? "PyTorch says" : "While this page was built, PyTorch said"}: ${
-      apart ? `within ${short(apart, 2)} of your browser’s x̂, which is ${short(apart / ulp(CIRCLE), 2)} units in the last place of √3` : "the same bits"}.`);
+      apart ? `x̂ within ${short(apart, 2)} of your browser’s` : "the same bits"}.`);
   }
 
   // --- what the reader does ---
