@@ -105,25 +105,6 @@ def test_one_step_takes_a_constant_row_almost_to_the_circle(lab_page):
         assert 0.98 < numbers(page, SPHERE, "radius")[0] / math.sqrt(3) < 0.999
 
 
-@tries("02-turn", "Turn the view until you look straight down the dotted line: no number changes.")
-def test_the_view_turns_and_no_number_changes(lab_page):
-    page = lab_page
-    quantities = ("x", "centred", "x_hat", "mean", "std", "radius", "eps")
-    before = [numbers(page, SPHERE, quantity) for quantity in quantities]
-    view = page.locator(f"{SPHERE} .ln-view")
-    view.scroll_into_view_if_needed()
-    box = view.bounding_box()
-    at = box["x"] + box["width"] / 2, box["y"] + box["height"] / 3
-    page.mouse.move(*at)
-    page.mouse.down()
-    for k in range(1, 6):
-        page.mouse.move(at[0] + 10 * k, at[1] + 40 * k)
-        assert [numbers(page, SPHERE, quantity) for quantity in quantities] == before
-    page.mouse.up()
-    assert numbers(page, SPHERE, "elevation") == [90]
-    assert spot(page, "x") == pytest.approx(spot(page, "centred"), abs=0.1)
-
-
 @tries(
     "02-mark",
     "Drag stretch to the left: no bar of x̂ moves until the mark ε = σ² comes near the handle of ε.",
