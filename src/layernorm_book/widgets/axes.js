@@ -160,9 +160,8 @@ function render(props) {
 
   /** A cell of a grid: how deep its colour is, whether it has moved, whether it is framed. */
   function paint(node, shade, moved, lit) {
-    setAttribute(node, "style", `--shade: ${Math.round(6 + 36 * Math.min(Math.max(shade, 0), 1))}%`);
-    node.classList.toggle("ln-moved", Boolean(moved));
-    node.classList.toggle("ln-on", lit);
+    setAttribute(node, "style", `--shade: ${6 + 4 * Math.round(9 * Math.min(Math.max(shade, 0), 1))}%`); // ten depths
+    setAttribute(node, "class", `ln-cell${moved ? " ln-moved" : ""}${lit ? " ln-on" : ""}`);
   }
 
   /** @param {State} state */
