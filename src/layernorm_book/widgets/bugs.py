@@ -1,0 +1,193 @@
+"""Which test sees which bug, and on which input? The bug lab."""
+
+from dataclasses import replace
+from functools import lru_cache
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from traitlets import Dict, Enum, List
+
+from layernorm_book.calling.call import Inputs
+from layernorm_book.parity.bugs import BUGS, one_pass, shift_then_scale
+from layernorm_book.parity.cases import answer_to, expected_float64, max_abs
+from layernorm_book.parity.formula import LAYER_NORM, Formula, Part, zero
+from layernorm_book.widgets.base import BUNDLED, Lab, html_table
+from layernorm_book.widgets.traits import Number
+
+_ROOT = BUGS["missing-sqrt"].variants[0].parts
+_OUTSIDE = BUGS["eps-outside-sqrt"].variants[0].parts
+PARTS: dict[str, dict[str, dict[str, Part]]] = {
+    "centre": {"mean": {}, "none": {"centre": zero, "about": zero}},
+    "count": {"n": {}, "n-1": {"count": lambda n: n - 1}},
+    "squares": {"two-pass": {}, "one-pass": {"squares": one_pass}},
+    "divide": {"inside": {}, "outside": dict(_OUTSIDE), "no-root": dict(_ROOT)},
+    "size": {"given": {}, "fixed": {"eps": lambda eps, n: 1e-6}, "zero": {"eps": lambda e, n: 0.0}},
+    "affine": {"scale-shift": {}, "shift-scale": {"affine": shift_then_scale}},
+}
+"""The parts of the layer that a reader can exchange: the first choice of each is right."""
+RIGHT = {part: next(iter(choices)) for part, choices in PARTS.items()}
+
+ROWS, DRAWS = 6, 20
+N = (2, 3, 4, 8, 16, 64, 256, 768)
+TOLERANCES = {  # what a test allows; the judge works its own out
+    "assert_close": {"rtol": 1.3e-6, "atol": 1e-5},
+    "1e-3": {"rtol": 1e-3, "atol": 1e-3},
+}
+USUAL = {"n": 4, "mean": 0.0, "sigma": 1.0, "parameters": "fresh", "eps": 1e-5}
+PRESETS: dict[str, dict[str, float]] = {
+    "the usual randn": {},
+    "n = 768": {"n": 768},
+    "mean 2000": {"mean": 2000.0},
+    "ε = 0.5": {"eps": 0.5},
+}
+
+
+class Draw(NamedTuple):
+    """One drawn input: x of shape (ROWS, n), and weight and bias of shape (n,), all float32."""
+
+    x: Tensor
+    weight: Tensor
+    bias: Tensor
+
+
+def noise(seed: int, count: int) -> np.ndarray:
+    """Return numbers that are all but Gaussian, the same bits as the browser draws.
+
+    Each is the sum of twelve even draws from 0 to 1, less 6: exact in float64, and of standard
+    deviation 1. The even draws are a counter, scrambled.
+    """
+    with np.errstate(over="ignore"):
+        i = np.arange(12 * count, dtype=np.uint32) + np.uint32(seed << 20)
+        for shift, factor in ((16, 0x21F0AAAD), (15, 0x735A2D97)):
+            i = (i ^ i >> np.uint32(shift)) * np.uint32(factor)
+        i ^= i >> np.uint32(15)
+    return i.reshape(count, 12).sum(1, dtype=np.int64) / 2.0**32 - 6.0
+
+
+@lru_cache(maxsize=200)
+def draw(seed: int, n: int, mean: float, sigma: float, parameters: str) -> Draw:
+    """Draw an input; fresh parameters are 1 and 0, trained ones spread by a half around them."""
+    z = noise(seed, (ROWS + 2) * n).reshape(ROWS + 2, n)
+    spread = 0.5 if parameters == "trained" else 0.0
+    drawn = (mean + sigma * z[:ROWS], 1 + spread * z[ROWS], spread * z[ROWS + 1])
+    return Draw(*(torch.from_numpy(v.astype(np.float32)) for v in drawn))
+
+
+def formula(**parts: str) -> Formula:
+    """Return the layer with these choices; what is not named is right."""
+    exchanged = {}
+    for part, choice in parts.items():
+        exchanged |= PARTS[part][choice]
+    return replace(LAYER_NORM, **exchanged)
+
+
+class Seen(NamedTuple):
+    """What came of one draw: the largest error, and which tests pass the layer."""
+
+    error: float
+    passed: tuple[bool, ...]
+
+
+def compare(layer: Formula, given: Draw, eps: float) -> Seen:
+    """Run a layer on a draw, as a usual test does against PyTorch, and as the judge does."""
+    x, weight, bias = given
+    n = x.shape[-1]
+    inputs = Inputs(x, (n,), weight, bias, eps, torch.ones_like(x))
+    y, theirs = layer.run(inputs), F.layer_norm(x, (n,), weight, bias, eps)
+    error = max_abs(y.double() - expected_float64(inputs)["y"])
+    passed = [torch.allclose(y, theirs, **allowed) for allowed in TOLERANCES.values()]
+    return Seen(error, (*passed, error <= answer_to(inputs).allowed["y"]))
+
+
+@lru_cache(maxsize=400)
+def passes(parts: tuple[str, ...], n: int, mean: float, sigma: float, kind: str, eps: float):
+    """Return in how many of the draws each test passes the layer: the two usual ones, the judge."""
+    layer = formula(**dict(zip(PARTS, parts, strict=True)))
+    draws = (draw(seed, n, mean, sigma, kind) for seed in range(DRAWS))
+    return [sum(seen) for seen in zip(*(compare(layer, d, eps).passed for d in draws), strict=True)]
+
+
+class BugLab(Lab):
+    """Choose what is wrong with a layer and what it is asked, and see which tests pass it.
+
+    The layer runs on 20 drawn inputs of six rows; its errors lie beside what two usual tests and
+    the judge allow. The browser computes by itself, in float32. With a live kernel PyTorch runs
+    the same layer on the same inputs.
+
+    Args:
+        centre, count, squares, divide, size, affine: the parts of the layer, as in `PARTS`.
+        n: how many numbers a row has, one of `N`.
+        mean, sigma: of the numbers that are drawn.
+        parameters: "fresh" for γ = 1 and β = 0, "trained" for drawn ones.
+        eps: what the layer is given.
+        game: reserved for a black box to be guessed; False.
+
+    Raises:
+        TraitError: a value is none of these; nothing changes.
+
+    Example:
+        >>> BugLab(divide="outside", eps=0.5).answer["passes"]
+        [0, 0, 0]
+    """
+
+    _esm, _css = BUNDLED / "bugs.js", BUNDLED / "bugs.css"
+
+    STATE = (*PARTS, *USUAL)
+
+    centre = Enum(list(PARTS["centre"]), "mean").tag(sync=True)
+    count = Enum(list(PARTS["count"]), "n").tag(sync=True)
+    squares = Enum(list(PARTS["squares"]), "two-pass").tag(sync=True)
+    divide = Enum(list(PARTS["divide"]), "outside").tag(sync=True)
+    size = Enum(list(PARTS["size"]), "given").tag(sync=True)
+    affine = Enum(list(PARTS["affine"]), "scale-shift").tag(sync=True)
+    n = Enum(N, 4).tag(sync=True)
+    mean = Number(0.0, 0.0, 1e4).tag(sync=True)
+    sigma = Number(1.0, 1e-3, 100.0).tag(sync=True)
+    parameters = Enum(["fresh", "trained"], "fresh").tag(sync=True)
+    eps = Number(1e-5, 1e-12, 10.0).tag(sync=True)
+
+    presets = List(Dict(), read_only=True).tag(sync=True)
+    recorded = List(Dict(), read_only=True).tag(sync=True)
+
+    def __init__(self, game: bool = False, **kwargs: Any) -> None:
+        if game:
+            raise ValueError("There is no game yet: BugLab(game=False).")
+        super().__init__(**kwargs)
+        self.set_trait("presets", [{"label": k} | USUAL | v for k, v in PRESETS.items()])
+        records = [self._record()]
+        for parts, changed in product(_one_fault_each(), PRESETS.values()):
+            records.append(_record(parts, USUAL | changed))
+        self.set_trait("recorded", records)
+
+    def _record(self):
+        parts = {part: getattr(self, part) for part in PARTS}
+        return _record(parts, {key: getattr(self, key) for key in USUAL})
+
+    def ask_pytorch(self) -> dict[str, Any]:
+        """Return in how many of the draws each test passes the layer, run by PyTorch."""
+        return {"passes": self._record()["passes"]}
+
+    def to_html(self) -> str:
+        """Return, as an HTML table, how many draws of each preset let each fault pass."""
+        rows = {}
+        for parts in _one_fault_each():
+            wrong = [choice for part, choice in parts.items() if choice != RIGHT[part]]
+            cells = [_record(parts, USUAL | v)["passes"][0] for v in PRESETS.values()]
+            rows[wrong[0] if wrong else "nothing is wrong"] = cells
+        caption = f"In how many of {DRAWS} draws assert_close passes a layer with one fault."
+        return html_table(caption, ["fault", *PRESETS], rows)
+
+
+def _one_fault_each():
+    """Return the parts of the right layer, and of each layer with one fault."""
+    faults = [{p: c} for p, choices in PARTS.items() for c in list(choices)[1:]]
+    return [RIGHT | fault for fault in ({}, *faults)]
+
+
+def _record(parts, asked):
+    found = passes(tuple(parts.values()), *(asked[key] for key in USUAL))
+    return {**parts, **asked, "passes": found}

@@ -1,0 +1,156 @@
+/**
+ * A layer norm in parts, each of which can be exchanged for a wrong one, on drawn inputs: the
+ * parts of `parity/formula.py`, in float32.
+ *
+ * @typedef {"mean" | "none"} Centre
+ * @typedef {{ centre: Centre, count: "n" | "n-1", squares: "two-pass" | "one-pass",
+ *   divide: "inside" | "outside" | "no-root", size: "given" | "fixed" | "zero",
+ *   affine: "scale-shift" | "shift-scale" }} Parts
+ * @typedef {{ x: Float32Array[], weight: Float32Array, bias: Float32Array }} Draw
+ */
+
+import { sum } from "./layernorm.js";
+
+const f = Math.fround;
+
+/** @type {Parts} */
+export const RIGHT = {
+  centre: "mean", count: "n", squares: "two-pass", divide: "inside", size: "given", affine: "scale-shift",
+};
+export const [ROWS, DRAWS, FIXED] = [6, 20, 1e-6];
+
+// --- what is drawn --------------------------------------------------------------------------------
+
+/** Numbers that are all but Gaussian: sums of twelve even draws, less 6. The even draws are a counter, scrambled. */
+export function noise(seed, count) {
+  const out = new Float64Array(count);
+  let counter = seed << 20;
+  for (let k = 0; k < count; k++) {
+    let total = 0;
+    for (let j = 0; j < 12; j++) {
+      let i = counter++ >>> 0;
+      i = Math.imul(i ^ (i >>> 16), 0x21f0aaad);
+      i = Math.imul(i ^ (i >>> 15), 0x735a2d97);
+      total += (i ^ (i >>> 15)) >>> 0;
+    }
+    out[k] = total / 2 ** 32 - 6;
+  }
+  return out;
+}
+
+const drawn = new Map(); // by seed and n
+
+/** @returns {Draw} */
+export function draw(seed, { n, mean, sigma, parameters }) {
+  const key = `${seed} ${n}`;
+  if (!drawn.has(key)) drawn.set(key, noise(seed, (ROWS + 2) * n));
+  const z = drawn.get(key);
+  const spread = parameters === "trained" ? 0.5 : 0;
+  const row = (k, from, by) => Float32Array.from(z.subarray(k * n, (k + 1) * n), (v) => from + by * v);
+  return {
+    x: Array.from({ length: ROWS }, (_, k) => row(k, mean, sigma)),
+    weight: row(ROWS, 1, spread),
+    bias: row(ROWS + 1, 0, spread),
+  };
+}
+
+// --- the layer ------------------------------------------------------------------------------------
+
+const meanOf = (x) => f(sum(x) / x.length);
+
+/** What x is centred about, and what the rest is divided by. */
+export function statistics(x, { centre, count, squares, divide, size }, eps) {
+  const about = centre === "mean" ? meanOf(x) : 0;
+  const n = x.length;
+  const total = squares === "two-pass" ? sum(x.map((v) => f(v - about) ** 2))
+    : f(f(meanOf(x.map((v) => v * v)) - f(about * about)) * n);
+  const variance = f(total / (count === "n" ? n : n - 1));
+  const e = f({ given: eps, fixed: FIXED, zero: 0 }[size]);
+  const divisor = divide === "outside" ? f(f(Math.sqrt(variance)) + e)
+    : divide === "inside" ? f(Math.sqrt(f(variance + e))) : f(variance + e);
+  return { about, variance, divisor };
+}
+
+/** One row of y. */
+export function layer(x, weight, bias, parts, eps) {
+  const { about, divisor } = statistics(x, parts, eps);
+  const scaleFirst = parts.affine === "scale-shift";
+  const y = new Float32Array(x.length);
+  for (let i = 0; i < x.length; i++) {
+    const xHat = f(f(x[i] - about) / divisor);
+    y[i] = scaleFirst ? f(xHat * weight[i]) + bias[i] : f(xHat + bias[i]) * weight[i];
+  }
+  return y;
+}
+
+/** The right row, in float64; the mean is taken twice, so that it is good at any offset. */
+export function exact(x, weight, bias, eps) {
+  const n = x.length;
+  const y = Float64Array.from(x);
+  for (let k = 0; k < 2; k++) {
+    let mean = 0;
+    for (let i = 0; i < n; i++) mean += y[i] / n;
+    for (let i = 0; i < n; i++) y[i] -= mean;
+  }
+  let variance = 0;
+  for (let i = 0; i < n; i++) variance += (y[i] * y[i]) / n;
+  const rstd = 1 / Math.sqrt(variance + eps);
+  for (let i = 0; i < n; i++) y[i] = y[i] * rstd * weight[i] + bias[i];
+  return { y, rstd };
+}
+
+// --- the tests ------------------------------------------------------------------------------------
+
+/** What two usual tests allow. The third, the judge, works it out from the input. */
+export const TOLERANCES = [{ rtol: 1.3e-6, atol: 1e-5 }, { rtol: 1e-3, atol: 1e-3 }];
+const [KERNELS, ROUNDINGS] = [4, 16]; // those of parity/cases.py
+const worse = (a, b) => (b > a || b !== b ? b : a); // NaN, once there, stays
+
+/**
+ * What is right for a draw, and what the judge allows. It measures PyTorch's own kernel; here the
+ * right layer in float32 stands in for it.
+ * @param {Draw} draw
+ */
+export function answerTo({ x, weight, bias }, eps) {
+  const rows = x.map((row) => exact(row, weight, bias, eps));
+  const plain = x.map((row) => layer(row, weight, bias, RIGHT, eps));
+  const own = measure(plain, rows);
+  let terms = 0;
+  x.forEach((row, k) => {
+    for (let i = 0; i < row.length; i++) terms = Math.max(terms, (1 + Math.abs(row[i]) * rows[k].rstd) * Math.abs(weight[i]));
+  });
+  const judge = KERNELS * own.error + (ROUNDINGS + 4 * Math.sqrt(x[0].length)) * 2 ** -23 * (own.largest + terms);
+  return { rows, judge, rightPasses: own.ratio[0] <= 1 };
+}
+
+/** The largest error of some rows, and the errors as multiples of what each usual test allows. */
+function measure(results, rows) {
+  let [error, largest, strict, loose] = [0, 0, 0, 0];
+  results.forEach((y, k) => {
+    const right = rows[k].y;
+    for (let i = 0; i < y.length; i++) {
+      const off = Math.abs(y[i] - right[i]);
+      const size = Math.abs(right[i]);
+      error = worse(error, off);
+      largest = Math.max(largest, size);
+      strict = worse(strict, off / (TOLERANCES[0].atol + TOLERANCES[0].rtol * size));
+      loose = worse(loose, off / (TOLERANCES[1].atol + TOLERANCES[1].rtol * size));
+    }
+  });
+  return { error, largest, ratio: [strict, loose] };
+}
+
+/**
+ * The largest error of a layer on one draw, and what each test allows an error like that.
+ * @param {Draw} draw
+ * @param {ReturnType<typeof answerTo>} answer
+ * @returns {{ error: number, allowed: number[] }}
+ */
+export function compare({ x, weight, bias }, answer, parts, eps) {
+  const { error, largest, ratio } = measure(x.map((row) => layer(row, weight, bias, parts, eps)), answer.rows);
+  const usual = TOLERANCES.map(({ atol, rtol }, k) => (error > 0 && error < Infinity ? error / ratio[k] : atol + rtol * largest));
+  return { error, allowed: [...usual, answer.judge] };
+}
+
+/** Whether an error is allowed; NaN is not. */
+export const passes = ({ error, allowed }, test) => error <= allowed[test];
