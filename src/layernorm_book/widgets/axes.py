@@ -110,7 +110,8 @@ def find_layer(
     axes, shape = LAYOUTS[layout]["axes"], LAYOUTS[layout]["shape"]
     alone = "".join(letter for letter in axes if letter not in shared)
     each = f"Each {WHO[layout].get(alone)} by itself."
-    batch = "In training: after eval() it uses running averages."
+    channel = LAYOUTS[layout]["names"][axes.index("C")]
+    batch = f"Each {channel} by itself, over all of the batch; after eval() by running averages."
     d = len(axes) - 2  # the layers that take a batch first and channels second name the rest so
     channels = shape[axes.index("C")]
     second = "{}(x)" if axes[1] == "C" else "{}(x.mT).mT"
@@ -199,7 +200,7 @@ def _by_hand(layout, shared, groups, centred):
     if groups > 1:
         return x + line, "By hand, with an axis for the groups."
     kind = "LayerNorm" if centred else "RMSNorm"
-    return line, f"To x as it stands, that is. Move these axes to the end, and {kind} takes them."
+    return line, f"Not to x as it stands. Move these axes to the end, and {kind} does it."
 
 
 def normalize_groups(
