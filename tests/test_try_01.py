@@ -119,7 +119,8 @@ def test_the_variance_vanishes(lab_page):
 
 @tries(
     "01-beyond",
-    "Shift on to the end: E[x²] − μ² jumps between 0, 32, 256 and 512, and never comes back to 3.5.",
+    "Shift on to the end: E[x²] − μ² jumps between 0, 32, 256 and 512, and never comes back to "
+    "3.5.",
 )
 def test_it_jumps_and_never_comes_back(lab_page):
     seen = [variances(lab_page, stop)[2] for stop in range(82, 101)]

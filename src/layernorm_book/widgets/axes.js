@@ -55,7 +55,7 @@ const skeleton = (byHand, layouts, groups) => `
   </div>
   <p class="ln-consequence"><span data-quantity="consequence"></span></p>
   <div class="ln-grids"></div>
-  <p class="ln-legend">Framed: shares with the cell you hold. Underlined: has moved.</p>
+  <p class="ln-legend">Frame: shares with your cell. Line below: has moved.</p>
   <div class="ln-pull"><label><span class="ln-where"></span> <input type="range" name="x" min="${-LARGEST}" max="${LARGEST}" step="1"></label>
     ${readout("value")} <button type="button" data-do="back">Put x back</button></div>
   <div class="ln-answer">
@@ -67,6 +67,7 @@ const skeleton = (byHand, layouts, groups) => `
       <span>n ${readout("n")}</span> <span>shape of γ ${readout("weight")}</span></p>
     <p class="ln-trace"></p>
     <p class="ln-says"></p>
+    <p>By keyboard: the arrow keys go from cell to cell, and Tab goes on to the slider that moves the framed one.</p>
   </details>`;
 
 /** The state as lines of PyTorch; `line` may be a call alone. */
