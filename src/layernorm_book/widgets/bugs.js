@@ -9,7 +9,7 @@ import "./bugs.css";
  * A layer whose parts can be exchanged, an input, and what three tests say.
  *
  * @typedef {import("./faults.js").Parts & { n: number, mean: number, sigma: number,
- *   parameters: "fresh" | "trained", eps: number }} State
+ *   rows: "drawn" | "level", parameters: "fresh" | "trained", eps: number }} State
  * @typedef {{ of: number, passed: number[], right: number }} Verdicts  by test, in how many of so
  *   many draws the layer passes; and in how many the right layer passes the first
  */
@@ -28,7 +28,11 @@ const STOPS = {
   mean: ["mean", [0, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 2000, 5000, 10000]],
   sigma: ["σ", [1e-3, 3e-3, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 100]],
 };
-const KEYS = [...Object.keys(PARTS), ...Object.keys(STOPS), "parameters", "eps"];
+const SWITCHES = {
+  rows: ["mean, σ hold", { drawn: "on average", level: "in each row" }],
+  parameters: ["γ and β", { fresh: "1 and 0", trained: "drawn" }],
+};
+const KEYS = [...Object.keys(PARTS), ...Object.keys(STOPS), ...Object.keys(SWITCHES), "eps"];
 const [LEAST, MOST] = [-9, 1]; // the powers of ten of the axis
 
 // --- what is said: functions of the state alone ----------------------------------------------------
@@ -105,7 +109,7 @@ def layer(x, weight, bias, eps):
 passed, eps = 0, ${state.eps}
 for seed in range(${DRAWS}):
     torch.manual_seed(seed)
-    x = ${x}
+    x = ${state.rows === "drawn" ? x : `F.layer_norm(torch.randn(6, ${state.n}), (${state.n},), eps=0) * ${state.sigma} + ${state.mean}`}
     weight, bias = ${scale.map((call) => `${call}(${state.n})`).join(", ")}
     y, right = layer(x, weight, bias, eps), F.layer_norm(x, (${state.n},), weight, bias, eps)
     passed += torch.allclose(y, right, rtol=1.3e-6, atol=1e-5)
@@ -116,7 +120,7 @@ print(f"assert_close would pass {passed} of ${DRAWS} draws")
 // --- the page -------------------------------------------------------------------------------------
 
 const segments = (name, title, choices, right) => `<fieldset><legend>${title}</legend><div>${Object.entries(choices).map(([value, text]) =>
-  `<label${value === right ? "" : " class=\"bl-wrong\""}><input type="radio" name="${name}" value="${value}"><span>${text}</span></label>`).join("")}</div></fieldset>`;
+  `<label${!right || value === right ? "" : " class=\"bl-wrong\""}><input type="radio" name="${name}" value="${value}"><span>${text}</span></label>`).join("")}</div></fieldset>`;
 const slider = (name, title, most) => `<div class="bl-slider"><label><span>${title}</span>
   <input type="range" name="${name}" ${most === undefined ? 'min="-12" max="1" step="0.25"' : `min="0" max="${most}" step="1"`}></label>${readout(name)}</div>`;
 const across = (value) => `${+(100 * Math.min(Math.max((Math.log10(value) - LEAST) / (MOST - LEAST), 0), 1)).toFixed(2)}%`;
@@ -134,12 +138,12 @@ const skeleton = (presets) => `
     <p class="bl-verdict">${readout("verdict")} <span class="bl-headline"></span></p>
     ${TESTS.map(test).join("")}
     <div class="bl-axis" aria-hidden="true"><span>${ticks.map((power) => `<i style="left: ${across(10 ** power)}">${superscript(power)}</i>`).join("")}</span></div>
-    <p class="bl-legend"><span class="bl-dot"></span>largest error in one of ${DRAWS} draws of x <span class="bl-zone"></span>errors that the test allows</p>
+    <p class="bl-legend"><span class="bl-dot"></span>the largest error in each of ${DRAWS} draws of x, <span class="bl-dot bl-off"></span>where the test is mistaken <span class="bl-zone"></span>what it allows</p>
     <p class="bl-reason"></p>
   </div>
   <div class="ln-presets" role="group" aria-label="Inputs to start from"><b>Ask it</b>${presetButtons(presets)}</div>
   <div class="bl-asked">${Object.entries(STOPS).map(([name, [title, stops]]) => slider(name, title, stops.length - 1)).join("")}${slider("eps", "ε")}
-    ${segments("parameters", "γ, β are", { fresh: "1 and 0", trained: "drawn" })}</div>
+    ${Object.entries(SWITCHES).map(([name, [title, choices]]) => segments(name, title, choices)).join("")}</div>
   <details class="ln-more"><summary>More</summary>
     <p>Each draw is six rows. The largest error: <span class="ln-facts"><span>first draw ${readout("error")}</span>
       <span>the judge allows ${readout("allowed")}</span></span></p>
@@ -157,7 +161,7 @@ function render(props) {
     keys: KEYS,
     fields: { mean: ["mean", 0, 1e4], sigma: ["σ", 1e-3, 100], eps: ["ε", 1e-12, 10] },
     fits: (state) => Object.keys(PARTS).every((part) => state[part] in PARTS[part][1])
-      && STOPS.n[1].includes(state.n) && ["fresh", "trained"].includes(state.parameters),
+      && Object.keys(SWITCHES).every((name) => state[name] in SWITCHES[name][1]) && STOPS.n[1].includes(state.n),
   });
   const { root, find } = lab;
   const readouts = readoutsOf(root);
@@ -169,7 +173,7 @@ function render(props) {
 
   /** What is drawn for a state and the right answers, which its parts do not change. */
   function askedFor(state) {
-    const key = [state.n, state.mean, state.sigma, state.parameters, state.eps].join();
+    const key = KEYS.slice(Object.keys(PARTS).length).map((name) => state[name]).join();
     if (known.key !== key) {
       const drawn = Array.from({ length: DRAWS }, (_, seed) => drawInput(seed, state));
       known = { key, drawn, answers: drawn.map((input) => answerTo(input, state.eps)) };

@@ -40,11 +40,24 @@ export function noise(seed, count) {
 
 const drawn = new Map(); // by seed and n
 
+/** Give each row the mean 0 and the standard deviation 1. */
+function level(z, n) {
+  const out = z.slice();
+  for (let from = 0; from < ROWS * n; from += n) {
+    const row = out.subarray(from, from + n);
+    const mean = row.reduce((a, v) => a + v, 0) / n;
+    for (let i = 0; i < n; i++) row[i] -= mean;
+    const std = Math.sqrt(row.reduce((a, v) => a + v * v, 0) / n);
+    for (let i = 0; i < n; i++) row[i] /= std;
+  }
+  return out;
+}
+
 /** @returns {Draw} */
-export function draw(seed, { n, mean, sigma, parameters }) {
+export function draw(seed, { n, mean, sigma, rows, parameters }) {
   const key = `${seed} ${n}`;
   if (!drawn.has(key)) drawn.set(key, noise(seed, (ROWS + 2) * n));
-  const z = drawn.get(key);
+  const z = rows === "level" ? level(drawn.get(key), n) : drawn.get(key);
   const spread = parameters === "trained" ? 0.5 : 0;
   const row = (k, from, by) => Float32Array.from(z.subarray(k * n, (k + 1) * n), (v) => from + by * v);
   return {
