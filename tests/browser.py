@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from ipywidgets.embed import embed_data
 from playwright.sync_api import sync_playwright
+from tries import chapter_of
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -76,6 +77,22 @@ def show(page, tmp_path):
         return open_lab(page, (tmp_path / "page.html").as_uri())
 
     return open_page
+
+
+@pytest.fixture(scope="module")
+def site(built_book):
+    """The built book, at an address."""
+    site, stop = serve(built_book)
+    yield site
+    stop()
+
+
+@pytest.fixture
+def lab_page(request, page, site):
+    """The chapter of a line of a "Try this" list, in a browser, its labs alive."""
+    id = request.node.get_closest_marker("tries").kwargs["id"]
+    page.set_viewport_size({"width": 1280, "height": 800})
+    return open_lab(page, site.url(f"book/{chapter_of(id, ROOT / 'book')}.html"))
 
 
 def foreign(url):

@@ -24,6 +24,18 @@ BIN = Path(sys.executable).parent
 pytest_plugins = ("browser",)  # a page in a real browser
 
 
+def pytest_addoption(parser):
+    help = "use the book that was built in this folder before (--book=PATH, with the sign)"
+    try:
+        parser.addoption("--book", metavar="PATH", help=help)
+    except ValueError:  # pytest took the folder for one of tests, and read its conftest.py too
+        raise pytest.UsageError("write --book=PATH") from None
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "tries(id, line): performs a line of a 'Try this' list")
+
+
 def build(tree):
     """Build the book of a tree; return (exit status, everything it printed)."""
     done = subprocess.run(
@@ -38,8 +50,11 @@ def build(tree):
 
 
 @pytest.fixture(scope="session")
-def built_book():
+def built_book(request):
     """The folder of HTML pages of this very tree, every notebook executed."""
+    if given := request.config.getoption("--book"):
+        folder = Path(given) / "_build" / "html"
+        return folder if folder.is_dir() else Path(given)
     status, printed = build(ROOT)
     assert status == 0, printed
     return ROOT / "_build" / "html"

@@ -1,25 +1,35 @@
 """The axis picker: each line of code, run in PyTorch, shares what the picker says it does."""
 
 import json
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
 import torch
-from browser import run_copied
+from browser import join_to_python, move, run_copied, run_on_packed, values
 from torch import nn
+from traitlets import TraitError
 
 from layernorm_book.widgets import AxisPicker
 from layernorm_book.widgets.axes import (
+    ALPHA,
+    BUNDLED,
+    EPS,
     LAYOUTS,
     NO_LAYER,
     PRESETS,
+    RELATIVES,
     STATES,
     describe,
     group_numbers,
+    normalize_groups,
 )
 
 CELLS = ".ln-cells label"
+WIDGETS = BUNDLED.parent
+SOURCES = {
+    name: (WIDGETS / name).read_text(encoding="utf-8") for name in ("layernorm.js", "relatives.js")
+}
 
 
 def an_input(layout):
@@ -59,36 +69,38 @@ def who_shares(function, x):
     return first.unique(return_inverse=True)[1].reshape(x.shape).numpy()
 
 
-def normalized_in_groups(x, numbers, centred):
+def normalized_in_groups(x, numbers, statistics):
     """Normalize each group by itself, with nothing but its list of cells."""
-    y = torch.empty_like(x)
+    if statistics == "none":
+        return torch.tanh(ALPHA * x)
+    y, centred = torch.empty_like(x), statistics == "variance"
     for group in np.unique(numbers):
         cells = torch.tensor(numbers == group)
         values = x[cells]
         mean = values.mean() if centred else 0.0
-        y[cells] = (values - mean) / (values - mean).square().mean().add(1e-5).sqrt()
+        y[cells] = (values - mean) / (values - mean).square().mean().add(EPS).sqrt()
     return y
 
 
-def assert_the_claim_holds(layout, numbers, name, line, weight, centred):
+def assert_the_claim_holds(layout, numbers, name, line, weight, statistics="variance"):
     """Run the line: same groups, same numbers, γ of the shape that is said."""
     x = an_input(layout)
     y, gamma = run(line, x)
-    assert (name == NO_LAYER) == (gamma is None)
+    assert (name in (NO_LAYER, "DyT")) == (gamma is None)
     assert weight == ("" if gamma is None else str(tuple(gamma.shape)))
     torch.testing.assert_close(
-        y.detach(), normalized_in_groups(x, numbers, centred), atol=2e-4, rtol=0
+        y.detach(), normalized_in_groups(x, numbers, statistics), atol=1e-12, rtol=0
     )
     np.testing.assert_array_equal(who_shares(lambda x: run(line, x)[0], x), numbers)
 
 
-@pytest.mark.parametrize(("layout", "shared", "groups", "centred"), STATES)
-def test_every_line_does_what_the_picker_says(layout, shared, groups, centred):
-    name, line, weight, note = describe(layout, shared, groups, centred)
+@pytest.mark.parametrize(("layout", "shared", "groups", "statistics"), STATES)
+def test_every_line_does_what_the_picker_says(layout, shared, groups, statistics):
+    name, line, weight, note = describe(layout, shared, groups, statistics)
     numbers = group_numbers(layout, shared, groups)
-    assert_the_claim_holds(layout, numbers, name, line, weight, centred)
+    assert_the_claim_holds(layout, numbers, name, line, weight, statistics)
     assert note
-    if name != NO_LAYER:
+    if name not in (NO_LAYER, "DyT"):
         assert f"nn.{name}(" in line
 
 
@@ -98,10 +110,10 @@ def test_a_wrong_claim_is_caught():
         name = line[3 : line.index("(")]
         weight = "(4, 2, 3)" if "RMS" in line else "(4,)"
         with pytest.raises(AssertionError):
-            assert_the_claim_holds("images", numbers, name, line, weight, centred=True)
+            assert_the_claim_holds("images", numbers, name, line, weight)
     line = "nn.LayerNorm((4, 2, 3))(x)"
     with pytest.raises(AssertionError):
-        assert_the_claim_holds("images", numbers, "LayerNorm", line, "(4,)", centred=True)
+        assert_the_claim_holds("images", numbers, "LayerNorm", line, "(4,)")
 
 
 def candidates(shape):
@@ -127,9 +139,9 @@ def test_where_no_layer_is_named_none_takes_x_as_it_stands(layout):
             continue  # it refuses this shape
         found.add((numbers.tobytes(), not isinstance(layer, nn.RMSNorm)))
     named = {
-        (group_numbers(layout, shared, groups).tobytes(), centred)
-        for where, shared, groups, centred in STATES
-        if where == layout and describe(layout, shared, groups, centred).name != NO_LAYER
+        (group_numbers(layout, shared, groups).tobytes(), statistics == "variance")
+        for where, shared, groups, statistics in STATES
+        if where == layout and describe(layout, shared, groups, statistics).name != NO_LAYER
     }
     alone = group_numbers(layout, "").tobytes()  # a layer over an axis of size 1 shares nothing
     assert len(found) > 5
@@ -137,9 +149,13 @@ def test_where_no_layer_is_named_none_takes_x_as_it_stands(layout):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_preset_is_the_layer_of_its_name(layout):
-    for name, state in PRESETS[layout].items():
+def test_a_preset_is_the_layer_of_its_name_and_changes_one_thing(layout):
+    for name, state in RELATIVES[layout].items():
         assert describe(layout, *state).name.rstrip("12d") == name
+    rows = list(PRESETS[layout].values())
+    assert list(PRESETS[layout]) == ["BatchNorm", "LayerNorm", "RMSNorm", "DyT"]
+    for one, next_one in pairwise(rows):
+        assert sum(a != b for a, b in zip(one, next_one, strict=True)) == 1
 
 
 def test_the_traits_and_what_follows_from_them():
@@ -154,9 +170,189 @@ def test_the_traits_and_what_follows_from_them():
     picker.cell = 47
     picker.layout = "tokens"
     assert (picker.shared, picker.cell) == ("C", 0)
-    picker.set_state({"layout": "images", "shared": "NHW"})  # as a front end sends it
+    assert picker.x[:4] == (1.0, 2.0, 3.0, 6.0)
+    assert len(picker.answer["values"]) == 24
+    picker.set_state({"layout": "images", "shared": "NHW", "x": [0.0] * 48})  # as a front end does
     assert picker.name == "BatchNorm2d"
+    picker.statistics = "none"
+    assert (picker.name, picker.n) == ("DyT", 1)
     json.dumps(picker.answers)
+    for x in ([0.0] * 47, [11.0] * 48):
+        with pytest.raises(TraitError, match="x takes 48 numbers from -10 to 10"):
+            picker.x = x
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_pytorch_answers_with_the_layer_that_is_named(layout):
+    x = torch.tensor(LAYOUTS[layout]["start"], dtype=torch.float32)
+    for shared, groups, statistics in (state[1:] for state in STATES if state[0] == layout):
+        line = describe(layout, shared, groups, statistics).line
+        names = {"torch": torch, "nn": nn, "x": x.reshape(LAYOUTS[layout]["shape"])}
+        *lines, last = line.splitlines()
+        exec("\n".join(lines), names)
+        y = eval(last.removeprefix("y = "), names).detach().flatten()
+        answer = normalize_groups(layout, shared, groups, statistics, x)
+        torch.testing.assert_close(y, answer, atol=2e-5, rtol=0)
+
+
+# --- the arithmetic -------------------------------------------------------------------------------
+
+# The statistic of each cell's group and its output, for each row; and who has moved.
+NORMALIZE = """
+    const floats = new Float32Array(packed);
+    const out = [];
+    let from = 0;
+    for (const { layout, shared, groups, statistics } of rows) {
+        const x = floats.subarray(from, (from += layout.start.length));
+        const moved = module.whatMoved(layout, { x: [...x], shared, groups, statistics });
+        out.push(...moved.out, ...moved.numbers.map((group) => moved.statistic[group] ?? 0),
+            ...moved.moved.out, ...moved.moved.cells);
+    }
+    return Float32Array.from(out);"""
+
+
+def drawn_states():
+    """Return each choice at the start, and 500 more with cells that have moved."""
+    rng = np.random.default_rng(1)
+    rows = [(*state, np.float32(LAYOUTS[state[0]]["start"])) for state in STATES]
+    for k in range(500):
+        state = STATES[rng.integers(len(STATES))]
+        x = np.float32(LAYOUTS[state[0]]["start"])
+        count = rng.integers(1, 4) if k % 2 else len(x)
+        where = rng.choice(len(x), count, replace=False)
+        value = rng.uniform(-10, 10, count)
+        x[where] = value if k % 3 else value.round()
+        rows.append((*state, x))
+    return rows
+
+
+def run_states(page, sources=SOURCES):
+    """Return [(state, x, out, statistic, out has moved, cell has moved)]."""
+    rows = drawn_states()
+    described = [
+        {"layout": LAYOUTS[r[0]], "shared": r[1], "groups": r[2], "statistics": r[3]} for r in rows
+    ]
+    packed = b"".join(row[4].tobytes() for row in rows)
+    results = run_on_packed(page, sources, "relatives.js", NORMALIZE, packed, described)
+    results = np.split(np.frombuffer(results, "f4"), np.cumsum([4 * len(r[4]) for r in rows])[:-1])
+    return [(r[:4], r[4], *np.split(part, 4)) for r, part in zip(rows, results, strict=True)]
+
+
+def breaches(page, sources=SOURCES):
+    """Return the states at which JavaScript and PyTorch disagree about a number or a mover."""
+    found = []
+    for state, x, out, statistic, moved, cells in run_states(page, sources):
+        layout, shared, groups, statistics = state
+        numbers = group_numbers(layout, shared, groups).flatten()
+        own = normalize_groups(*state, x).numpy()
+        exact = torch.tensor(x, dtype=torch.float64)
+        exact = normalized_in_groups(exact, numbers, statistics).numpy()
+        # As tests/test_javascript_arithmetic.py: four times PyTorch's error and some units, here
+        # of values up to 10 that a small σ may magnify.
+        means = {g: x[numbers == g].astype("f8").mean() for g in np.unique(numbers)}
+        squares = {g: np.square(x[numbers == g].astype("f8")).mean() for g in np.unique(numbers)}
+        of_cell = np.array([(squares if statistics == "square" else means)[g] for g in numbers])
+        variance = {g: x[numbers == g].astype("f8").var() for g in np.unique(numbers)}
+        size = np.array(
+            [np.abs(x[numbers == g]).max() / (variance[g] + EPS) ** 0.5 for g in numbers]
+        )
+        allowed = 4 * np.abs(own - exact).max() + 16 * 2.0**-23 * (1 + size)
+        good = (np.abs(out - exact) <= allowed).all()
+        if statistics != "none":
+            good &= np.allclose(statistic, of_cell, rtol=1e-6, atol=1e-6)
+        good &= (cells == (x != np.float32(LAYOUTS[layout]["start"]))).all()
+        touched = np.isin(numbers, numbers[cells > 0])
+        good &= not moved[~touched].any()
+        before = normalize_groups(*state, LAYOUTS[layout]["start"]).numpy()
+        good &= (moved[np.abs(own - before) > 1e-4] == 1).all()
+        if not good:
+            found.append(state)
+    return found
+
+
+def test_every_choice_and_500_drawn_states_agree_with_pytorch(page):
+    assert len(drawn_states()) == len(STATES) + 500
+    assert breaches(page) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ('letter === "C" ? groups : 1', "1"),
+        ("!shared.includes(letter)", "shared.includes(letter)"),
+        ("x.map((v) => v * v)", "x"),
+        ("f(ALPHA * v)", "v"),
+        ("layerNorm(x, { eps: EPS })", "layerNorm(x, { eps: 0.1 })"),
+        ("normalizeGroups(layout.start, numbers, statistics)", "now"),
+        ("out: places(now.out, start.out)", "out: [...now.out].map(() => true)"),
+    ],
+)
+def test_broken_arithmetic_is_found(page, right, wrong):
+    source = SOURCES["relatives.js"]
+    assert source.count(right) == 1
+    assert breaches(page, SOURCES | {"relatives.js": source.replace(right, wrong)})
+
+
+@pytest.mark.parametrize(
+    ("cells", "statistic", "out", "statistics", "said"),
+    [
+        (
+            [False] * 4,
+            [False],
+            [False] * 4,
+            "variance",
+            "Nothing has moved yet. Drag a cell of x, and see who moves with it.",
+        ),
+        (
+            [True, False, False, False],
+            [True, False],
+            [True, True, False, False],
+            "variance",
+            "You moved 1 cell: 1 mean and 2 outputs moved. The other 2 stand still.",
+        ),
+        (
+            [True, True, False, False],
+            [True],
+            [True] * 4,
+            "square",
+            "You moved 2 cells: 1 mean square and 4 outputs moved. Nobody stands still.",
+        ),
+        (
+            [True, True, True, False],
+            [True, True],
+            [True, True, True, False],
+            "variance",
+            "You moved 3 cells: 2 means and 3 outputs moved. The other one stands still.",
+        ),
+        (
+            [True, True, False, False],
+            [False, False],
+            [True, True, False, False],
+            "variance",
+            "You moved 2 cells: no means and 2 outputs moved. The other 2 stand still.",
+        ),
+        (
+            [True, False],
+            [True, False],
+            [False, False],
+            "variance",
+            "You moved 1 cell: 1 mean and no outputs moved. They all stand still.",
+        ),
+        (
+            [True, False, False],
+            [],
+            [True, False, False],
+            "none",
+            "You moved 1 cell: 1 output moved. The other 2 stand still.",
+        ),
+    ],
+)
+def test_the_sentence_says_what_follows_from_the_state(
+    page, cells, statistic, out, statistics, said
+):
+    run = "return new TextEncoder().encode(module.consequence(...rows))"
+    rows = [{"cells": cells, "statistic": statistic, "out": out}, statistics]
+    assert run_on_packed(page, SOURCES, "relatives.js", run, b"", rows).decode() == said
 
 
 # --- in a browser ---------------------------------------------------------------------------------
@@ -165,23 +361,25 @@ def test_the_traits_and_what_follows_from_them():
 def lit(page):
     """Return the indices of the cells that are lit."""
     return page.eval_on_selector_all(
-        f"{CELLS}.ln-on", "cells => cells.map(cell => Number(cell.dataset.index))"
+        ".ln-outputs .ln-on", "cells => cells.map(cell => Number(cell.dataset.index))"
     )
 
 
 # Clicks until the controls say this; returns what the readouts and the cells then show.
-CHOOSE = """([shared, groups, centred]) => {
+CHOOSE = """([shared, groups, statistics]) => {
     const all = (selector) => [...document.querySelectorAll(`.ln-lab ${selector}`)];
     const want = (input, on) => input.checked === on || input.click();
-    all("[name=axis]").forEach((box) => want(box, shared.includes(box.value)));
-    all(`[name=groups][value="${groups}"]`).forEach((input) => want(input, true));
-    all("[name=centred]").forEach((box) => want(box, centred));
-    const values = all("[data-quantity]").map(
+    all(`[name=statistics][value="${statistics}"]`).forEach((input) => want(input, true));
+    all("[name=axis]:enabled").forEach((box) => want(box, shared.includes(box.value)));
+    all(`[name=groups][value="${groups}"]:enabled`).forEach((input) => want(input, true));
+    const facts = all("output[data-quantity], p [data-quantity], code").map(
         (node) => [node.dataset.quantity, [node.dataset.value, node.textContent]]);
-    return { ...Object.fromEntries(values), trace: all(".ln-trace")[0].textContent,
+    return { ...Object.fromEntries(facts), trace: all(".ln-trace")[0].textContent,
+        says: all(".ln-says")[0].textContent,
         cut: !all("[name=groups]")[0].matches(":disabled"),
-        cells: all("label[data-group]").map(
-            (cell) => [cell.dataset.group, cell.lastElementChild.textContent]) };
+        cells: all("label[data-group]").map((cell) => Number(cell.dataset.group)),
+        outputs: all("[data-quantity=x_hat]").map((cell) => Number(cell.dataset.value)),
+        means: all("[data-quantity=mean]").map((cell) => cell.dataset.value) };
 }"""
 
 
@@ -189,17 +387,24 @@ CHOOSE = """([shared, groups, centred]) => {
 def test_every_state_shows_what_python_says_of_it(show, layout):
     """And what Python says is what PyTorch does, by the tests above."""
     page = show(AxisPicker(layout))
-    for shared, groups, centred in (state[1:] for state in STATES if state[0] == layout):
-        shown = page.evaluate(CHOOSE, [shared, groups, centred])
-        name, line, weight, note = describe(layout, shared, groups, centred)
+    for shared, groups, statistics in (state[1:] for state in STATES if state[0] == layout):
+        shown = page.evaluate(CHOOSE, [shared, groups, statistics])
+        name, line, weight, note = describe(layout, shared, groups, statistics)
         numbers = group_numbers(layout, shared, groups).flatten()
         count = len(np.unique(numbers))
-        assert shown["cells"] == [[str(number)] * 2 for number in numbers]
+        none = statistics == "none"
+        assert shown["cells"] == numbers.tolist()
         assert (shown["name"], shown["line"], shown["note"]) == ([name] * 2, [line] * 2, [note] * 2)
         assert shown["weight"] == [weight, weight or "yours to choose"]
-        assert (shown["groups"][0], shown["n"][0]) == (str(count), str(numbers.size // count))
-        assert shown["cut"] == ("C" in shared)
-        assert ("mean square" in shown["trace"]) == (not centred and count < numbers.size)
+        assert shown["groups"][0] == ("none" if none else str(count))
+        assert shown["n"][0] == str(numbers.size // count)
+        assert shown["cut"] == ("C" in shared and not none)
+        assert ("mean square" in shown["trace"]) == (
+            statistics == "square" and count < len(numbers)
+        )
+        y = normalize_groups(layout, shared, groups, statistics, LAYOUTS[layout]["start"])
+        np.testing.assert_allclose(shown["outputs"], y, atol=1e-5)
+        assert len(set(zip(shown["means"], numbers, strict=True))) == count
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -212,18 +417,118 @@ def test_a_preset_chooses_its_layer(show, layout):
         shown = page.get_attribute("[data-quantity=name]", "data-value")
         assert shown.rstrip("12d") == name
         assert page.locator("[aria-pressed=true]").all_text_contents() == [name]
-        if name != "RMSNorm":  # the copied lines normalize each group
-            y = run_copied(page)[1]["y"].detach()
-            for group in np.unique(numbers := group_numbers(layout, *PRESETS[layout][name][:2])):
-                assert y[torch.tensor(numbers == group)].mean().abs() < 1e-5
+        assert "PyTorch gives the same" in page.text_content(".ln-says")
+        y = run_copied(page)[1]["y"].detach().flatten()  # the copied lines give what is shown
+        np.testing.assert_allclose(values(page, "x_hat"), y, atol=1e-5)
+    page.locator("[name=x]").press("ArrowRight")
+    assert "not asked" in page.text_content(".ln-says")
 
 
-def test_the_pointer_lights_a_group_and_a_click_keeps_it(show):
+def pull(page, cell, dx, dy):
+    """Drag a cell's value by some pixels, and leave the lab."""
+    box = page.locator(f"{CELLS}[data-index='{cell}']").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + dx, y + dy, steps=3)
+    page.mouse.up()
+    page.mouse.move(2, 2)
+
+
+MARKED = """kind => [...document.querySelectorAll(`.ln-${kind} .ln-cell.ln-moved`)].map(
+    (cell) => Number(cell.dataset.index))"""
+
+
+def test_who_shares_a_mean_is_who_moves(show):
+    page = show(AxisPicker("tokens", shared="C"))
+    before = values(page, "mean"), values(page, "x_hat")
+    assert page.text_content("[data-quantity=consequence]").startswith("Nothing has moved yet")
+    pull(page, 3, 0, -32)  # up: from 6 to 10
+    assert values(page, "x")[:4] == [1, 2, 3, 10]
+    for quantity, old in zip(("mean", "x_hat"), before, strict=True):
+        new = values(page, quantity)
+        assert [i for i in range(24) if new[i] != old[i]] == [0, 1, 2, 3]
+    assert [page.evaluate(MARKED, k) for k in ("cells", "means", "outputs")] == [
+        [3],
+        [0, 1, 2, 3],
+        [0, 1, 2, 3],
+    ]
+    said = "You moved 1 cell: 1 mean and 4 outputs moved. The other 20 stand still."
+    assert page.text_content("[data-quantity=consequence]") == said
+    pull(page, 0, 9, 40)  # down lowers, and ends at −10 however far one goes
+    assert values(page, "x")[0] == -3
+    pull(page, 0, -300, 0)
+    assert values(page, "x")[0] == -10
+    # The same numbers under other axes: everybody of those features moves, in both sequences.
+    page.click("[data-preset=BatchNorm]")
+    assert page.evaluate(MARKED, "outputs") == [k for k in range(24) if k % 4 in (0, 3)]
+    page.click("[data-preset=DyT]")
+    assert page.evaluate(MARKED, "outputs") == [0, 3]
+    assert "2 outputs moved. The other 22" in page.text_content("[data-quantity=consequence]")
+    page.click("[data-do=back]")
+    assert page.text_content("[data-quantity=consequence]").startswith("Nothing has moved yet")
+
+
+def test_two_moves_that_cancel_leave_the_mean(show):
+    page = show(AxisPicker("tokens", shared="C"))
+    pull(page, 1, 8, 0)
+    pull(page, 3, -8, 0)
+    # The 3 stays too: it is the mean.
+    said = "You moved 2 cells: no means and 3 outputs moved. The other 21 stand still."
+    assert page.text_content("[data-quantity=consequence]") == said
+
+
+def test_by_hand_there_are_axes_and_cells_and_nothing_else(show):
+    page = show(AxisPicker("tokens", by_hand=True, shared="NT"))
+    assert page.locator("[name=axis]").count() == 3
+    assert page.locator(".ln-axes").text_content().split() == [
+        *("Cells", "share", "along", "batch", "2", "token", "3", "feature", "4")
+    ]
+    others = "[data-preset], [name=groups], [name=statistics], [name=layout]"
+    assert page.locator(others).count() == 0
+    assert "PyTorch gives the same 24" in page.text_content(".ln-says")
+    for axis in "NTC":
+        page.click(f"[name=axis][value={axis}]")
+        assert "PyTorch gives the same 24" in page.text_content(".ln-says")
+    assert page.text_content("pre") == "nn.LayerNorm(4)(x)"
+
+
+@pytest.mark.parametrize(("lab", "width"), [("tokens", 740), ("images", 740), ("tokens", 390)])
+def test_the_handles_and_what_answers_are_on_one_screen(show, page, lab, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    show(AxisPicker(lab, by_hand=lab == "tokens", shared="C"))
+    top = page.locator(".ln-lab").bounding_box()["y"]
+    box = page.locator(".ln-more").bounding_box()
+    assert box["y"] + box["height"] - top <= 620
+    assert not page.evaluate("document.querySelector('.ln-more').open")
+    # No number is cut off by its cell.
+    cut = """() => [...document.querySelectorAll(".ln-cell")].filter((cell) => {
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        return range.getBoundingClientRect().width > cell.clientWidth + 1;
+    }).length"""
+    assert page.evaluate(cut) == 0
+
+
+def test_python_follows_a_drag_and_answers_it(show):
+    picker = AxisPicker("tokens")
+    page = show(picker)
+    join_to_python(page, picker)
+    move(page, "[name=x]", -4)
+    page.evaluate("window.saved")
+    assert picker.x[0] == -4
+    assert "PyTorch gives the same 24 outputs" in page.text_content(".ln-says")
+    picker.x = [5.0, *picker.x[1:]]
+
+
+def test_the_pointer_frames_a_group_and_a_click_keeps_it(show):
     page = show(AxisPicker())
     assert lit(page) == list(range(24))
     page.hover(f"{CELLS}[data-index='40']")
     assert lit(page) == list(range(24, 48))
-    assert "x[1, 2, 1, 1] is in group 1: 24 cells" in page.text_content(".ln-trace")
+    assert "x[1, 2, 1, 1] is in group 1: 24 cells share one μ = 3.75" in page.text_content(
+        ".ln-trace"
+    )
     page.mouse.move(2, 2)
     assert lit(page) == list(range(24))
     page.click(f"{CELLS}[data-index='40']")
@@ -233,7 +538,7 @@ def test_the_pointer_lights_a_group_and_a_click_keeps_it(show):
     assert lit(page) == [12, 13, 14, 15, 16, 17, 36, 37, 38, 39, 40, 41]
 
 
-def test_keys_choose_and_a_cell_says_where_it_lies(show):
+def test_keys_choose_a_cell_and_move_it(show):
     page = show(AxisPicker())
     page.focus("[name=axis][value=C]")
     page.keyboard.press("Space")
@@ -242,7 +547,11 @@ def test_keys_choose_and_a_cell_says_where_it_lies(show):
     for _ in range(6):
         page.keyboard.press("ArrowRight")
     assert lit(page) == [6, 7, 8, 9, 10, 11]
-    cell = page.get_by_role("radio", name="batch 1, channel 2, height 0, width 1: group 6")
+    page.focus("[name=x]")
+    page.keyboard.press("End")
+    assert values(page, "x")[6] == 10
+    assert page.evaluate(MARKED, "outputs") == [6, 7, 8, 9, 10, 11]
+    cell = page.get_by_role("radio", name="batch 1, channel 2, height 0, width 1")
     assert cell.get_attribute("value") == "37"
     page.focus("[name=layout]:checked")
     page.keyboard.press("ArrowRight")
@@ -261,7 +570,7 @@ def test_two_pickers_on_a_page_leave_each_other_alone(show):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_finger_hits_each_cell(show, page, layout):
-    show(AxisPicker(layout)).evaluate(CHOOSE, ["NC", 2, True])  # the longest code
+    show(AxisPicker(layout)).evaluate(CHOOSE, ["NC", 2, "variance"])  # the longest code
     for width in (320, 390, 640):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= width + 8
@@ -271,7 +580,7 @@ def test_a_finger_hits_each_cell(show, page, layout):
 
 def test_the_numbers_can_be_read_in_light_and_dark(show):
     page = show(AxisPicker())
-    page.click("[data-preset=InstanceNorm]")
+    page.click("[name=axis][value=C]")  # a mean for each channel of each image
     contrast = """() => {
         const canvas = document.createElement("canvas").getContext("2d");
         const light = (colour) => {
@@ -282,7 +591,7 @@ def test_the_numbers_can_be_read_in_light_and_dark(show):
                 .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
             return 0.2126 * r + 0.7152 * g + 0.0722 * b;
         };
-        return Math.min(...[...document.querySelectorAll(".ln-cells label")].map((cell) => {
+        return Math.min(...[...document.querySelectorAll(".ln-cell")].map((cell) => {
             const style = getComputedStyle(cell);
             const [a, b] = [style.color, style.backgroundColor].map(light).sort((p, q) => q - p);
             return (a + 0.05) / (b + 0.05);
@@ -290,6 +599,6 @@ def test_the_numbers_can_be_read_in_light_and_dark(show):
     }"""
     for theme in ("light", "dark"):
         page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
-        for index in range(0, 48, 6):  # each tint, lit and not
-            page.check(f"[name=cell][value='{index}']")
+        for value in (-10, 0, 10):  # each tint, each depth of colour
+            move(page, "[name=x]", value)
             assert page.evaluate(contrast) > 4.5

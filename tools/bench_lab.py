@@ -50,7 +50,7 @@ LABS = {
         4.0,
     ),
     "bit lab": (BitLab, ("[name=eps]",), 4.0),
-    "axis picker": (AxisPicker, ("[name=axis][value=H]", "[name=centred]"), 4.0),
+    "axis picker": (AxisPicker, ("[name=axis][value=H]", "[name=x]"), 4.0),
 }
 KERNEL_SIZES = (8, 768)
 

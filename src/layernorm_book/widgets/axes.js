@@ -1,40 +1,41 @@
-import { readout, readoutsOf, setAttribute, setReadout, setText, srOnly } from "./shared/page.js";
+import { readout, readoutsOf, setAttribute, setReadout, setText } from "./shared/page.js";
 import { createLab } from "./shared/form.js";
+import { fixed, short, typeset } from "./shared/numbers.js";
+import { ALPHA, consequence, whatMoved } from "./relatives.js";
 import "./axes.css";
 
 /**
  * The axis picker's front end. What PyTorch has for each choice of axes comes from Python, under
- * the key of `pytorchFor`; the groups are counted here.
+ * the key of `keyFor`; the groups and their numbers are worked out by relatives.js.
  *
  * @typedef {object} State
  * @property {string} layout
  * @property {string} shared   the letters of the axes along which cells share
  * @property {number} groups   of channels
- * @property {boolean} centred
- * @property {number} cell     whose group is lit
- * @property {number | null} hovered  the cell under the pointer: its group is lit instead
+ * @property {"variance" | "square" | "none"} statistics
+ * @property {number[]} x      in memory order
+ * @property {number} cell     that the slider moves, and whose group is framed
+ * @property {number | null} hovered  the cell under the pointer: its group is framed instead
  */
 
-const KEYS = ["layout", "shared", "groups", "centred", "cell"];
+const KEYS = ["layout", "shared", "groups", "statistics", "x", "cell"];
 const TINTS = 6;
+const LARGEST = 10; // a cell's value goes from −10 to 10, as axes.py says too
+const STATISTICS = { variance: "μ and σ²", square: "mean square", none: "none" };
+// What the second and the third grid show, by statistics.
+const TITLES = {
+  variance: ["the mean μ it gets", "output (x − μ) / σ"],
+  square: ["the mean square it gets", "output x / root"],
+  none: ["no statistics", `output tanh(${ALPHA}·x)`],
+};
+const PIXELS = 8; // of a drag, for a step of 1
 
-/**
- * The number of each cell's group, in memory order. Cells are in one group where they agree on
- * every axis that is not shared, and on the part of the channels where those are cut.
- * @param {{ axes: string, shape: number[] }} layout
- * @param {string} shared
- * @param {number} groups
- */
-export function groupNumbers({ axes, shape }, shared, groups) {
-  let numbers = [0];
-  shape.forEach((size, axis) => {
-    const letter = axes[axis];
-    const parts = !shared.includes(letter) ? size : letter === "C" ? groups : 1;
-    numbers = numbers.flatMap((number) =>
-      Array.from({ length: size }, (_, i) => number * parts + Math.floor((i * parts) / size)));
-  });
-  return numbers;
-}
+const clamp = (v) => Math.min(Math.max(v, -LARGEST), LARGEST);
+const tuple = (list) => `(${list.join(", ")})`;
+const choice = (type, name, value, text) =>
+  `<label><input type="${type}" name="${name}" value="${value}"> ${text}</label>`;
+const choices = (name, rows) => rows.map(([value, text]) => choice("radio", name, value, text)).join("");
+const set = (kind, legend, content = "") => `<fieldset class="ln-${kind}"><legend>${legend}</legend>${content}</fieldset>`;
 
 /** Where a cell lies, one number an axis. */
 function place(cell, shape) {
@@ -44,33 +45,35 @@ function place(cell, shape) {
   });
 }
 
-const skeleton = `
-  <div class="ln-presets" role="group" aria-label="Layers to start from"></div>
+const skeleton = (byHand, layouts, groups) => `
+  ${byHand ? "" : '<div class="ln-presets" role="group" aria-label="Layers to start from"></div>'}
   <div class="ln-choices">
-    <fieldset class="ln-layouts"><legend>x holds</legend></fieldset>
-    <fieldset class="ln-axes"><legend>Cells share along</legend></fieldset>
-    <fieldset class="ln-groups"><legend>Channels in</legend></fieldset>
-    <fieldset><legend>Statistics</legend><label><input type="checkbox" name="centred"> subtract the mean μ</label></fieldset>
+    <fieldset class="ln-axes"></fieldset>
+    ${byHand ? "" : set("groups", "Channels in", choices("groups", groups.map((k) => [k, k === 1 ? "1 group" : k])))
+      + set("statistics", "They share", choices("statistics", Object.entries(STATISTICS)))
+      + set("layouts", "x holds", choices("layout", Object.entries(layouts).map(([name, { axes }]) => [name, `${name} ${tuple([...axes])}`])))}
   </div>
-  <div class="ln-both">
+  <p class="ln-consequence"><span data-quantity="consequence"></span></p>
+  <div class="ln-grids"></div>
+  <p class="ln-legend">Framed: shares with the cell you hold. Underlined: has moved.</p>
+  <div class="ln-pull"><label><span class="ln-where"></span> <input type="range" name="x" min="${-LARGEST}" max="${LARGEST}" step="1"></label>
+    ${readout("value")} <button type="button" data-do="back">Put x back</button></div>
   <div class="ln-answer">
     <p class="ln-name">${readout("name")} <span data-quantity="note"></span></p>
+    <pre><code data-quantity="line"></code></pre>
+  </div>
+  <details class="ln-more"><summary>More</summary>
     <p class="ln-facts"><span>groups ${readout("groups")}</span>
       <span>n ${readout("n")}</span> <span>shape of γ ${readout("weight")}</span></p>
-    <pre><code data-quantity="line"></code></pre>
     <p class="ln-trace"></p>
-  </div>
-  <div class="ln-cells" role="radiogroup" aria-label="Cells of x, each with the number of its group"></div>
-  </div>`;
-
-const choice = (type, name, value, text) =>
-  `<label><input type="${type}" name="${name}" value="${value}"> ${text}</label>`;
+    <p class="ln-says"></p>
+  </details>`;
 
 /** The state as lines of PyTorch; `line` may be a call alone. */
-const toPython = (line, shape) => `import torch
+const toPython = (line, x, shape) => `import torch
 from torch import nn
 
-x = torch.randn(${shape.join(", ")})
+x = torch.tensor([${x.join(", ")}], dtype=torch.float32).reshape(${shape.join(", ")})
 ${line.includes("y = ") ? line : `y = ${line}`}
 print(y)
 `;
@@ -78,143 +81,200 @@ print(y)
 function render(props) {
   const { model } = props;
   const layouts = model.get("layouts");
-  const names = model.get("axis_names");
   const presets = model.get("presets");
   const answers = model.get("answers");
-  const pytorchFor = ({ layout, shared, groups, centred }) =>
-    answers[`${layout} ${shared} ${shared.includes("C") ? groups : 1} ${+centred}`];
-  const cellsOf = ({ shape }) => shape.reduce((a, b) => a * b);
+  const byHand = model.get("by_hand");
+  const keyFor = ({ layout, shared, groups, statistics }) =>
+    statistics === "none" ? `${layout}  1 none` : `${layout} ${shared} ${shared.includes("C") ? groups : 1} ${statistics}`;
+  const pytorchFor = (state) => answers[keyFor(state)];
+  const same = (a, b) => a.length === b.length && a.every((v, i) => v === b[i]);
 
   const lab = createLab(props, {
     kind: "ln-picker",
     label: "Axis picker",
-    body: skeleton,
+    body: skeleton(byHand, layouts, model.get("group_choices")),
     keys: KEYS,
     local: { hovered: null },
-    fits: (state) => Boolean(pytorchFor(state)) && state.cell >= 0 && state.cell < cellsOf(layouts[state.layout]),
+    fits: (state) => Boolean(pytorchFor(state)) && state.x.length === layouts[state.layout].start.length
+      && state.x.every((v) => Math.abs(v) <= LARGEST) && state.cell >= 0 && state.cell < state.x.length,
   });
   const { root, find } = lab;
-  const readouts = readoutsOf(root);
-  let laidOut = ""; // the layout whose cells stand in the page
-  let cells = [];
-
-  const tuple = (list) => `(${list.join(", ")})`;
-  const fill = (selector, html) => find(selector).insertAdjacentHTML("beforeend", html);
-  fill(".ln-layouts", Object.entries(layouts).map(([name, { axes }]) =>
-    choice("radio", "layout", name, `${name} ${tuple([...axes])}`)).join(""));
-  fill(".ln-groups", model.get("group_choices").map((k) =>
-    choice("radio", "groups", k, k === 1 ? "1 group" : k)).join(""));
+  const parts = readoutsOf(root); // those that stand in every layout
+  const views = {}; // by layout: its axes and its cells, made once
 
   // --- changing the state ---
 
   function preset(wanted, layout = lab.state.layout) {
-    const [, shared, groups, centred] = presets[layout].find(([name]) => name === wanted);
-    return { layout, shared, groups, centred };
+    const [, shared, groups, statistics] = presets[layout].find(([name]) => name === wanted);
+    return { shared, groups, statistics };
   }
+  const pull = (value, i = lab.state.cell) => ({ x: lab.state.x.with(i, clamp(value)) });
 
   // --- drawing ---
 
-  /** Two blocks for the batch; in each, one strip of cells a channel or one a token. */
-  function layOut(name) {
-    laidOut = name;
-    const { axes, shape } = layouts[laidOut];
-    find(".ln-presets").innerHTML = presets[laidOut].map(([name]) =>
+  if (!byHand) {
+    find(".ln-presets").innerHTML = presets[lab.state.layout].map(([name]) =>
       `<button type="button" data-do="preset" data-preset="${name}">${name}</button>`).join("");
-    for (const label of root.querySelectorAll(".ln-axes label")) label.remove();
-    fill(".ln-axes", [...axes].map((letter, k) =>
-      choice("checkbox", "axis", letter, `<b>${letter}</b> ${names[letter]}, ${shape[k]}`)).join(""));
+  }
 
-    const [batch, strips] = shape;
-    const inner = shape.slice(2);
+  /** Three grids of the same cells. In each, a block for each of the batch; in it, a strip of cells a channel or a token. */
+  function makeView(layout) {
+    const { axes, names, shape } = layouts[layout];
+    const images = layout === "images";
+    const [batch, strips, ...inner] = shape;
     const size = inner.reduce((a, b) => a * b); // cells in a strip
-    const columns = inner.at(-1);
-    let html = "";
-    for (let b = 0; b < batch; b++) {
-      html += `<div class="ln-block" style="--columns: ${columns}"><p>${laidOut === "images" ? "image" : "sequence"} ${b}</p>`;
-      for (let s = 0; s < strips; s++) {
-        html += `<div class="ln-strip"><i>${axes[1]} ${s}</i><div>`;
-        for (let i = 0; i < size; i++) {
-          const cell = (b * strips + s) * size + i;
-          const where = place(cell, shape).map((at, k) => `${names[axes[k]]} ${at}`).join(", ");
-          html += `<label data-index="${cell}"><input type="radio" name="cell" value="${cell}">${srOnly(`${where}: group `)}<span></span></label>`;
+    const grid = (kind, cellOf) => {
+      let html = `<div class="ln-grid ln-${kind}"${kind === "cells" ? ' role="radiogroup" aria-label="Cells of x"' : ""}><p class="ln-title"></p><div class="ln-blocks">`;
+      for (let b = 0; b < batch; b++) {
+        html += `<div class="ln-block"><p>${images ? "image" : "sequence"} ${b}</p>`;
+        for (let s = 0; s < strips; s++) {
+          html += `<div class="ln-strip">${kind === "cells" ? `<i>${images ? axes[1] : names[1]} ${s}</i>` : ""}<div>`;
+          for (let i = 0; i < size; i++) html += cellOf((b * strips + s) * size + i);
+          html += "</div></div>";
         }
-        html += "</div></div>";
+        html += "</div>";
       }
-      html += "</div>";
-    }
-    find(".ln-cells").innerHTML = html;
-    cells = [...root.querySelectorAll(".ln-cells label")];
+      return `${html}</div></div>`;
+    };
+    const number = (quantity) => (cell) => `<span class="ln-cell" data-quantity="${quantity}" data-index="${cell}"></span>`;
+    const handle = (cell) => {
+      const where = place(cell, shape).map((at, k) => `${names[k]} ${at}`).join(", ");
+      return `<label class="ln-cell" data-index="${cell}"><input type="radio" name="cell" value="${cell}" aria-label="${where}"><span data-quantity="x" data-index="${cell}"></span></label>`;
+    };
+    const node = document.createElement("div");
+    node.innerHTML = set("axes", "Cells share along", [...axes].map((letter, k) =>
+      choice("checkbox", "axis", letter, `<b>${byHand ? names[k] : letter}</b> ${byHand ? "" : `${names[k]}, `}${shape[k]}`)).join(""))
+      + `<div class="ln-grids" data-layout="${layout}" style="--columns: ${inner.at(-1)}">${
+        grid("cells", handle)}${grid("means", number("mean"))}${grid("outputs", number("x_hat"))}</div>`;
+    const [share, grids] = node.children;
+    const nodes = [...grids.querySelectorAll(".ln-cell")];
+    const count = nodes.length / 3;
+    const titles = [...grids.querySelectorAll(".ln-title")];
+    setText(titles[0], "x: drag a cell");
+    return { share, grids, titles, readouts: readoutsOf(grids), cells: nodes.slice(0, count).map((_, i) => [0, 1, 2].map((k) => nodes[k * count + i])) };
   }
 
   function check(name, value, on) {
     for (const input of root.querySelectorAll(`[name=${name}]`)) input.checked = on(value, input.value);
   }
 
+  /** A cell of a grid: how deep its colour is, whether it has moved, whether it is framed. */
+  function paint(node, shade, moved, lit) {
+    setAttribute(node, "style", `--shade: ${Math.round(6 + 36 * Math.min(Math.max(shade, 0), 1))}%`);
+    node.classList.toggle("ln-moved", Boolean(moved));
+    node.classList.toggle("ln-on", lit);
+  }
+
   /** @param {State} state */
   function draw(state) {
-    if (laidOut !== state.layout) layOut(state.layout);
+    const { share, grids, titles, cells, readouts } = (views[state.layout] ??= makeView(state.layout));
+    if (!grids.isConnected) {
+      find(".ln-axes").replaceWith(share);
+      find(".ln-grids").replaceWith(grids);
+    }
     const layout = layouts[state.layout];
-    const cut = state.shared.includes("C");
+    const none = state.statistics === "none";
+    const cut = state.shared.includes("C") && !none;
     const groups = cut ? state.groups : 1;
-    const numbers = groupNumbers(layout, state.shared, groups);
-    const count = Math.max(...numbers) + 1;
-    const n = numbers.length / count;
+    const { numbers, statistic, out, moved } = whatMoved(layout, { ...state, groups });
+    const n = none ? 1 : numbers.length / statistic.length;
     const [name, line, weight, note] = pytorchFor(state);
 
     const equal = (value, own) => String(value) === own;
     check("layout", state.layout, equal);
     check("axis", state.shared, (shared, own) => shared.includes(own));
     check("groups", groups, equal);
+    check("statistics", state.statistics, equal);
     check("cell", state.cell, equal);
-    find(".ln-groups").disabled = !cut;
-    find("[name=centred]").checked = state.centred;
+    find(".ln-axes").disabled = none;
+    if (!byHand) find(".ln-groups").disabled = !cut;
     for (const button of root.querySelectorAll("[data-preset]")) {
-      const wanted = preset(button.dataset.preset);
+      const wanted = preset(button.dataset.preset, state.layout);
       setAttribute(button, "aria-pressed", Object.keys(wanted).every((key) => wanted[key] === state[key]));
     }
 
-    for (const [quantity, value] of Object.entries({ name, note, line, groups: count, n })) {
-      setReadout(readouts[quantity][0], value, String(value));
-    }
-    setReadout(readouts.weight[0], weight, weight || "yours to choose");
-    setAttribute(find(".ln-answer"), "data-found", Boolean(weight));
+    const said = consequence(moved, state.statistics);
+    const facts = { name, note, line, groups: none ? "none" : statistic.length, n, consequence: said };
+    for (const [quantity, value] of Object.entries(facts)) setReadout(parts[quantity][0], value, String(value));
+    setReadout(parts.weight[0], weight, weight || "yours to choose");
+    TITLES[state.statistics].forEach((title, k) => setText(titles[k + 1], title));
 
-    const lit = numbers[state.hovered ?? state.cell];
-    cells.forEach((cell, i) => {
-      setAttribute(cell, "data-group", numbers[i]);
-      setAttribute(cell, "data-tint", numbers[i] % TINTS);
-      cell.classList.toggle("ln-on", numbers[i] === lit);
-      setText(cell.lastElementChild, String(numbers[i]));
+    const digits = state.layout === "images" ? 1 : 2; // what there is room for
+    const rounded = (v) => typeset(String(+v.toFixed(digits)));
+    const picked = state.hovered ?? state.cell;
+    cells.forEach(([cell, mean, output], i) => {
+      const group = numbers[i];
+      const lit = group === numbers[picked];
+      setAttribute(cell, "data-group", group);
+      paint(cell, (state.x[i] + LARGEST) / (2 * LARGEST), moved.cells[i], i === picked);
+      paint(output, (out[i] + 2) / 4, moved.out[i], lit);
+      paint(mean, 0.5, moved.statistic[group], lit && !none);
+      setAttribute(mean, "data-tint", none ? "none" : group % TINTS);
+      setReadout(readouts.x[i], Math.fround(state.x[i]), rounded(state.x[i]));
+      setReadout(readouts.mean[i], none ? "" : statistic[group], none ? "–" : rounded(statistic[group]));
+      setReadout(readouts.x_hat[i], out[i], fixed(out[i], digits));
     });
-    const where = place(state.hovered ?? state.cell, layout.shape);
-    const statistics = state.centred ? "one μ and one σ²" : "one mean square";
-    setText(find(".ln-trace"), `x[${where.join(", ")}] is in group ${lit}: ${n === 1 ? "it is alone" : `${n} cells share ${statistics}`}.`);
-    lab.speak(`${name}: ${count} groups of ${n}.`);
+
+    const at = (cell) => `x[${place(cell, layout.shape).join(", ")}]`;
+    const range = find("[name=x]");
+    range.value = state.x[state.cell];
+    setAttribute(range, "aria-valuetext", short(state.x[state.cell]));
+    setText(find(".ln-where"), at(state.cell));
+    setReadout(parts.value[0], state.x[state.cell], rounded(state.x[state.cell]));
+    const shared = state.statistics === "variance" ? `one μ = ${short(statistic[numbers[picked]])} and one σ²`
+      : `one mean square, ${none ? "" : short(statistic[numbers[picked]])}`;
+    setText(find(".ln-trace"), none ? `${at(picked)} is alone: nothing is shared.`
+      : `${at(picked)} is in group ${numbers[picked]}: ${n === 1 ? "it is alone" : `${n} cells share ${shared}`}.`);
+    const pytorch = lab.answer(({ key }) => key === keyFor(state) && same(state.x, layout.start))?.values;
+    lab.sayAnswer(pytorch && `PyTorch gives the same ${out.length} outputs, to within ${
+      short(Math.max(...pytorch.map((v, i) => Math.abs(v - out[i]))), 2)}.`);
+    lab.speak(`${name}, ${none ? "no groups" : `${statistic.length} groups of ${n}`}. ${said}`);
   }
 
   // --- what the reader does ---
 
   /** The state that a control asks for. */
   function patchFor({ name, value, checked }, { layout, shared }) {
-    if (name === "layout") return { ...preset("LayerNorm", value), cell: 0 };
+    if (name === "layout") return { layout: value, ...preset("LayerNorm", value), x: [...layouts[value].start], cell: 0 };
     if (name === "axis") {
       return { shared: [...layouts[layout].axes].filter((letter) => (letter === value ? checked : shared.includes(letter))).join("") };
     }
-    if (name === "centred") return { centred: checked };
-    return { [name]: Number(value) }; // groups, cell
+    if (name === "x") return pull(Number(value));
+    return { [name]: name === "statistics" ? value : Number(value) }; // groups, cell
   }
 
   function onHover(part) {
     const hovered = part ? Number(part.dataset.index) : null;
-    if (hovered !== lab.state.hovered) lab.change({ hovered });
+    if (hovered !== lab.state.hovered && !held) lab.change({ hovered });
   }
+
+  // A cell is dragged by itself: up or to the right it grows. A finger that moves up or down scrolls the page.
+  let held = null;
+  const listen = (type, handler) => root.addEventListener(type, handler);
+  listen("pointerdown", ({ target, button, clientX, clientY, pointerId }) => {
+    const cell = target.closest?.(".ln-cells label");
+    if (!cell || button) return;
+    const i = Number(cell.dataset.index);
+    held = { i, from: lab.state.x[i] - (clientX - clientY) / PIXELS };
+    cell.setPointerCapture?.(pointerId);
+    lab.change({ cell: i, hovered: null });
+  });
+  listen("pointermove", ({ clientX, clientY }) => {
+    if (!held) return;
+    const value = clamp(Math.round(held.from + (clientX - clientY) / PIXELS));
+    if (value !== lab.state.x[held.i]) lab.change(pull(value, held.i));
+  });
+  for (const type of ["pointerup", "pointercancel"]) listen(type, () => (held = null));
 
   return lab.run({
     draw,
     onInput: (input) => lab.load(patchFor(input, lab.state)),
     onHover,
-    actions: { preset: ({ dataset }) => lab.load(preset(dataset.preset)) },
-    python: (state) => toPython(pytorchFor(state)[1], layouts[state.layout].shape),
+    actions: {
+      preset: ({ dataset }) => lab.load(preset(dataset.preset)),
+      back: () => lab.load({ x: [...layouts[lab.state.layout].start] }),
+    },
+    python: (state) => toPython(pytorchFor(state)[1], state.x, layouts[state.layout].shape),
   });
 }
 
