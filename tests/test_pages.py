@@ -13,6 +13,7 @@ from conftest import ROOT
 from fontTools.ttLib import TTFont
 from unused_rules import trimmed
 
+PHONE = 358  # pixels for the text of a page on a phone 390 wide
 FONT = ROOT / "book" / "_static" / "fonts" / "book-math.woff2"
 
 
@@ -41,12 +42,8 @@ def test_nothing_comes_from_elsewhere(pages):
 def test_what_a_page_loads_at_once_is_light(pages):
     for path, text in pages.items():
         once = attributes(text, "script", "src") + attributes(text, "link", "href")
-        first_pictures = [
-            re.search(r'src="([^"]*)"', tag)[1]
-            for tag in re.findall(r"<img\b[^>]*>", text)
-            if 'loading="lazy"' not in tag
-        ]
-        files = {(path.parent / link.split("?")[0]).resolve() for link in once + first_pictures}
+        once += attributes(text, "img", "src")
+        files = {(path.parent / link.split("?")[0]).resolve() for link in once}
         files = {f for f in files if f.suffix in (".css", ".js", ".svg", ".png")} | {path}
         packed = sum(len(gzip.compress(f.read_bytes())) for f in files)
         assert packed + FONT.stat().st_size < 140_000, (path.name, packed)
@@ -72,14 +69,32 @@ def test_every_page_says_what_it_is(pages):
     assert len(set(descriptions)) == len(descriptions)
 
 
-def test_every_picture_has_words(pages):
+def test_every_picture_has_words_and_its_rules_stand_once(pages):
     for path, text in pages.items():
         for tag in re.findall(r"<img\b[^>]*>", text):
-            alt = re.search(r'alt="([^"]*)"', tag)
-            assert alt, (path.name, tag)
-            if "_images" in tag:
-                assert len(alt[1]) > 40, (path.name, alt[1])
-                assert 'width="' in tag, (path.name, tag)
+            assert re.search(r'alt="[^"]*"', tag), (path.name, tag)
+            assert "_images" not in tag, f"{path.name}: {tag} does not follow the theme"
+        pictures = re.findall(r'<div class="ln-figure"[^>]*>', text)
+        for tag in pictures:
+            assert len(re.search(r'role="img" aria-label="([^"]*)"', tag)[1]) > 40, (path.name, tag)
+        assert text.count("<style>.ln-figure{") == bool(pictures), path.name
+
+
+def test_ids_are_unique(pages):
+    for path, text in pages.items():
+        ids = re.findall(r'\bid="([^"]+)"', text)
+        assert len(ids) == len(set(ids)), (path.name, {i for i in ids if ids.count(i) > 1})
+
+
+def test_text_of_pictures_is_readable_on_a_phone(pages):
+    for path, text in pages.items():
+        for svg in re.findall(r"<svg viewBox.*?</svg>", text, re.DOTALL):
+            width, units = re.match(r'<svg viewBox="0 0 ([\d.]+) .*? width="(\d+)"', svg).group(
+                2, 1
+            )
+            scale = min(int(width), PHONE) / float(units)
+            smallest = min(map(float, re.findall(r"font-size:([\d.]+)px", svg)), default=11)
+            assert smallest * scale > 10.95, (path.name, smallest * scale)
 
 
 def test_headings_go_down_one_step_at_a_time(pages):

@@ -1,19 +1,24 @@
 """Where does ε stand, what does that do to the output, and which tests see it?"""
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Rectangle
 
 from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
-    GREY,
+    GROUND,
     INK,
-    ORANGE,
+    LINE,
+    PURPLE,
+    SOFT,
     VERMILION,
+    X_HAT,
+    X,
+    name,
     new_picture,
 )
 
-ROW_MARKERS = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (ORANGE, "D"))
+ROW_MARKERS = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"))
 
 
 def inside_and_outside(x, eps=1e-5):
@@ -29,15 +34,16 @@ def inside_and_outside(x, eps=1e-5):
     position = np.arange(len(x))
 
     picture, axes = new_picture(3, 1, height=5.2, sharex=True)
-    axes[0].bar(position, x, color=BLUE, width=0.6)
+    axes[0].bar(position, x, color=X, width=0.6)
     axes[0].axhline(x.mean(), color=INK, linewidth=1.5)
-    axes[1].bar(position - 0.17, inside, color=GREEN, width=0.34, label="ε inside the root")
-    axes[1].bar(position + 0.17, outside, color=ORANGE, width=0.34, label="ε outside")
+    axes[1].bar(position - 0.17, inside, color=X_HAT, width=0.34, label="ε inside the root")
+    open_bar = {"facecolor": GROUND, "edgecolor": X_HAT, "width": 0.34}
+    axes[1].bar(position + 0.17, outside, label="ε outside", **open_bar)
     axes[1].legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
-    axes[2].bar(position, (outside - inside) * 1e5, color=VERMILION, width=0.6)
-    for ax, name in zip(axes, ("x", r"$\hat{x}$", "gap\n× 10⁵"), strict=True):
-        ax.axhline(0, color=GREY, linewidth=0.8)
-        ax.set_ylabel(name, rotation=0, labelpad=24, va="center")
+    axes[2].bar(position, (outside - inside) * 1e5, color=SOFT, width=0.6)
+    for ax, quantity in zip(axes, ("x", "x̂", "gap\n× 10⁵"), strict=True):
+        ax.axhline(0, color=LINE, linewidth=1)
+        ax.set_ylabel(quantity, rotation=0, labelpad=20, va="center")
     _note(axes[0], f"mean {x.mean():.3g}, σ = {x.std():.3g}")
     _note(axes[2], f"outside − inside, ε = {eps:.0e}")
     axes[2].set_xlabel("element")
@@ -53,26 +59,20 @@ def read_sigma(factor, sigma, implied):
         sigma: array of shape (rows,), the σ at which 1/(2σ²) − 1/σ equals `factor`.
         implied: array of shape (rows, n), the inputs up to a constant a row.
     """
-    picture, (curve, inputs) = new_picture(1, 2, height=3.4)
+    picture, (curve, inputs) = new_picture(1, 2, width=7.0, height=3.2)
     grid = np.linspace(0.2, 0.75, 300)
     curve.plot(grid, 1 / (2 * grid**2) - 1 / grid, color=INK, linewidth=1.5)
-    curve.axhline(0, color=GREY, linewidth=0.8)
-    curve.axvline(0.5, color=GREY, linewidth=0.8, linestyle=":")
-    curve.annotate("sign flip\nat σ = ½", (0.5, 0), (0.52, 1.1), color=INK)
-    for index, (row, colour_marker) in enumerate(zip(implied, ROW_MARKERS, strict=True)):
-        colour, marker = colour_marker
-        curve.plot(
-            [grid[0], sigma[index], sigma[index]],
-            [factor[index], factor[index], 0],
-            color=colour,
-            linewidth=1,
-            linestyle="--",
-        )
-        curve.plot(sigma[index], factor[index], marker, color=colour, label=f"row {index + 1}")
+    curve.axhline(0, color=LINE, linewidth=1)
+    curve.axvline(0.5, color=LINE, linewidth=1, linestyle=":")
+    name(curve, "the sign changes\nat σ = ½", (0.5, 2), SOFT)
+    for index, (row, (colour, marker)) in enumerate(zip(implied, ROW_MARKERS, strict=True)):
+        across, down = [grid[0], *[sigma[index]] * 2], [*[factor[index]] * 2, 0]
+        curve.plot(across, down, color=colour, linewidth=1, linestyle="--")
+        curve.plot(sigma[index], factor[index], marker, color=colour)
         inputs.plot(row - row.min(), np.full(len(row), index), marker, color=colour, alpha=0.6)
-    curve.set(xlabel="σ", ylabel="1/(2σ²) − 1/σ", xlim=(grid[0], grid[-1]))
-    curve.legend(loc="upper right")
-    inputs.axvspan(0, 1, color=INK, alpha=0.08, linewidth=0)
+    curve.set(xlabel="σ", xlim=(grid[0], grid[-1]))
+    curve.set_title("1/(2σ²) − 1/σ", loc="left")
+    inputs.axvspan(0, 1, color=SOFT, alpha=0.12, linewidth=0)
     inputs.set(xlim=(-0.08, 1.12), ylim=(len(implied) - 0.5, -0.5))
     inputs.set_yticks(range(len(implied)), [f"row {i + 1}" for i in range(len(implied))])
     inputs.set_xlabel("implied x, from the row's smallest")
@@ -91,20 +91,20 @@ def power(trials, tolerances, shares, right_rows=()):
     """
     wrong_verdict = np.array(shares, dtype=float)
     wrong_verdict[list(right_rows)] = 1 - wrong_verdict[list(right_rows)]
-    picture, ax = new_picture(height=0.38 * len(trials) + 0.7)
-    shade = LinearSegmentedColormap.from_list("verdict", ["#ffffff", ORANGE])
-    ax.pcolormesh(wrong_verdict, cmap=shade, vmin=0, vmax=1, edgecolors=GREY, linewidth=0.5)
+    picture, ax = new_picture(height=0.34 * len(trials) + 0.5)
     for (row, column), share in np.ndenumerate(shares):
-        ax.text(column + 0.5, row + 0.5, f"{share:.0%}", ha="center", va="center", color=INK)
+        look = {"facecolor": VERMILION, "alpha": 0.55 * wrong_verdict[row, column]}
+        ax.add_patch(Rectangle((column + 0.02, row + 0.04), 0.96, 0.92, linewidth=0, **look))
+        ax.text(column + 0.5, row + 0.5, f"{share:.0%}", ha="center", va="center")
     ax.set_xticks(np.arange(len(tolerances)) + 0.5, tolerances)
     ax.set_yticks(np.arange(len(trials)) + 0.5, trials)
+    ax.set(xlim=(0, len(tolerances)), ylim=(len(trials), 0))
     ax.tick_params(length=0)
     ax.xaxis.tick_top()
-    ax.invert_yaxis()
     ax.spines[:].set_visible(False)
     return picture
 
 
 def _note(ax, text):
     """Write `text` above the right end of `ax`."""
-    ax.annotate(text, (1, 1), xycoords="axes fraction", ha="right", va="bottom", color=INK)
+    ax.annotate(text, (1, 1), xycoords="axes fraction", ha="right", va="bottom", color=SOFT)
