@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from traitlets import Dict, Enum, List
+from traitlets import Bool, Dict, Enum, Int, List
 
 from layernorm_book.calling.call import Inputs
 from layernorm_book.parity.bugs import BUGS, one_pass, shift_then_scale
@@ -136,7 +136,9 @@ class BugLab(Lab):
         rows: "drawn", or "level" where each row has exactly this mean and sigma.
         parameters: "fresh" for γ = 1 and β = 0, "trained" for drawn ones.
         eps: what the layer is given.
-        game: reserved for a black box to be guessed; False.
+        game: the layer is a black box, right or with one fault, that the reader names. The parts
+            are hidden then, and those given are not used.
+        secret: with which box the game begins, from 0 to 8.
 
     Raises:
         TraitError: a value is none of these; nothing changes.
@@ -163,12 +165,12 @@ class BugLab(Lab):
     parameters = Enum(["fresh", "trained"], "fresh").tag(sync=True)
     eps = Number(1e-5, 1e-12, 10.0).tag(sync=True)
 
+    game = Bool(False).tag(sync=True)
+    secret = Int(3, min=0, max=8).tag(sync=True)
     presets = List(Dict(), read_only=True).tag(sync=True)
     recorded = List(Dict(), read_only=True).tag(sync=True)
 
-    def __init__(self, game: bool = False, **kwargs: Any) -> None:
-        if game:
-            raise ValueError("There is no game yet: BugLab(game=False).")
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.set_trait("presets", [{"label": k} | USUAL | v for k, v in PRESETS.items()])
         records = [self._record()]
