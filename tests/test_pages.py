@@ -104,6 +104,20 @@ def test_headings_go_down_one_step_at_a_time(pages):
         assert all(deeper <= level + 1 for level, deeper in pairwise(levels)), (path.name, levels)
 
 
+def test_paper_is_light_and_what_is_folded_is_open_on_it(page, built_book):
+    state = """() => [document.documentElement.dataset.theme,
+        document.querySelectorAll("article details:not([open], .ln-lab *)").length]"""
+    page.emulate_media(color_scheme="dark")
+    page.goto((built_book / "book" / "03_gamma_and_beta.html").as_uri())
+    before = page.evaluate(state)
+    assert before[0] == "dark"
+    assert before[1] > 3
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(state) == ["light", 0]
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(state) == before
+
+
 def test_the_policy_names_no_foreign_origin(built_book):
     policy = serve.policy(built_book)
     assert "//" not in policy.replace("sha256-", "").split("style-src")[1]

@@ -29,13 +29,12 @@ const fill = (value, { length }) => Array(length).fill(value);
 
 // --- the page -------------------------------------------------------------------------------------
 
-const SHIFT_TICKS = [-1e4, -100, 0, 100, 1e4];
-const tick = (v) => ({ 1e4: "10⁴", [-1e4]: "−10⁴", 1e5: "10⁵", [-1e5]: "−10⁵" })[v] ?? short(v);
+const SHIFT_TICKS = [[-1e4, "−10⁴"], [-100, "−100"], [0, "0"], [100, "100"], [1e4, "10⁴"]];
 
 /** The two handles of a whole row: where its mean is, and how far it spreads. */
 function handles(stage, r, count) {
   const scale = shiftScale(FAR[stage]);
-  const ticks = SHIFT_TICKS.map((v) => [scale.at(v), tick(v)]);
+  const ticks = SHIFT_TICKS.map(([v, text]) => [scale.at(v), text]);
   const of = count > 1 ? ` row ${r + 1}` : "";
   const index = count > 1 ? r : undefined;
   return dial("shift", `shift${of}`, `μ = ${readout("mean")}`, scale, ticks, { index, words: `shift${of || " the row"}: its mean` })

@@ -1,6 +1,7 @@
 // Parts of a lab's page that several labs have.
 
 import { srOnly } from "./page.js";
+import "./legend.css";
 
 /**
  * What the marks of a picture mean.

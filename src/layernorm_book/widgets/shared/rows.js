@@ -16,7 +16,6 @@ import { atStop, drawEpsilon, EPS } from "./epsilon.js";
  * @property {number} [from]    that scale counted from here
  * @property {[number, number][]} [band]  for each row
  * @property {number[][]} [guide]         for each row
- * @property {ArrayLike<number>} [marks]
  *
  * @typedef {object} Picture    what a state looks like
  * @property {Record<string, ArrayLike<number>>} scales   by name: the numbers that it must hold
@@ -26,7 +25,6 @@ import { atStop, drawEpsilon, EPS } from "./epsilon.js";
  * @property {{ step: string, unit: number, title?: string, says: (most: number, live: boolean) => string }} [quote]
  *   the step that PyTorch is asked for, one unit in the last place of what its error is counted in,
  *   who answers, and the comparison in words, where the furthest element is `most` units off
- * @property {(i: number) => string} [trace]              one element's way through the steps
  * @property {string} news                                what a screen reader is told
  */
 
@@ -44,7 +42,7 @@ const skeleton = (presets, title, hint, controls, below, behind) => `
   <div class="ln-scroll"><table class="ln-main"></table></div>
   ${below}
   ${more(`${behind}<div class="ln-scroll"><table class="ln-behind"></table></div>
-    <p class="ln-says"></p><p class="ln-trace"></p>`)}`;
+    <p class="ln-says"></p>`)}`;
 
 /**
  * @param {object} props  what the host hands to `render`
@@ -84,16 +82,15 @@ export function rowsLab(props, {
     keys: [...names, "eps", ...choices],
     fields: { ...Object.fromEntries(names.map((name) => [name, [rows[name], ...NUMBER]])), eps: EPS },
     fits: (state) => names.every((name) => name === "x" || state[name].length === lengthOf(state)) && fits(state),
-    // The preset that it began with, the first column, the lit element; and while something is dragged,
+    // The preset that it began with, the first column; and while something is dragged,
     // the scales as they were and what the drag started from.
-    local: { preset: null, first: 0, selected: 0, held: null, base: null },
+    local: { preset: null, first: 0, held: null, base: null },
   });
   const { root, find } = lab;
 
   let columns = []; // the elements that stand in the table
   let nodes = {}; // by step: the nodes that drawing writes to
   let readouts = {};
-  let lit = null;
   let scales = {}; // as they were drawn last, for a drag to hold
 
   const same = (a, b) => a.length === b.length && a.every((v, i) => v === b[i]);
@@ -125,21 +122,10 @@ export function rowsLab(props, {
     find(".ln-behind").innerHTML = inTable(hidden) + (compared ? torchRows(columns) : "");
     for (const step in steps) nodes[step] = barNodes(find(`[data-step="${step}"]`));
     readouts = readoutsOf(root);
-    lit = null;
-  }
-
-  /** Light one element's column through all steps. */
-  function highlight(i) {
-    if (lit === i) return;
-    lit = i;
-    for (const step in nodes) setAttribute(nodes[step].column, "x", columns.indexOf(i));
-    for (const cell of root.querySelectorAll("td[data-index]")) cell.classList.toggle("ln-on", +cell.dataset.index === i);
   }
 
   function draw(state) {
     layOut(state);
-    const selected = clamp(state.selected, columns[0], columns.at(-1));
-    highlight(selected);
     const pytorch = answerTo(state);
     const picture = show(state, pytorch);
     scales = {};
@@ -166,7 +152,6 @@ export function rowsLab(props, {
     if (compared) drawAnswer(picture, pytorch, scaleOf(picture.quote.step).digits);
     drawWindow(state.x);
     setText(find(".ln-story"), presets[state.preset]?.story ?? hint);
-    if (picture.trace) setText(find(".ln-trace"), `Element ${selected}: ${picture.trace(selected)}`);
     paint(lab, picture, state, scales);
     lab.speak(picture.news);
   }
@@ -208,7 +193,6 @@ export function rowsLab(props, {
     draw,
     onInput: (input) => lab.change({ base: null, ...patchFor(input, lab.state), held: scales }),
     onRelease: () => lab.change({ held: null, base: null }),
-    onHover: (part) => part && +part.dataset.index !== lab.state.selected && lab.change({ selected: +part.dataset.index }),
     actions: { preset: ({ dataset: { preset } }) => lab.load({ ...fromPreset(presets[preset]), preset }), ...bound },
     python,
   });
