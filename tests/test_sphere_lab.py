@@ -152,7 +152,9 @@ SENTENCES = {
         1.5,
     ): "71% of the way from the centre to the circle, because ε is as large as σ²",
     ((1.5, 0, -1.5), 1.0): "0.67 times σ². The larger ε is, the nearer",
-    ((1.5, 0, -1.5), 3.0): "2 times σ². Beside such an ε the row hardly varies",
+    ((1.5, 0, -1.5), 3.0): "2 times σ². Beside such an ε the row hardly varies.",
+    ((1.5, 0, -1.5), 10.0): "36% of the way",
+    ((0.5, 0, -0.5), 3.0): "18 times σ². Beside such an ε the row hardly varies, and it stays near",
     (
         (1, 1.001, 0.999),
         10,
@@ -185,6 +187,7 @@ def test_each_sentence_says_what_is_so(page):
             stated = float(text.split("stops at ")[1].split("%")[0]) / 100
             assert abs(stated - part) < 0.0075, (row, e, text)
             assert ("such an ε" in text) == (e > var) or abs(e / var - 1) < 0.01
+            assert ("near the centre." in text) == (part < 0.3) or abs(part - 0.3) < 1e-4
         assert kind
     assert len(kinds) > 2
 

@@ -250,8 +250,8 @@ function render(props) {
     };
     put(4, fixedOnes[0]);
     put(5, fixedOnes[1]);
-    for (const [k, at] of [[6, top], [7, foot], [8, end]]) put(k, beside(at, labels[k].textContent, taken));
     tips.forEach((tip, i) => put(i, { x: cx + (tip.x - cx) * 1.09, y: cy + (tip.y - cy) * 1.09 }));
+    for (const [k, at] of [[6, top], [7, foot], [8, end]]) put(k, beside(at, labels[k].textContent, taken));
     put(3, beside(tall, labels[3].textContent, taken));
   }
 
