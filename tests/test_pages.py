@@ -13,6 +13,7 @@ from conftest import ROOT
 from fontTools.ttLib import TTFont
 from unused_rules import trimmed
 
+PHONE = 358  # pixels for the text of a page on a phone 390 wide
 FONT = ROOT / "book" / "_static" / "fonts" / "book-math.woff2"
 
 
@@ -41,12 +42,8 @@ def test_nothing_comes_from_elsewhere(pages):
 def test_what_a_page_loads_at_once_is_light(pages):
     for path, text in pages.items():
         once = attributes(text, "script", "src") + attributes(text, "link", "href")
-        first_pictures = [
-            re.search(r'src="([^"]*)"', tag)[1]
-            for tag in re.findall(r"<img\b[^>]*>", text)
-            if 'loading="lazy"' not in tag
-        ]
-        files = {(path.parent / link.split("?")[0]).resolve() for link in once + first_pictures}
+        once += attributes(text, "img", "src")
+        files = {(path.parent / link.split("?")[0]).resolve() for link in once}
         files = {f for f in files if f.suffix in (".css", ".js", ".svg", ".png")} | {path}
         packed = sum(len(gzip.compress(f.read_bytes())) for f in files)
         assert packed + FONT.stat().st_size < 140_000, (path.name, packed)
@@ -72,14 +69,31 @@ def test_every_page_says_what_it_is(pages):
     assert len(set(descriptions)) == len(descriptions)
 
 
-def test_every_picture_has_words(pages):
+def test_every_picture_has_words_and_its_rules_stand_once(pages):
     for path, text in pages.items():
         for tag in re.findall(r"<img\b[^>]*>", text):
-            alt = re.search(r'alt="([^"]*)"', tag)
-            assert alt, (path.name, tag)
-            if "_images" in tag:
-                assert len(alt[1]) > 40, (path.name, alt[1])
-                assert 'width="' in tag, (path.name, tag)
+            assert re.search(r'alt="[^"]*"', tag), (path.name, tag)
+            assert "_images" not in tag, f"{path.name}: {tag} does not follow the theme"
+        pictures = re.findall(r'<div class="ln-figure"[^>]*>', text)
+        for tag in pictures:
+            assert len(re.search(r'role="img" aria-label="([^"]*)"', tag)[1]) > 40, (path.name, tag)
+        assert text.count("<style>.ln-figure{") == bool(pictures), path.name
+
+
+def test_ids_are_unique(pages):
+    for path, text in pages.items():
+        ids = re.findall(r'\bid="([^"]+)"', text)
+        twice = {i for i in ids if ids.count(i) > 1} - {"exercise-content", "solution-content"}
+        assert not twice, (path.name, twice)
+
+
+def test_text_of_pictures_is_readable_on_a_phone(pages):
+    panel = r'<svg viewBox="0 0 ([\d.]+) [\d.]+" width="(\d+)" height="\d+">(.*?)</svg>'
+    for path, text in pages.items():
+        for units, width, drawn in re.findall(panel, text, re.DOTALL):
+            sizes = map(float, re.findall(r"font-size:([\d.]+)px", drawn))
+            scale = min(int(width), PHONE) / float(units)
+            assert min(sizes, default=11) * scale > 10.95, path.name
 
 
 def test_headings_go_down_one_step_at_a_time(pages):
@@ -88,6 +102,20 @@ def test_headings_go_down_one_step_at_a_time(pages):
         levels = [int(level) for level in re.findall(r"<h([1-6])\b", article)]
         levels = levels[levels.index(1) :]
         assert all(deeper <= level + 1 for level, deeper in pairwise(levels)), (path.name, levels)
+
+
+def test_paper_is_light_and_what_is_folded_is_open_on_it(page, built_book):
+    state = """() => [document.documentElement.dataset.theme,
+        document.querySelectorAll("article details:not([open], .ln-lab *)").length]"""
+    page.emulate_media(color_scheme="dark")
+    page.goto((built_book / "book" / "03_gamma_and_beta.html").as_uri())
+    before = page.evaluate(state)
+    assert before[0] == "dark"
+    assert before[1] > 3
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(state) == ["light", 0]
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(state) == before
 
 
 def test_the_policy_names_no_foreign_origin(built_book):

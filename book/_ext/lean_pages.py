@@ -9,7 +9,6 @@ import os
 import re
 from html import escape
 from pathlib import Path
-from xml.etree import ElementTree
 
 from docutils import nodes
 from sphinx.builders.html._assets import _JavaScript
@@ -70,7 +69,7 @@ def on_page(app, pagename, templatename, context, doctree):
             deferred(s) for s in context["script_files"] if wanted(s, body) and not_for_search(s)
         ]
     if body:
-        context["body"] = fixed(app, body)
+        context["body"] = fixed(body)
     context["header_buttons"] = header_buttons(app, pagename, context.get("header_buttons", []))
     metatags = re.sub(VIEWPORT, "", context.get("metatags", ""))  # the theme writes its own
     context["metatags"] = metatags + described(app, context, doctree)
@@ -134,36 +133,12 @@ def deferred(script):
     )
 
 
-def fixed(app, body):
-    """Give pictures their size, so that text does not jump; load those below the fold lazily."""
-    sources = {target: Path(source) for source, target in app.builder.images.items()}
-    seen = int("jupyter.widget-view+json" in body)  # a lab comes first and fills the screen
-
-    def picture(match):
-        nonlocal seen
-        seen += 1
-        lazy = ' loading="lazy" decoding="async"' if seen > 1 else ""
-        source = sources.get(re.search(r'src="[^"]*?([^"/]+)"', match[0])[1])
-        return f"<img{size(app.srcdir / source) if source else ''}{lazy}{match[1]}"
-
+def fixed(body):
+    """Change what stands in the way of assistive technology."""
     # The label differs from the text that is seen, so a voice command by that text would fail.
     body = body.replace(' aria-label="Toggle hidden content"', "")
     # ARIA withdrew this role; the entries stand in a list.
-    body = body.replace('role="doc-biblioentry"', 'role="listitem"')
-    body = re.sub(r"<img\b([^>]*>)", picture, body)
-    # A box for each cell's picture, as text outputs have: on a phone it scrolls in there.
-    return re.sub(r"(?<=>\n)(<img\b[^>]*>)(?=\n</div>)", r'<div class="output">\1</div>', body)
-
-
-def size(path):
-    """Return the attributes for an SVG's own size in CSS pixels; other formats keep theirs."""
-    if path.suffix != ".svg":
-        return ""
-    box = ElementTree.parse(path).getroot().get("viewBox")
-    if not box:
-        return ""
-    width, height = (round(float(v) * 4 / 3) for v in box.split()[2:])
-    return f' width="{width}" height="{height}"'
+    return body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def described(app, context, doctree):

@@ -59,11 +59,6 @@ function show({ x, grad_y, eps }) {
       says: (most, live) => `${live ? "PyTorch’s backward says" : "While this page was built, PyTorch’s backward said"}: ${most
         ? `grad_x differs by at most ${short(most, 2)} units in the last place of rstd · the largest g` : "the same bits"}.`,
     },
-    trace(i) {
-      const [a, b, c, d, e] = [g[i], meanG, line[i], rstd, gradX[i]].map((v) => short(v, 6));
-      const bracketed = (text) => (text.startsWith("−") ? `(${text})` : text);
-      return `(${a} − ${bracketed(b)} − ${bracketed(c)}) · ${d} = ${e}`;
-    },
     news: `Mean of g ${short(meanG, 3)}, mean of g times x hat ${short(now.meanGXHat, 3)}, largest gradient of x ${short(largest(gradX), 3)}.`,
     fit: now,
   };

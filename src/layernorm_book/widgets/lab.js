@@ -1,11 +1,11 @@
-import { layerNorm, layerNorm64, leadingOrderGap, onePassVariance, relativeGap, ulp } from "./layernorm.js";
+import { layerNorm, layerNorm64, onePassVariance, relativeGap, ulp } from "./layernorm.js";
 import { moved, placeOf, shiftScale, STRETCH } from "./moves.js";
 import { errorsSay, onePassSays, placementSays } from "./says.js";
 import { short } from "./shared/numbers.js";
 import { readout, setAttribute } from "./shared/page.js";
 import { dial, legend } from "./shared/parts.js";
 import { rowsLab } from "./shared/rows.js";
-import { clamp, largest, LARGEST } from "./shared/bars.js";
+import { largest, LARGEST } from "./shared/bars.js";
 import { epsilon } from "./shared/epsilon.js";
 import "./lab.css";
 
@@ -29,13 +29,12 @@ const fill = (value, { length }) => Array(length).fill(value);
 
 // --- the page -------------------------------------------------------------------------------------
 
-const SHIFT_TICKS = [-1e4, -100, 0, 100, 1e4];
-const tick = (v) => ({ 1e4: "10⁴", [-1e4]: "−10⁴", 1e5: "10⁵", [-1e5]: "−10⁵" })[v] ?? short(v);
+const SHIFT_TICKS = [[-1e4, "−10⁴"], [-100, "−100"], [0, "0"], [100, "100"], [1e4, "10⁴"]];
 
 /** The two handles of a whole row: where its mean is, and how far it spreads. */
 function handles(stage, r, count) {
   const scale = shiftScale(FAR[stage]);
-  const ticks = SHIFT_TICKS.map((v) => [scale.at(v), tick(v)]);
+  const ticks = SHIFT_TICKS.map(([v, text]) => [scale.at(v), text]);
   const of = count > 1 ? ` row ${r + 1}` : "";
   const index = count > 1 ? r : undefined;
   return dial("shift", `shift${of}`, `μ = ${readout("mean")}`, scale, ticks, { index, words: `shift${of || " the row"}: its mean` })
@@ -63,31 +62,17 @@ const affine = (count) => `<div class="ln-affine">
 
 const behind = (count) => `
   ${count > 1 ? `<div class="ln-dials">${division(2)}</div>` : ""}
-  <div class="ln-both">
-    <div class="ln-division">
-      <fieldset><legend>Where ε stands</legend>
-        <label><input type="radio" name="placement" value="inside"> inside the root, √(σ² + ε)</label>
-        <label><input type="radio" name="placement" value="outside"> outside, √σ² + ε</label>
-      </fieldset>
-      <p class="ln-facts"><span>x − μ is multiplied by ${readout("rstd")}</span>${count > 1 ? `<span>row 2 by ${readout("rstd")}</span>` : ""}</p>
-      <p class="ln-facts"><span>The placements differ by ${readout("gap")}</span> <span>to leading order ${readout("leading")}</span></p>
-      <p>${readout("sign")}</p>
-    </div>
-    <div class="ln-gap">
-      <svg viewBox="0 0 240 92" aria-hidden="true">
-        <path class="ln-axis" d="M30 4V74H236M30 39h-3M30 4h-3M30 74h-3"/>
-        <text x="24" y="9" class="ln-end">1</text><text x="24" y="42" class="ln-end">10⁻⁴</text><text x="24" y="76" class="ln-end">10⁻⁸</text>
-        <text x="30" y="86">σ = 10⁻⁴</text><text x="158" y="86" class="ln-mid">½</text><text x="236" y="86" class="ln-end">100</text>
-        <path class="ln-leading"/><path class="ln-larger"/><path class="ln-smaller"/><polygon/>
-      </svg>
-      ${legend([["line", "larger", "outside larger"], ["line", "smaller", "outside smaller"], ["dash", "leading", "leading order"]])}
-    </div>
-  </div>`;
+  <fieldset class="ln-where"><legend>Where ε stands</legend>
+    <label><input type="radio" name="placement" value="inside"> inside the root, √(σ² + ε)</label>
+    <label><input type="radio" name="placement" value="outside"> outside, √σ² + ε</label>
+  </fieldset>
+  <p class="ln-facts"><span>x − μ is multiplied by ${Array(count).fill(readout("rstd")).join(" and ")}</span>
+    <span>the two placements differ by ${readout("gap")}</span></p>
+  <p class="ln-facts ln-sign">${readout("sign")}</p>`;
 
 // --- from a state to its picture ------------------------------------------------------------------
 
 const WHO = { inside: "PyTorch’s layer_norm", outside: "that formula in torch operations" };
-const exact = (v) => short(v, 7);
 const together = (all, name) => all.flatMap((one) => Array.from(one[name]));
 
 /** The picture of a state, as far as the stage goes. */
@@ -109,8 +94,6 @@ const showIn = (stage, count) => (state, pytorch) => {
   const truth = all.flatMap((now) => layerNorm64({ x: now.x, ...partners, eps, placement }));
   const error = (values) => largest(values.map((v, i) => v - truth[i]));
   const gap = largest(together(all, "other").map((v, i) => v - xHat[i]));
-  const inside = placement === "inside" ? first.xHat : first.other;
-  const leading = first.sigma > 0 ? Math.abs(leadingOrderGap(first.sigma, eps)) * largest(inside) : NaN;
   const pass = onePassVariance(first.x);
   return {
     scales: { x, centred, x_hat: [-2, 2, ...xHat], weight: [0, 2, ...state.weight], bias: [-1, 1, ...state.bias], y },
@@ -126,7 +109,7 @@ const showIn = (stage, count) => (state, pytorch) => {
     facts: {
       mean: all.map(({ mean }) => mean), var: all.map((now) => now.var), std: all.map(({ sigma }) => Math.fround(sigma)), rstd: all.map(({ rstd }) => rstd),
       var_one_pass: [pass], one_pass_says: [[pass, onePassSays(first.var, pass)]],
-      gap: [[gap, short(gap, 3)]], leading: [[leading, first.sigma > 0 ? short(leading, 3) : "none"]],
+      gap: [[gap, short(gap, 3)]],
       sign: [[Math.sign(first.sigma > 0 ? relativeGap(first.sigma, eps) : 0), placementSays(first.sigma, eps)]],
     },
     knees: stage !== "statistics" && { [placement]: placement === "inside" ? first.var : first.sigma },
@@ -136,9 +119,6 @@ const showIn = (stage, count) => (state, pytorch) => {
       title: placement === "inside" ? "PyTorch" : "formula in torch",
       says: () => errorsSay(WHO[placement], error(pytorch), error(step === "y" ? y : xHat)),
     },
-    trace: (i) => [
-      `x = ${exact(x[i])}`, `x − μ = ${exact(centred[i])}`, `x̂ = ${exact(xHat[i])}`, `γ·x̂ + β = y = ${exact(y[i])}`,
-    ].slice(0, { statistics: 2, normalize: 3 }[stage]).join(" → "),
     news: `Mean ${all.map(({ mean }) => short(mean, 3)).join(" and ")}, variance ${all.map((now) => short(now.var, 3)).join(" and ")}${
       stage === "statistics" ? `, in one pass ${short(pass, 3)}.` : `, epsilon ${short(eps, 3)}, largest output ${short(largest(y), 3)}.`}`,
     all,
@@ -146,33 +126,6 @@ const showIn = (stage, count) => (state, pytorch) => {
 };
 
 // --- what this lab alone has ----------------------------------------------------------------------
-
-// |gap| as a fraction of x̂, both axes logarithmic: σ from 1e-4 to 100, the gap from 1e-8 to 1.
-const across = (sigma) => 30 + (206 * (Math.log10(sigma) + 4)) / 6;
-const up = (gap) => clamp(4 - (70 * Math.log10(Math.abs(gap) || 1e-12)) / 8, 4, 74);
-
-/** A curve over σ as a path, where it is wanted. */
-function curve(gapAt, eps, wanted) {
-  let [d, pen] = ["", "M"];
-  for (let k = 0; k <= 120; k++) {
-    const sigma = 10 ** (k / 20 - 4);
-    const gap = gapAt(sigma, eps);
-    if (!wanted(gap)) { pen = "M"; continue; }
-    d += `${pen}${across(sigma).toFixed(1)} ${up(gap).toFixed(1)}`;
-    pen = "L";
-  }
-  return d;
-}
-
-function paintGap(find, sigma, eps) {
-  setAttribute(find(".ln-gap polygon"), "points", `${across(clamp(sigma, 1e-4, 100))} ${up(sigma > 0 ? relativeGap(sigma, eps) : 0)}`);
-  const drawn = find(".ln-gap svg").dataset; // the curves follow from ε alone
-  if (+drawn.eps === eps) return;
-  drawn.eps = eps;
-  setAttribute(find("path.ln-leading"), "d", curve(leadingOrderGap, eps, (g) => Math.abs(g) < 1));
-  setAttribute(find("path.ln-larger"), "d", curve(relativeGap, eps, (g) => g > 0));
-  setAttribute(find("path.ln-smaller"), "d", curve(relativeGap, eps, (g) => g < 0));
-}
 
 const paintIn = (stage, count) => ({ root, find }, { all, facts }, state) => {
   setAttribute(root, "data-stage", stage);
@@ -195,7 +148,6 @@ const paintIn = (stage, count) => ({ root, find }, { all, facts }, state) => {
   }
   setAttribute(root, "data-placement", state.placement);
   find(`[value=${state.placement}]`).checked = true;
-  paintGap(find, all[0].sigma, state.eps);
 };
 
 const toPython = (count) => ({ x, weight, bias, eps, placement }) => {
@@ -215,10 +167,11 @@ print(y)
 `;
 };
 
-const HINTS = {
+const HINTS = { // what to do with it
   statistics: "Take the whole row: shift it, stretch it, or drag one bar.",
   normalize: "Take the whole row: shift it and stretch it, and look at x̂. Then drag ε.",
-  affine: "Drag γ and β. Then shift or stretch the row, and look at y.",
+  affine: "Drag γ and β. Then shift and stretch the row, and look at y.",
+  two: "Each row has its own μ and σ; one γ and one β serve both. Drag a γ, and watch both y.",
 };
 
 /** A new γ and β for the same rows. */
@@ -241,7 +194,7 @@ function render(props) {
     kind: count > 1 ? "ln-two" : "",
     label: "Layer normalization lab",
     title: "Rows to start from",
-    hint: HINTS[stage],
+    hint: HINTS[count > 1 ? "two" : stage],
     rows: ROWS,
     choices: ["placement"],
     steps: Object.fromEntries(Object.entries(STEPS).slice(0, SHOWN[stage])),

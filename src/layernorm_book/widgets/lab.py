@@ -30,14 +30,14 @@ PRESETS = {
         {
             "label": "1, 2, 3, 6",
             "x": [1.0, 2.0, 3.0, 6.0],
-            "story": "The mean is 3. The distances from it are −2, −1, 0 and 3, their squares 4, 1, "
-            "0 and 9, and the mean of those is σ² = 3.5.",
+            "story": "The mean is 3. The distances from it are −2, −1, 0 and 3, their squares 4, "
+            "1, 0 and 9, and the mean of those is σ² = 3.5.",
         },
         {
             "label": "one outlier",
             "x": [0.5, -1.2, 0.9, -0.3, 1.1, -0.8, 0.2, 100.0],
             "story": "Drag the last bar as far as you like: its x̂ never passes √7 = 2.65, and the "
-            "seven others stay pressed together near −0.38.",
+            "seven others stay pressed together near −0.4.",
         },
         {
             "label": "constant row",
@@ -83,8 +83,8 @@ TWO_ROWS = {
         {
             "label": "same pattern",
             "x": [[1.0, 2.0, 3.0, 6.0], [40.0, 60.0, 80.0, 140.0]],
-            "story": "Row 2 is 20 times row 1, plus 20. To the layer they are one and the same row, "
-            "so no γ and no β can tell them apart.",
+            "story": "Row 2 is 20 times row 1, plus 20. To the layer they are one and the same "
+            "row, so no γ and no β can tell them apart.",
         },
         {
             "label": "constant row",
@@ -250,7 +250,8 @@ class LayerNormLab(RowsLab):
                 steps |= {"γ": self.weight, "β": self.bias, f"y{of}": y}
         shown = f"first {most} of {self.n}" if self.n > most else f"{self.n}"
         mean, var = (
-            " and ".join(f"{v:.4g}" for v in np.atleast_1d(value)) for value in (self.mean, self.var)
+            " and ".join(f"{v:.4g}" for v in np.atleast_1d(value))
+            for value in (self.mean, self.var)
         )
         caption = (
             f"Layer normalization of {shown} elements: mean μ = {mean}, "

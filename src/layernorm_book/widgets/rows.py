@@ -53,7 +53,7 @@ class RowsLab(Lab):
         return length(self.x)
 
     def chosen_presets(self) -> Sequence[Mapping[str, Any]]:
-        """Return the presets that this lab offers: label, story, x, and partners if not as usual."""
+        """Return what this lab offers: label, story, x, and partners if not as usual."""
         return self.PRESETS
 
     def pytorch(

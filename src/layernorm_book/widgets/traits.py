@@ -65,7 +65,9 @@ class FloatRows(FloatVector):
         if rows == 1:
             return super().validate(obj, value)
         try:
-            given = value.detach().cpu().tolist() if isinstance(value, torch.Tensor) else list(value)
+            given = (
+                value.detach().cpu().tolist() if isinstance(value, torch.Tensor) else list(value)
+            )
             parts = tuple(super(FloatRows, self).validate(obj, row) for row in given)
         except TypeError:
             parts = ()

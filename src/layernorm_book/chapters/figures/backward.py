@@ -1,17 +1,17 @@
 """What does the backward pass lose: a line out of a gradient, a rank, digits in a sum over rows?"""
 
-import matplotlib
 import numpy as np
+from matplotlib.patches import Rectangle
 
 from layernorm_book.chapters.figures.style import (
     BLUE,
-    GREY,
+    GRADIENT,
+    GREEN,
     INK,
-    ORANGE,
-    PURPLE,
-    STYLE,
+    LINE,
+    SOFT,
     VERMILION,
-    Picture,
+    name,
     new_picture,
 )
 
@@ -25,20 +25,23 @@ def line_and_rest(x_hat, g, slope, intercept):
         x_hat, g: arrays of shape (n,).
         slope, intercept: of the line.
     """
-    picture, ax = new_picture(height=3.6)
+    picture, ax = new_picture(height=3.2)
     ends = np.array([x_hat.min() - 0.25, x_hat.max() + 0.25])
-    ax.plot(ends, intercept + slope * ends, color=ORANGE, label="the line: stays behind")
+    ax.plot(ends, intercept + slope * ends, color=SOFT)
     line = intercept + slope * x_hat
     # Elements with the same x_hat stand side by side, so that each rest is seen.
     place = x_hat.copy()
     for value in np.unique(x_hat):
         same = np.flatnonzero(x_hat == value)
         place[same] += 0.035 * (np.arange(len(same)) - (len(same) - 1) / 2)
-    ax.vlines(place, line, g, color=VERMILION, linewidth=3, label="the rest: goes on to x")
-    ax.plot(place, g, "o", color=BLUE, label="g")
-    ax.axhline(0, color=GREY, linewidth=0.8)
-    ax.set(xlabel=r"$\hat{x}$", ylabel="gradient")
-    ax.legend(loc="upper left")
+    rest = ax.vlines(place, line, g, color=GRADIENT, alpha=0.5, linewidth=4)
+    (marks,) = ax.plot(place, g, "o", color=GRADIENT)
+    ax.axhline(0, color=LINE, linewidth=1)
+    ax.set(xlabel="x̂", xlim=(ends[0], ends[1]))
+    ax.set_title("gradient", loc="left")
+    name(ax, "the line stays behind", (ends[1], intercept + slope * ends[1]), SOFT, (-2, -78))
+    labels = ["g", "the rest of it: goes on to x"]
+    ax.legend([marks, rest], labels, loc="upper left")
     return picture
 
 
@@ -49,27 +52,26 @@ def jacobian(matrix, singular):
         matrix: array of shape (n, n).
         singular: array of shape (n,), largest first.
     """
-    floor = 1e-9
-    with matplotlib.rc_context(STYLE):
-        picture = Picture(figsize=(8.0, 3.6), layout="constrained")
-        left, right = picture.subplots(1, 2, width_ratios=(1, 1.15))
+    floor, n = 1e-9, len(matrix)
+    picture, (left, right) = new_picture(1, 2, width=7.0, height=3.5)
     largest = np.abs(matrix).max()
-    image = left.imshow(matrix, cmap="PuOr", vmin=-largest, vmax=largest)
-    picture.colorbar(image, ax=left, shrink=0.85, label="entry of J")
-    position = np.arange(len(matrix))
-    left.set(xlabel="element of x", ylabel=r"element of $\hat{x}$", xticks=position)
-    left.set_yticks(position)
+    for (row, column), entry in np.ndenumerate(matrix):
+        look = {"facecolor": BLUE if entry > 0 else VERMILION, "alpha": abs(entry) / largest}
+        left.add_patch(Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, linewidth=0, **look))
+    position = np.arange(n)
+    left.set(xlabel="element of x", ylabel="element of x̂", xticks=position, yticks=position)
+    left.set(xlim=(-0.6, n - 0.4), ylim=(n - 0.4, -0.6), aspect="equal")
+    left.set_title(f"J: blue up to {largest:.2f}, orange below 0")
+    left.spines[:].set_visible(False)
+    left.tick_params(length=0)
     shown = np.maximum(singular, floor)
-    right.vlines(position, floor, shown, color=GREY, linewidth=1.5)
-    right.plot(position, shown, "o", color=PURPLE)
-    for k in (0, len(singular) - 2, len(singular) - 1):
+    right.vlines(position, floor, shown, color=LINE, linewidth=1.5)
+    right.plot(position, shown, "o", color=INK)
+    for k in (0, n - 2, n - 1):
         text = "0" if singular[k] < floor else f"{singular[k]:.3g}"
-        offset = (0, 8) if k else (12, 8)
-        right.annotate(
-            text, (k, shown[k]), xytext=offset, textcoords="offset points", ha="center", color=INK
-        )
-    right.set(yscale="log", ylim=(floor, 10), xlabel="singular value, in order", xticks=position)
-    right.set_ylabel("size")
+        name(right, text, (k, shown[k]), INK, (0, 11))
+    right.set(yscale="log", ylim=(floor, 30), xlabel="in order", xticks=position)
+    right.set_title("singular values of J")
     return picture
 
 
@@ -80,23 +82,17 @@ def sum_over_rows(rows, errors):
         rows: array of shape (sizes,).
         errors: {label: array of shape (sizes,)}, largest errors against float64.
     """
-    picture, ax = new_picture(height=3.6)
+    picture, ax = new_picture(height=3.4)
     # The first marks are open and large, so that marks on top of them do not hide them.
-    looks = (("o", 9, "none"), ("s", 5, "full"), ("^", 6, "full"))
-    for (label, error), (marker, size, fill) in zip(errors.items(), looks, strict=True):
-        ax.plot(rows, error, marker, markersize=size, fillstyle=fill, label=label)
+    looks = ((BLUE, "o", 9, "none"), (VERMILION, "s", 5, "full"), (GREEN, "^", 6, "full"))
+    for (label, error), (colour, marker, size, fill) in zip(errors.items(), looks, strict=True):
+        look = {"color": colour, "markersize": size, "fillstyle": fill}
+        ax.plot(rows, error, marker, label=label, **look)
     for factor, power, label in ((2, 1.0, "2u · rows"), (4, 0.5, "4u · √rows")):
         line = factor * UNIT_ROUNDOFF * rows**power
-        ax.plot(rows, line, color=GREY, linewidth=1, linestyle="--")
-        ax.annotate(
-            label,
-            (rows[-1], line[-1]),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            color=INK,
-        )
-    ax.set(xscale="log", yscale="log", xlabel="rows in the sum", xlim=(0.7, 4 * rows[-1]))
-    ax.set_ylabel("largest error of grad_weight")
-    ax.legend(loc="upper left")
+        ax.plot(rows, line, color=SOFT, linewidth=1, linestyle="--")
+        name(ax, label, (rows[-1], line[-1]), SOFT, (9, 0))
+    ax.set(xscale="log", yscale="log", xlabel="rows in the sum", xlim=(0.7, 2 * rows[-1]))
+    ax.set_title("largest error of grad_weight", loc="left")
+    ax.legend(loc="upper left", handlelength=1)
     return picture

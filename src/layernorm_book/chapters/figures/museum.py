@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from layernorm_book.chapters.figures.style import BLUE, GREY, INK, VERMILION, new_picture
+from layernorm_book.chapters.figures.style import (
+    BLUE,
+    LINE,
+    SOFT,
+    VERMILION,
+    name,
+    new_picture,
+)
 
 
 def hidden_and_plain(effects, threshold):
@@ -15,22 +22,16 @@ def hidden_and_plain(effects, threshold):
     """
     names = sorted(effects, key=lambda name: effects[name][0])
     ordinary, telling = np.array([effects[name] for name in names], dtype=float).T
-    picture, ax = new_picture(height=0.36 * len(names) + 1.1)
+    picture, ax = new_picture(height=0.3 * len(names) + 1.1)
     position = np.arange(len(names))
-    ax.hlines(position, ordinary, telling, color=GREY, linewidth=1.2)
-    ax.plot(ordinary, position, "o", color=BLUE, markersize=7, label="ordinary input")
-    ax.plot(telling, position, "D", color=VERMILION, markersize=7, label="telling input")
-    ax.axvline(threshold, color=INK, linestyle="--", linewidth=1)
-    ax.annotate(
-        f"tolerance {threshold:g}",
-        (threshold, 1),
-        (0, 3),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha="center",
-    )
-    ax.set(xscale="log", xlim=(1e-7, 1e4), ylim=(-0.7, len(names) - 0.3))
+    ax.hlines(position, ordinary, telling, color=LINE, linewidth=1.5)
+    ax.axvline(threshold, color=SOFT, linestyle="--", linewidth=1)
+    ax.plot(ordinary, position, "o", color=BLUE, markersize=6.5, label="ordinary input")
+    ax.plot(telling, position, "D", color=VERMILION, markersize=6, label="telling input")
+    ax.legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1), handlelength=1, borderpad=0)
+    name(ax, f"tolerance {threshold:g}", (threshold, -0.9), SOFT, (4, 0))
+    ax.set(xscale="log", xlim=(1e-7, 1e4), ylim=(-1.4, len(names) - 0.3))
     ax.set_yticks(position, names)
+    ax.tick_params(axis="y", length=0)
     ax.set_xlabel("largest difference from the right output")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.14), ncols=2)
     return picture

@@ -1,48 +1,22 @@
-"""Where does ε stand, what does that do to the output, and which tests see it?"""
+"""Which tests see which wrong layer, and what did a printed table give away?"""
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Rectangle
 
 from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
-    GREY,
     INK,
-    ORANGE,
+    LINE,
+    PURPLE,
+    SOFT,
     VERMILION,
+    X_HAT,
+    name,
     new_picture,
 )
 
-ROW_MARKERS = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (ORANGE, "D"))
-
-
-def inside_and_outside(x, eps=1e-5):
-    """Draw one row, its x_hat with ε inside and outside the root, and the gap between the two.
-
-    Args:
-        x: float64 array of shape (n,).
-        eps: the number that both versions add.
-    """
-    centred = x - x.mean()
-    inside = centred / np.sqrt(x.var() + eps)
-    outside = centred / (x.std() + eps)
-    position = np.arange(len(x))
-
-    picture, axes = new_picture(3, 1, height=5.2, sharex=True)
-    axes[0].bar(position, x, color=BLUE, width=0.6)
-    axes[0].axhline(x.mean(), color=INK, linewidth=1.5)
-    axes[1].bar(position - 0.17, inside, color=GREEN, width=0.34, label="ε inside the root")
-    axes[1].bar(position + 0.17, outside, color=ORANGE, width=0.34, label="ε outside")
-    axes[1].legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
-    axes[2].bar(position, (outside - inside) * 1e5, color=VERMILION, width=0.6)
-    for ax, name in zip(axes, ("x", r"$\hat{x}$", "gap\n× 10⁵"), strict=True):
-        ax.axhline(0, color=GREY, linewidth=0.8)
-        ax.set_ylabel(name, rotation=0, labelpad=24, va="center")
-    _note(axes[0], f"mean {x.mean():.3g}, σ = {x.std():.3g}")
-    _note(axes[2], f"outside − inside, ε = {eps:.0e}")
-    axes[2].set_xlabel("element")
-    axes[2].set_xticks(position)
-    return picture
+ROW_MARKERS = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"))
 
 
 def read_sigma(factor, sigma, implied):
@@ -53,26 +27,20 @@ def read_sigma(factor, sigma, implied):
         sigma: array of shape (rows,), the σ at which 1/(2σ²) − 1/σ equals `factor`.
         implied: array of shape (rows, n), the inputs up to a constant a row.
     """
-    picture, (curve, inputs) = new_picture(1, 2, height=3.4)
+    picture, (curve, inputs) = new_picture(1, 2, width=7.0, height=3.2)
     grid = np.linspace(0.2, 0.75, 300)
     curve.plot(grid, 1 / (2 * grid**2) - 1 / grid, color=INK, linewidth=1.5)
-    curve.axhline(0, color=GREY, linewidth=0.8)
-    curve.axvline(0.5, color=GREY, linewidth=0.8, linestyle=":")
-    curve.annotate("sign flip\nat σ = ½", (0.5, 0), (0.52, 1.1), color=INK)
-    for index, (row, colour_marker) in enumerate(zip(implied, ROW_MARKERS, strict=True)):
-        colour, marker = colour_marker
-        curve.plot(
-            [grid[0], sigma[index], sigma[index]],
-            [factor[index], factor[index], 0],
-            color=colour,
-            linewidth=1,
-            linestyle="--",
-        )
-        curve.plot(sigma[index], factor[index], marker, color=colour, label=f"row {index + 1}")
+    curve.axhline(0, color=LINE, linewidth=1)
+    curve.axvline(0.5, color=LINE, linewidth=1, linestyle=":")
+    name(curve, "the sign changes\nat σ = ½", (0.5, 2), SOFT)
+    for index, (row, (colour, marker)) in enumerate(zip(implied, ROW_MARKERS, strict=True)):
+        across, down = [grid[0], *[sigma[index]] * 2], [*[factor[index]] * 2, 0]
+        curve.plot(across, down, color=colour, linewidth=1, linestyle="--")
+        curve.plot(sigma[index], factor[index], marker, color=colour)
         inputs.plot(row - row.min(), np.full(len(row), index), marker, color=colour, alpha=0.6)
-    curve.set(xlabel="σ", ylabel="1/(2σ²) − 1/σ", xlim=(grid[0], grid[-1]))
-    curve.legend(loc="upper right")
-    inputs.axvspan(0, 1, color=INK, alpha=0.08, linewidth=0)
+    curve.set(xlabel="σ", xlim=(grid[0], grid[-1]))
+    curve.set_title("1/(2σ²) − 1/σ", loc="left")
+    inputs.axvspan(0, 1, color=SOFT, alpha=0.12, linewidth=0)
     inputs.set(xlim=(-0.08, 1.12), ylim=(len(implied) - 0.5, -0.5))
     inputs.set_yticks(range(len(implied)), [f"row {i + 1}" for i in range(len(implied))])
     inputs.set_xlabel("implied x, from the row's smallest")
@@ -81,30 +49,68 @@ def read_sigma(factor, sigma, implied):
 
 
 def power(trials, tolerances, shares, right_rows=()):
-    """Draw the share of runs in which each layer passes each test, wrong verdicts shaded.
+    """Draw the share of draws in which each layer passes each test, as a bar in a frame.
 
     Args:
-        trials: list of str, a layer and its input.
+        trials: list of (layer, input) as str.
         tolerances: list of str.
         shares: array of shape (trials, tolerances), from 0 to 1.
         right_rows: indices of the trials whose layer is right, so that a failure is the error.
     """
-    wrong_verdict = np.array(shares, dtype=float)
-    wrong_verdict[list(right_rows)] = 1 - wrong_verdict[list(right_rows)]
-    picture, ax = new_picture(height=0.38 * len(trials) + 0.7)
-    shade = LinearSegmentedColormap.from_list("verdict", ["#ffffff", ORANGE])
-    ax.pcolormesh(wrong_verdict, cmap=shade, vmin=0, vmax=1, edgecolors=GREY, linewidth=0.5)
-    for (row, column), share in np.ndenumerate(shares):
-        ax.text(column + 0.5, row + 0.5, f"{share:.0%}", ha="center", va="center", color=INK)
+    rows, level, headings = [], 0, {}
+    for k, (layer, _) in enumerate(trials):  # a line for each layer, its inputs below
+        if k == 0 or trials[k - 1][0] != layer:
+            headings[layer] = level
+            level += 1
+        rows.append(level)
+        level += 1
+    picture, ax = new_picture(height=0.29 * level + 0.4)
+    for (k, column), share in np.ndenumerate(shares):
+        right = k in right_rows
+        ax.add_patch(_box(column, rows[k], 1, edgecolor=LINE, facecolor="none"))
+        colour = X_HAT if right else VERMILION
+        ax.add_patch(_box(column, rows[k], share, facecolor=colour, alpha=0.55))
+        mistaken = share < 0.95 if right else share > 0.05
+        look = {"ha": "center", "va": "center", "weight": "bold" if mistaken else "normal"}
+        ax.text(column + 0.5, rows[k] + 0.5, f"{share:.0%}", **look)
+    for layer, at in headings.items():
+        ax.text(-1.45, at + 0.55, layer, va="center", weight="bold")
+        ax.plot([-1.45, len(tolerances)], [at + 0.06] * 2, color=LINE, linewidth=1, clip_on=False)
+    for at, (_, given) in zip(rows, trials, strict=True):
+        ax.text(-1.45, at + 0.5, given, va="center")
     ax.set_xticks(np.arange(len(tolerances)) + 0.5, tolerances)
-    ax.set_yticks(np.arange(len(trials)) + 0.5, trials)
+    ax.set(xlim=(-1.5, len(tolerances)), ylim=(level, 0), yticks=[])
     ax.tick_params(length=0)
     ax.xaxis.tick_top()
-    ax.invert_yaxis()
     ax.spines[:].set_visible(False)
+    return picture
+
+
+def _box(column, row, share, **look):
+    return Rectangle((column + 0.06, row + 0.12), 0.88 * share, 0.76, linewidth=1, **look)
+
+
+def further(right, wrong, allowed):
+    """Draw how far a right layer and a wrong one are from PyTorch, a dot for each draw.
+
+    Args:
+        right, wrong: (what it was asked, array of shape (draws,), the largest differences).
+        allowed: {name: the difference that a tolerance allows}.
+    """
+    picture, ax = new_picture(height=2.0)
+    rng = np.random.default_rng(0)
+    for level, ((asked, values), colour) in enumerate(((right, X_HAT), (wrong, VERMILION))):
+        ax.plot(values, level + rng.uniform(-0.22, 0.22, len(values)), ".", color=colour, alpha=0.5)
+        ax.annotate(asked, (np.exp(np.log(values).mean()), level - 0.32), ha="center", va="bottom")
+    for text, value in allowed.items():
+        ax.axvline(value, 0, 0.86, color=INK, linewidth=1)
+        ax.annotate(text, (value, -0.85), ha="center", va="center")
+    ax.set(xscale="log", xlim=(3e-6, 3e-3), ylim=(1.4, -1.05), yticks=[])
+    ax.set_xlabel("largest difference from PyTorch in one draw")
+    ax.spines["left"].set_visible(False)
     return picture
 
 
 def _note(ax, text):
     """Write `text` above the right end of `ax`."""
-    ax.annotate(text, (1, 1), xycoords="axes fraction", ha="right", va="bottom", color=INK)
+    ax.annotate(text, (1, 1), xycoords="axes fraction", ha="right", va="bottom", color=SOFT)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from layernorm_book.chapters.figures.statistics import shared_cells
-from layernorm_book.chapters.figures.style import INK, VERMILION, new_picture
+from layernorm_book.chapters.figures.style import SOFT, VERMILION, name, new_picture
 
 
 def sharing(panels, columns=None):
@@ -26,18 +26,19 @@ def company(sizes, batch_norm):
         batch_norm: list of BatchNorm's standard deviations, one a size.
     """
     sizes, batch_norm = np.asarray(sizes), np.asarray(batch_norm)
-    picture, ax = new_picture(height=3.4)
+    picture, ax = new_picture(height=3.2)
     line = batch_norm[-1] * np.sqrt(sizes[-1] / sizes)
-    ax.plot(sizes, line, color=INK, linewidth=1.2, linestyle="--", label="falls as 1/√N")
-    ax.plot(sizes, batch_norm, "o-", color=VERMILION, label="BatchNorm")
+    ax.plot(sizes, line, color=SOFT, linewidth=1.2, linestyle="--")
+    ax.plot(sizes, batch_norm, "o-", color=VERMILION)
+    name(ax, "1/√N", (sizes[0], line[0]), SOFT, (8, 0))
+    name(ax, "BatchNorm", (sizes[1], batch_norm[1]), VERMILION, (-8, -13))
     ax.set(xscale="log", yscale="log", xlabel="batch size N, images")
-    ax.set_ylabel("scatter of one image’s output")
+    ax.set_title("scatter of one image’s output", loc="left")
     ax.set_xticks(sizes, [str(size) for size in sizes])
     ax.minorticks_off()
     ticks = [0.1, 0.2, 0.5, 1.0]
     ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.set_ylim(0.8 * batch_norm[-1], 1.2 * line[0])
-    ax.legend(loc="lower left")
     return picture
 
 

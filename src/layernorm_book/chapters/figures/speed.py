@@ -1,11 +1,20 @@
 """How near does each version come to the machine's limits?"""
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter
 
-from layernorm_book.chapters.figures.style import GREY, INK, new_picture
+from layernorm_book.chapters.figures.style import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    PURPLE,
+    SOFT,
+    VERMILION,
+    name_all,
+    new_picture,
+)
 
-MARKS = "osD^vP"
+LOOKS = tuple(zip((BLUE, VERMILION, GREEN, ORANGE, PURPLE, INK), "osD^vP", strict=True))
 
 
 def ladder(sizes, shares):
@@ -15,17 +24,20 @@ def ladder(sizes, shares):
         sizes: list of (rows, n).
         shares: dict from a version's name to its share at each size, 1 being a copy's speed.
     """
-    picture, ax = new_picture(width=7.0, height=4.0)
+    picture, ax = new_picture(height=3.8)
     position = np.arange(len(sizes))
-    for mark, (name, values) in zip(MARKS, shares.items(), strict=False):
-        ax.plot(position, values, marker=mark, label=name)
-    ax.axhline(1, color=GREY, linewidth=1, linestyle=":")
+    ends = []
+    for (colour, mark), (name, values) in zip(LOOKS, shares.items(), strict=False):
+        ax.plot(position, values, marker=mark, color=colour, markersize=5)
+        ends.append((name, (position[-1], values[-1]), colour))
+    ax.axhline(1, color=SOFT, linewidth=1, linestyle=":")
     ax.set_yscale("log")
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    ax.set_xticks(position, [f"{rows}×{n}" for rows, n in sizes], fontsize=9.5)
-    ax.set_ylabel("share of a copy's bandwidth")
+    name_all(ax, ends)
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.yaxis.set_minor_formatter("")
+    ax.set_xticks(position, [f"{rows}\n×{n}" for rows, n in sizes])
+    ax.set_title("share of a copy's bandwidth", loc="left")
     ax.set_xlabel("rows × n")
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return picture
 
 
@@ -37,17 +49,17 @@ def roofline(peak, bandwidth, points):
         bandwidth: bytes a second, at most.
         points: dict from a version's name to (operations a byte, operations a second).
     """
-    picture, ax = new_picture(width=7.0, height=4.0)
+    picture, ax = new_picture(height=3.8)
     intensity = np.logspace(-1.5, 2.5, 100)  # (100,), operations a byte
     ax.plot(intensity, np.minimum(peak, bandwidth * intensity), color=INK, linewidth=1.5)
-    offset = {"textcoords": "offset points", "ha": "right", "color": INK, "fontsize": 9.5}
-    ax.annotate("matrix product, all cores", (intensity[-1], peak), (0, -14), **offset)
-    ax.annotate("copy, one core", (0.5, 0.5 * bandwidth), (-8, 2), **offset)
-    for mark, (name, (x, y)) in zip(MARKS, points.items(), strict=False):
-        ax.plot(x, y, mark, markersize=8, label=name)
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.set_xlabel("operations for each byte moved")
-    ax.set_ylabel("operations a second")
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    above = {"textcoords": "offset points", "ha": "right", "color": INK}
+    ax.annotate("matrix product, all cores", (intensity[-1], peak), (0, 6), **above)
+    ax.annotate("copy, one core", (0.5, 0.5 * bandwidth), (-8, 2), **above)
+    ends = []
+    for (colour, mark), (name, point) in zip(LOOKS, points.items(), strict=False):
+        ax.plot(*point, mark, color=colour, markersize=7)
+        ends.append((name, point, colour))
+    ax.set(xscale="log", yscale="log", xlabel="operations for each byte moved")
+    name_all(ax, ends)
+    ax.set_title("operations a second", loc="left")
     return picture

@@ -1,18 +1,21 @@
 """Which cells share a mean and a variance, how do these look, and how is a variance lost?"""
 
 import numpy as np
-from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
 from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
-    GREY,
     INK,
     ORANGE,
     PURPLE,
     SKY,
+    SOFT,
     VERMILION,
+    Picture,
+    name,
+    name_all,
+    new_panel,
     new_picture,
 )
 
@@ -26,7 +29,7 @@ WAYS = {
 
 _TINTS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION)
 _GAP = 0.6  # between two blocks of cells, in cells
-_POINTS = {"textcoords": "offset points"}
+_CELL = 0.27  # inches
 
 
 def shared_cells(panels, names, columns=None):
@@ -39,30 +42,9 @@ def shared_cells(panels, names, columns=None):
         panels: list of (title, groups), with `groups` an integer array of rank 2 to 4 that gives,
             for each cell, the number of the mean it shares.
         names: tuple with the name of each axis, for the longest of the arrays, last axis last.
-        columns: panels side by side; all of them unless given.
+        columns: panels side by side, in a column wide enough; as many as fit unless given.
     """
-    columns = columns or len(panels)
-    rows = -(-len(panels) // columns)
-    extents = [_extent(groups) for _, groups in panels]
-    widths = [max(width for width, _ in extents[j::columns]) for j in range(columns)]
-    depth = max(depth for _, depth in extents)
-    cell = 6.6 / sum(widths)  # inches
-    picture, axes = new_picture(
-        rows,
-        columns,
-        height=rows * (cell * (depth + 0.8) + 0.6),
-        squeeze=False,
-        gridspec_kw={"width_ratios": widths},
-    )
-    for ax in axes.flat[len(panels) :]:
-        ax.set_axis_off()
-    for ax, (title, groups) in zip(axes.flat, panels, strict=False):
-        _draw_panel(ax, groups, names[-groups.ndim :])
-        ax.set_title(title, fontsize=10)
-        width, depth = _extent(groups)
-        ax.set(xlim=(-1, width - 1), ylim=(depth, -0.8), aspect="equal", anchor="N")
-        ax.set_axis_off()
-    return picture
+    return Picture([_panel(title, groups, names[-groups.ndim :]) for title, groups in panels])
 
 
 def variance_errors(means, measured, predicted):
@@ -74,19 +56,21 @@ def variance_errors(means, measured, predicted):
             `WAYS`.
         predicted: {label: array of the errors expected}, of the shape of `means`.
     """
-    picture, ax = new_picture(height=4.6)
-    ax.axhline(1, color=GREY, linewidth=1, linestyle=":")
-    ax.annotate("100%: no digit is left", (means[0], 1), (0, 4), fontsize=9, **_POINTS)
+    picture, ax = new_picture(height=4.2)
+    ax.axhline(1, color=SOFT, linewidth=1, linestyle=":")
+    name(ax, "100%: no digit is left", (means[0], 1), SOFT, (2, 8))
+    ends = []
     for label, errors in predicted.items():
-        ax.plot(means, errors, color=INK, linewidth=1, linestyle="--")
-        ax.annotate(label, (means[-1], errors[-1]), (6, 0), va="center", fontsize=9, **_POINTS)
+        ax.plot(means, errors, color=SOFT, linewidth=1, linestyle="--")
+        ends.append((label, (means[-1], errors[-1]), SOFT))
     for way, errors in measured.items():
         colour, marker = WAYS[way]
-        ax.plot(means, errors, marker=marker, color=colour, markersize=5, label=way)
+        ax.plot(means, errors, marker=marker, color=colour, markersize=4.5)
+        ends.append((way, (means[-1], errors[-1]), colour))
     ax.set(xscale="log", yscale="log", ylim=(1e-8, 3e5))
     ax.set_xlabel("mean of the row, in standard deviations")
-    ax.set_ylabel("relative error of the variance, median")
-    ax.legend(loc="upper left", bbox_to_anchor=(0, 0.88), fontsize=9.5)
+    ax.set_title("relative error of the variance, median", loc="left")
+    name_all(ax, ends)
     return picture
 
 
@@ -101,26 +85,38 @@ def _extent(groups):
     return across * (columns + _GAP) + 1, down * (rows + _GAP) + 0.6
 
 
-def _draw_panel(ax, groups, names):
+def _panel(title, groups, names):
+    """Return a figure of one array: its title, its blocks of cells, the names of its axes."""
+    width, depth = _extent(groups)
+    lines = title.count("\n") + 1
+    top = 0.75 * lines + 0.7 * (groups.ndim == 4) + 0.3
+    # A long title makes the panel wider, by what a letter takes.
+    wide = max(width, 0.26 * max(map(len, title.split("\n"))) + 1)
+    panel = new_panel(_CELL * wide, _CELL * (depth + top), layout=None)
+    ax = panel.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(-1, wide - 1), ylim=(depth, -top))
+    ax.set_axis_off()
+    ax.text(-0.9, -top + 0.1, title, va="top", linespacing=1.35)
     blocks = _blocks(groups)
     across, down, rows, columns = blocks.shape
-    label = {"fontsize": 8, "color": INK, "ha": "center"}
+    label = {"color": SOFT, "ha": "center", "fontsize": 9}
     for j, i in np.ndindex(across, down):
         left, top = j * (columns + _GAP), i * (rows + _GAP)
         for row, column in np.ndindex(rows, columns):
-            number = blocks[j, i, row, column]
-            _draw_cell(ax, left + column, top + row, number)
+            _draw_cell(ax, left + column, top + row, blocks[j, i, row, column])
         if j == 0:
             text = f"{names[-3]} {i}" if groups.ndim > 2 else f"{names[-2]} ↓"
             ax.text(-0.45, top + rows / 2, text, rotation=90, va="center", **label)
         if i == 0 and groups.ndim == 4:
             ax.text(left + columns / 2, -0.2, f"{names[0]} {j}", va="bottom", **label)
     middle = (across * (columns + _GAP) - _GAP) / 2
-    ax.text(middle, down * (rows + _GAP) - _GAP + 0.25, f"{names[-1]} →", va="top", **label)
+    ax.text(middle, down * (rows + _GAP) - _GAP + 0.2, f"{names[-1]} →", va="top", **label)
+    return panel
 
 
 def _draw_cell(ax, left, top, number):
     """Draw one cell, tinted and numbered, so that colour is never the only sign."""
-    tint = 1 - 0.5 * (1 - np.array(to_rgb(_TINTS[number % len(_TINTS)])))
-    ax.add_patch(Rectangle((left + 0.03, top + 0.03), 0.94, 0.94, facecolor=tint))
-    ax.text(left + 0.5, top + 0.5, str(number), fontsize=8, ha="center", va="center", color=INK)
+    tint = {"facecolor": _TINTS[number % len(_TINTS)], "alpha": 0.35, "linewidth": 0}
+    ax.add_patch(Rectangle((left + 0.03, top + 0.03), 0.94, 0.94, **tint))
+    look = {"ha": "center", "va": "center", "color": INK, "fontsize": 9}
+    ax.text(left + 0.5, top + 0.5, str(number), **look)

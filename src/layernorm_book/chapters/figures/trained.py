@@ -1,15 +1,19 @@
 """What are trained γ and β by layer, what does ε do to them, and what do swaps do to an encoder?"""
 
 import numpy as np
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 
 from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
-    GREY,
     INK,
-    ORANGE,
+    LINE,
     PURPLE,
+    SOFT,
     VERMILION,
+    name,
+    name_all,
     new_picture,
 )
 
@@ -22,20 +26,33 @@ def gammas(names, weight, traced):
         weight: array of shape (layers, n).
         traced: list of up to four channels to follow.
     """
-    picture, ax = new_picture(width=8.0, height=4.4)
+    picture, ax = new_picture(height=4.2)
     layers, n = weight.shape
-    offset = np.random.default_rng(0).uniform(-0.2, 0.2, n)  # so that dots do not hide dots
-    for layer in range(layers):
-        ax.scatter(layer + offset, weight[layer], s=4, color=GREY, alpha=0.35, linewidths=0)
+    # Neighbours in size stand in different columns, so that dots do not hide dots.
+    offset = 0.2 * np.resize([-1, 0.33, -0.33, 1, -0.67, 0.67, 0], n)
+    _dots(ax, (np.arange(layers)[:, None] + offset).ravel(), np.sort(weight).ravel())
     marks = zip(traced, (VERMILION, BLUE, GREEN, PURPLE), "osD^", strict=False)
+    ends = []
     for channel, colour, marker in marks:
-        ax.plot(weight[:, channel], color=colour, marker=marker, label=f"channel {channel}")
-    ax.axhline(1, color=INK, linewidth=1, linestyle="--")
-    ax.annotate("a fresh layer", (layers - 0.55, 1), ha="right", va="bottom", color=INK)
-    ax.set_xticks(range(layers), names, rotation=40, ha="right", rotation_mode="anchor")
-    ax.set(ylabel="γ", xlabel="LayerNorm: block, and what stands before it")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
+        ax.plot(weight[:, channel], color=colour, marker=marker, markersize=4.5)
+        ends.append((f"{channel}", (layers - 1, weight[-1, channel]), colour))
+    ax.plot([0, layers - 1], [1, 1], color=INK, linewidth=1, linestyle="--")
+    name_all(ax, [*ends, ("fresh", (layers - 1, 1), INK)])
+    ax.set_xticks(range(layers), names, rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_title("γ of all channels, four of them traced", loc="left")
+    ax.set_xlabel("LayerNorm: block, and what stands before it")
     return picture
+
+
+def _dots(ax, x, y):
+    """Draw thousands of dots as one path: strokes of no length with round ends."""
+    points = np.repeat(np.column_stack([x, y]), 2, axis=0)
+    path = Path(points, np.tile([Path.MOVETO, Path.LINETO], len(x)))
+    path.should_simplify = False  # or nothing would be left
+    look = {"edgecolor": SOFT, "alpha": 0.45, "linewidth": 2, "capstyle": "round"}
+    ax.add_patch(PathPatch(path, facecolor="none", **look))
+    ax.update_datalim(points)
+    ax.autoscale_view()
 
 
 def shrinkage(sigma):
@@ -44,25 +61,24 @@ def shrinkage(sigma):
     Args:
         sigma: dict, for each layer's name its smallest, median and largest σ.
     """
-    picture, (upper, lower) = new_picture(
-        2, 1, width=7.5, height=6.0, sharex=True, height_ratios=(1, 1.2)
-    )
+    picture, (upper, lower) = new_picture(2, 1, height=5.6, sharex=True, height_ratios=(1, 1.3))
     grid = np.logspace(-3, 1.3, 300)
-    for eps, colour, style in ((1e-12, GREEN, "-"), (1e-5, BLUE, "--"), (1e-3, VERMILION, "-.")):
-        left = grid / np.sqrt(grid**2 + eps)
-        upper.plot(grid, left, color=colour, linestyle=style, label=f"ε = {eps:.0e}")
-    upper.set(ylabel="σ / √(σ² + ε)", ylim=(0, 1.05))
-    upper.legend(loc="lower right")
+    looks = ((1e-12, GREEN, "-"), (1e-5, BLUE, "--"), (1e-3, VERMILION, "-."))
+    for (eps, colour, style), at in zip(looks, (2.0, 0.0012, 0.015), strict=True):
+        upper.plot(grid, grid / np.sqrt(grid**2 + eps), color=colour, linestyle=style)
+        label, level = f"ε = {eps:.0e}".replace("e-0", "e-"), at / np.sqrt(at**2 + eps)
+        name(upper, label, (at, level), colour, (0, -9) if eps < 1e-6 else (5, 0))
+    upper.set(ylim=(0, 1.05))
+    upper.set_title("what is left of x̂: σ / √(σ² + ε)", loc="left")
     for position, (low, median, high) in enumerate(sigma.values()):
-        colour = ORANGE if position == 0 else INK
+        colour = PURPLE if position == 0 else INK
         lower.plot([low, high], [position] * 2, color=colour, linewidth=2)
         lower.plot(median, position, color=colour, marker="o", markersize=5)
-        for ax in (upper, lower):
-            if position == 0:
-                ax.axvspan(low, high, color=ORANGE, alpha=0.15, linewidth=0)
+        for ax in (upper, lower) if position == 0 else ():
+            ax.axvspan(low, high, color=PURPLE, alpha=0.15, linewidth=0)
     lower.set_yticks(range(len(sigma)), sigma)
     lower.invert_yaxis()
-    lower.set(xscale="log", xlabel="σ of a row (logarithmic)", ylabel="LayerNorm")
+    lower.set(xscale="log", xlabel="σ of a row")
     return picture
 
 
@@ -73,24 +89,18 @@ def swaps(largest, rounding):
         largest: dict, for each swap's name the largest difference of any entry.
         rounding: the error of the untouched float32 model, drawn as the floor.
     """
-    picture, ax = new_picture(width=7.8, height=0.34 * len(largest) + 1.0)
+    picture, ax = new_picture(height=0.3 * len(largest) + 1.0)
     order = sorted(largest, key=largest.get)
     position = np.arange(len(order))
     values = np.array([largest[name] for name in order])
-    ax.hlines(position, rounding / 4, values, color=GREY, linewidth=0.8)
+    ax.hlines(position, rounding / 4, values, color=LINE, linewidth=1)
     ax.plot(values, position, "o", color=BLUE)
-    ax.axvline(rounding, color=VERMILION, linestyle="--")
-    ax.annotate(
-        "float32 rounding",
-        (rounding, len(order) - 0.4),
-        xytext=(5, 0),
-        textcoords="offset points",
-        va="center",
-        color=VERMILION,
-    )
+    ax.axvline(rounding, color=SOFT, linewidth=1, linestyle="--")
+    name(ax, "float32 rounding", (rounding, len(order) - 0.4), SOFT, (5, 0))
     for code, symbol in (("eps", "ε ="), ("gamma", "γ"), ("beta", "β"), ("affine", "γ and β")):
         order = [name.replace(code, symbol) for name in order]
     ax.set_yticks(position, order)
+    ax.tick_params(axis="y", length=0)
     ax.set(xscale="log", xlim=(rounding / 4, 2), ylim=(-0.6, len(order)))
-    ax.set_xlabel("largest difference in an embedding")
+    ax.set_xlabel("largest difference in an embedding", loc="right")
     return picture

@@ -1,6 +1,7 @@
 // Parts of a lab's page that several labs have.
 
 import { srOnly } from "./page.js";
+import "./legend.css";
 
 /**
  * What the marks of a picture mean.
@@ -9,15 +10,6 @@ import { srOnly } from "./page.js";
  */
 export const legend = (entries) => `<p class="ln-legend">${entries.map(([mark, hue, words]) =>
   `<span><i class="ln-swatch ln-as-${mark} ln-${hue}"></i>${words}</span>`).join(" ")}</p>`;
-
-/**
- * A choice of two or three, side by side: native radio buttons.
- * @param {string} name
- * @param {string} title  what is chosen, for assistive technology
- * @param {Record<string, string>} choices  value: words
- */
-export const choice = (name, title, choices) => `<fieldset class="ln-switch"><legend class="ln-hidden">${title}</legend>${
-  Object.entries(choices).map(([value, words]) => `<label><input type="radio" name="${name}" value="${value}"><span>${words}</span></label>`).join("")}</fieldset>`;
 
 /** All that is not for the first look. */
 export const more = (body) => `<details class="ln-more"><summary>More</summary>${body}</details>`;

@@ -16,7 +16,6 @@ import { atStop, drawEpsilon, EPS } from "./epsilon.js";
  * @property {number} [from]    that scale counted from here
  * @property {[number, number][]} [band]  for each row
  * @property {number[][]} [guide]         for each row
- * @property {ArrayLike<number>} [marks]
  *
  * @typedef {object} Picture    what a state looks like
  * @property {Record<string, ArrayLike<number>>} scales   by name: the numbers that it must hold
@@ -26,7 +25,6 @@ import { atStop, drawEpsilon, EPS } from "./epsilon.js";
  * @property {{ step: string, unit: number, title?: string, says: (most: number, live: boolean) => string }} [quote]
  *   the step that PyTorch is asked for, one unit in the last place of what its error is counted in,
  *   who answers, and the comparison in words, where the furthest element is `most` units off
- * @property {(i: number) => string} trace                one element's way through the steps
  * @property {string} news                                what a screen reader is told
  */
 
@@ -38,14 +36,13 @@ const skeleton = (presets, title, hint, controls, below, behind) => `
   <div class="ln-presets" role="group" aria-label="${title}"><button type="button" data-do="start">Start</button>${presetButtons(presets)}</div>
   <p class="ln-story">${hint}</p>
   ${controls}
-  <div class="ln-overview" hidden>
-    <svg preserveAspectRatio="none" aria-hidden="true"><rect class="ln-column" height="100"/><path class="ln-bars"/></svg>
+  <div class="ln-window" hidden>
     <label><span></span><input type="range" name="window" min="0"></label>
   </div>
   <div class="ln-scroll"><table class="ln-main"></table></div>
   ${below}
   ${more(`${behind}<div class="ln-scroll"><table class="ln-behind"></table></div>
-    <p class="ln-says"></p><p class="ln-trace"></p>`)}`;
+    <p class="ln-says"></p>`)}`;
 
 /**
  * @param {object} props  what the host hands to `render`
@@ -85,16 +82,15 @@ export function rowsLab(props, {
     keys: [...names, "eps", ...choices],
     fields: { ...Object.fromEntries(names.map((name) => [name, [rows[name], ...NUMBER]])), eps: EPS },
     fits: (state) => names.every((name) => name === "x" || state[name].length === lengthOf(state)) && fits(state),
-    // The preset that it began with, the first column, the lit element; and while something is dragged,
+    // The preset that it began with, the first column; and while something is dragged,
     // the scales as they were and what the drag started from.
-    local: { preset: null, first: 0, selected: 0, held: null, base: null },
+    local: { preset: null, first: 0, held: null, base: null },
   });
   const { root, find } = lab;
 
   let columns = []; // the elements that stand in the table
   let nodes = {}; // by step: the nodes that drawing writes to
   let readouts = {};
-  let lit = null;
   let scales = {}; // as they were drawn last, for a drag to hold
 
   const same = (a, b) => a.length === b.length && a.every((v, i) => v === b[i]);
@@ -126,21 +122,10 @@ export function rowsLab(props, {
     find(".ln-behind").innerHTML = inTable(hidden) + (compared ? torchRows(columns) : "");
     for (const step in steps) nodes[step] = barNodes(find(`[data-step="${step}"]`));
     readouts = readoutsOf(root);
-    lit = null;
-  }
-
-  /** Light one element's column through all steps. */
-  function highlight(i) {
-    if (lit === i) return;
-    lit = i;
-    for (const step in nodes) setAttribute(nodes[step].column, "x", columns.indexOf(i));
-    for (const cell of root.querySelectorAll("td[data-index]")) cell.classList.toggle("ln-on", +cell.dataset.index === i);
   }
 
   function draw(state) {
     layOut(state);
-    const selected = clamp(state.selected, columns[0], columns.at(-1));
-    highlight(selected);
     const pytorch = answerTo(state);
     const picture = show(state, pytorch);
     scales = {};
@@ -152,7 +137,9 @@ export function rowsLab(props, {
 
     const widths = Object.keys(steps).flatMap((step) => [scales[picture.bars[step].on ?? step]])
       .flatMap(({ lo, hi, digits }) => [fixed(lo, digits).length, fixed(hi, digits).length]);
-    setAttribute(root, "style", `--n: ${columns.length}; --chars: ${Math.max(5.2, ...widths)}`);
+    // A width of its own, and no variable: that would be inherited, and cost all that stands below.
+    const em = (columns.length * Math.max(5.2, ...widths) * 0.62).toFixed(1);
+    for (const table of [find(".ln-main"), find(".ln-behind")]) setAttribute(table, "style", `min-width:calc(${em} * var(--small) + var(--head))`);
     for (const step in steps) drawBars(nodes[step], columns, picture.bars[step].values, scaleOf(step), picture.bars[step]);
     for (const quantity in picture.facts) {
       // One for each row, each a value or a value and how it reads.
@@ -163,9 +150,8 @@ export function rowsLab(props, {
     }
     if (picture.knees) drawEpsilon(find, state.eps, picture.knees);
     if (compared) drawAnswer(picture, pytorch, scaleOf(picture.quote.step).digits);
-    drawOverview(state.x);
+    drawWindow(state.x);
     setText(find(".ln-story"), presets[state.preset]?.story ?? hint);
-    setText(find(".ln-trace"), `Element ${selected % lengthOf(state)}: ${picture.trace(selected)}`);
     paint(lab, picture, state, scales);
     lab.speak(picture.news);
   }
@@ -184,21 +170,11 @@ export function rowsLab(props, {
     lab.sayAnswer(pytorch && says(most, lab.live));
   }
 
-  /** The whole of a long row, and where the window stands. */
-  function drawOverview(x) {
-    const overview = find(".ln-overview");
-    if (overview.toggleAttribute("hidden", count > 1 || columns.length === x.length)) return;
-    const { lo, hi } = scaleFor(x);
-    const height = (v) => ((100 * (hi - v)) / (hi - lo)).toFixed(1);
-    const zero = height(clamp(0, lo, hi));
-    let d = "";
-    for (let i = 0; i < x.length; i++) d += `M${i} ${zero}V${height(x[i])}h.8V${zero}z`;
-    setAttribute(find(".ln-overview svg"), "viewBox", `0 0 ${x.length} 100`);
-    setAttribute(find(".ln-overview .ln-bars"), "d", d);
-    setAttribute(find(".ln-overview .ln-column"), "x", columns[0]);
-    setAttribute(find(".ln-overview .ln-column"), "width", columns.length);
-    Object.assign(find("[name=window]"), { max: x.length - columns.length, value: columns[0] });
-    setText(find(".ln-overview span"), `elements ${columns[0]} to ${columns.at(-1)} of ${x.length}`);
+  /** Which part of a long row is shown. */
+  function drawWindow({ length }) {
+    if (find(".ln-window").toggleAttribute("hidden", count > 1 || columns.length === length)) return;
+    Object.assign(find("[name=window]"), { max: length - columns.length, value: columns[0] });
+    setText(find(".ln-window span"), `elements ${columns[0]} to ${columns.at(-1)} of ${length}`);
   }
 
   // --- what the reader does ---
@@ -217,7 +193,6 @@ export function rowsLab(props, {
     draw,
     onInput: (input) => lab.change({ base: null, ...patchFor(input, lab.state), held: scales }),
     onRelease: () => lab.change({ held: null, base: null }),
-    onHover: (part) => part && +part.dataset.index !== lab.state.selected && lab.change({ selected: +part.dataset.index }),
     actions: { preset: ({ dataset: { preset } }) => lab.load({ ...fromPreset(presets[preset]), preset }), ...bound },
     python,
   });
