@@ -28,8 +28,9 @@ def gammas(names, weight, traced):
     """
     picture, ax = new_picture(height=4.2)
     layers, n = weight.shape
-    offset = np.random.default_rng(0).uniform(-0.2, 0.2, n)  # so that dots do not hide dots
-    _dots(ax, (np.arange(layers)[:, None] + offset).ravel(), weight.ravel())
+    # Neighbours in size stand in different columns, so that dots do not hide dots.
+    offset = 0.2 * np.resize([-1, 0.33, -0.33, 1, -0.67, 0.67, 0], n)
+    _dots(ax, (np.arange(layers)[:, None] + offset).ravel(), np.sort(weight).ravel())
     marks = zip(traced, (VERMILION, BLUE, GREEN, PURPLE), "osD^", strict=False)
     ends = []
     for channel, colour, marker in marks:

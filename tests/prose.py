@@ -1,0 +1,213 @@
+"""What a chapter's prose must keep to: its length, its code, its numbers, its words.
+
+A rule takes a chapter and yields one sentence for each place that breaks it.
+
+Which numbers are results? Those in the prose of the main path that have a decimal point, a percent
+sign, a power of ten or more than three digits, and that no code outside the checks of their chapter
+contains: these would be what the reader was given. A result has to stand, digit by digit, in a
+check of its own section, where an assert holds what was computed against it. Numbers of lines to
+try are asserted by the tests of those lines, what an exercise gives is given, the opening and the
+end say again what the sections between them show, and numbers in code, formulas and rows in
+brackets are not prose.
+"""
+
+import ast
+import re
+from decimal import Decimal
+
+from cells import RAISES, claims_in
+from reading_time import EXERCISE, place, words
+
+WORDS, WORDS_IN_A_BOX, LINES = 1400, 250, 6
+
+BANNED = (
+    "behind the sum",
+    "front of the branch",
+    "held against",
+    "holds against",
+    "numbers that are none",
+    "one a case",
+    "one a channel",
+    "one a step",
+    "one an image",
+    "one line a case",
+    "a layer that takes none",
+    "chooses for itself",
+    "these are the imports",
+    "this chapter shows",
+    "this section shows",
+    "in this section we",
+    "runs on these imports",
+    "it is worth noting",
+    "remarkable",
+    "remarkably",
+    "mend",
+    "mends",
+    "mended",
+    "delve",
+    "seamless",
+    "powerful",
+)
+PHRASE = re.compile(rf"\b({'|'.join(BANNED)})\b", re.IGNORECASE)
+QUESTION = re.compile(r"\b(predict|guess|before you (run|look|open|go on))\b", re.IGNORECASE)
+
+SUPERSCRIPT = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+NOT_PROSE = re.compile(
+    r"`[^`]*`|\$\$.*?\$\$|\$[^$\n]*\$|<[^>]*>|\]\([^)]*\)|\[[-−\d.,;… ]*\]|https?:\S+"
+    r"|\d+\.\d+\.[\d.]+|(?:version|release|Python|PyTorch|torch|section|chapter|#)s? ?\d[\d.]*",
+    re.DOTALL | re.IGNORECASE,
+)
+YEAR = range(1900, 2100)
+NUMBER = re.compile(
+    r"(?<![\w.])[-−]?(?P<digits>\d{1,3}(?:,\d{3})+|\d+)(?P<part>\.\d+)?"
+    r"(?:e(?P<e>[-+]?\d+)| · 10(?P<ten>[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?(?P<percent> ?%)?(?![\w.]*\w)"
+)
+TEN = re.compile(r"(?<![\w· ])10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+LITERAL = re.compile(r"(?<![\w.])\d[\d_,]*(?:\.\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
+
+
+def prose(cell):
+    """Return the text of a cell that is prose, without the lines to try."""
+    lines = (line for line in cell["text"].splitlines() if 'id="try-' not in line)
+    return NOT_PROSE.sub(" ", "\n".join(lines))
+
+
+def sections(chapter):
+    """Yield (title, cells) for each section of a chapter; a Markdown cell may hold several."""
+    title, cells = "the opening", []
+    for cell in chapter.cells:
+        text = cell["cell_type"] == "markdown"
+        for part in re.split(r"^(?=#{1,3} )", cell["text"], flags=re.MULTILINE) if text else [""]:
+            if text and part.startswith("#"):
+                yield title, cells
+                title, cells = part.splitlines()[0].strip("# "), []
+            cells.append(cell | {"text": part} if text else cell)
+    yield title, cells
+
+
+def where(chapter, cell):
+    return f"{chapter.path.stem}, cell {chapter.cells.index(cell)}"
+
+
+def is_long(chapter):
+    """The main path is read in a quarter of an hour, and a box in a minute."""
+    count = words(chapter.where("main path"))
+    if count > WORDS:
+        yield f"{chapter.path.stem}: {count} words on the main path, {WORDS} at most"
+    for title, cells in boxes(chapter):
+        if (count := words(cells)) > WORDS_IN_A_BOX:
+            box = f"{chapter.path.stem}, “{title}”"
+            yield f"{box}: {count} words in a box, {WORDS_IN_A_BOX} at most"
+
+
+def boxes(chapter):
+    """Yield (title, cells) for each box tagged `deeper`."""
+    box, title = [], ""
+    for cell in [*chapter.cells, {"tags": set(), "cell_type": "code", "text": ""}]:
+        opens = re.match(r"\*\*Deeper: (.*?)\*\*", cell["text"])
+        if box and (opens or "deeper" not in cell["tags"]):
+            yield title, box
+            box = []
+        if "deeper" in cell["tags"]:
+            title = opens[1] if opens else title
+            box.append(cell)
+
+
+def has_asserts(chapter):
+    """A reader meets no assert outside a check."""
+    for cell in code(chapter, "main path", "predict", "deeper", "solution"):
+        tree = ast.parse(re.sub(r"^(\s*)[%!].*", r"\1pass", cell["text"], flags=re.MULTILINE))
+        calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
+        names = {getattr(call.func, "attr", getattr(call.func, "id", "")) for call in calls}
+        quiet = any(RAISES.fullmatch(name) and name.startswith("assert") for name in names)
+        if quiet or any(isinstance(n, ast.Assert) for n in ast.walk(tree)):
+            yield f"{where(chapter, cell)}: an assert outside a cell tagged `check`"
+
+
+def code(chapter, *places):
+    return [cell for cell in chapter.where(*places) if cell["cell_type"] == "code"]
+
+
+def has_long_code(chapter):
+    """A cell on the main path has one to six lines; what an exercise hands over may be longer."""
+    exercise = False
+    for cell in chapter.cells:
+        if cell["cell_type"] == "markdown":
+            exercise = bool(EXERCISE.search(cell["text"]))
+        elif place(cell) == "main path" and not {"lab", "hide-input", "remove-cell"} & cell["tags"]:
+            lines = sum(bool(line.strip()) for line in cell["text"].splitlines())
+            if lines > LINES and not exercise:
+                yield f"{where(chapter, cell)}: {lines} lines of code, {LINES} at most"
+
+
+def gives_answers_away(chapter):
+    """A cell that follows a question on the main path is folded."""
+    for cell, following in zip(chapter.cells, chapter.cells[1:], strict=False):
+        if cell["cell_type"] != "markdown" or place(cell) != "main path":
+            continue
+        asks = QUESTION.search(cell["text"].strip().split("\n\n")[-1])
+        shown = following["cell_type"] == "code" and place(following) == "main path"
+        if asks and shown and not EXERCISE.search(cell["text"]) and "lab" not in following["tags"]:
+            answer = where(chapter, following)
+            yield f"{answer}: it answers “{asks[0]} …” and is not tagged `predict`"
+
+
+def has_banned_words(chapter):
+    """No phrase of a list that readers stumbled over."""
+    for cell in chapter.cells:
+        if cell["cell_type"] == "markdown":
+            for found in PHRASE.finditer(NOT_PROSE.sub(" ", cell["text"])):
+                yield f"{where(chapter, cell)}: “{found[0]}”"
+
+
+def results(cell):
+    """Yield (what is written, its value) for each number of a cell's prose that may be a result."""
+    text = prose(cell)
+    for found in NUMBER.finditer(text):
+        exponent = found["e"] or (found["ten"] or "").translate(SUPERSCRIPT)
+        digits = found["digits"].replace(",", "")
+        large = len(digits) > 3 and ("," in found["digits"] or int(digits) not in YEAR)
+        if found["part"] or exponent or found["percent"] or large:
+            yield found[0].strip(), Decimal(f"{digits}{found['part'] or ''}e{exponent or 0}")
+    for found in TEN.finditer(text):
+        yield found[0], Decimal(f"1e{found[1].translate(SUPERSCRIPT)}")
+
+
+def literals(cells):
+    """Return every number that stands in the code of some cells, in strings and comments too."""
+    text = "\n".join(cell["text"] for cell in cells if cell["cell_type"] == "code")
+    return {Decimal(re.sub("[_,]", "", number)).normalize() for number in LITERAL.findall(text)}
+
+
+def states_unchecked_numbers(chapter):
+    """A result in the prose stands in a check of its section (see the top of this file)."""
+    given = literals(code(chapter, "main path", "deeper", "solution", "predict"))
+    everywhere = literals(chapter.where("check"))
+    parts = [(title, cells) for title, cells in sections(chapter) if cells]
+    for title, cells in parts:
+        checked = literals(cell for cell in cells if "check" in cell["tags"])
+        if (title, cells) in (parts[0], parts[-1]):  # these say what the others show
+            checked = everywhere
+        for cell in cells:
+            if cell["cell_type"] != "markdown" or place(cell) not in ("main path", "predict"):
+                continue
+            for written, value in results(cell) if not EXERCISE.search(cell["text"]) else ():
+                known = {value.normalize(), (value / 100).normalize() if "%" in written else value}
+                if not known & (given | checked):
+                    section = f"{chapter.path.stem}, “{title}”"
+                    yield f"{section}: {written} stands in the text and in no check of the section"
+
+
+def claims(chapter):
+    """Return how many claims the checks of a chapter hold."""
+    return sum(claims_in(cell["text"]) for cell in chapter.where("check"))
+
+
+RULES = (
+    is_long,
+    has_asserts,
+    has_long_code,
+    gives_answers_away,
+    has_banned_words,
+    states_unchecked_numbers,
+)
