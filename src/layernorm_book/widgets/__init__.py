@@ -8,8 +8,12 @@ from layernorm_book.widgets.gradient import GradientLab
 from layernorm_book.widgets.lab import LayerNormLab
 from layernorm_book.widgets.sphere import SphereLab
 
-<<<<<<< HEAD
-__all__ = ["AxisPicker", "BitLab", "BlackBox", "BugLab", "GradientLab", "LayerNormLab"]
-=======
-__all__ = ["AxisPicker", "BitLab", "BugLab", "GradientLab", "LayerNormLab", "SphereLab"]
->>>>>>> 1f785e36955782eedf31a679f1e20a4223ad9e0e
+__all__ = [
+    "AxisPicker",
+    "BitLab",
+    "BlackBox",
+    "BugLab",
+    "GradientLab",
+    "LayerNormLab",
+    "SphereLab",
+]
