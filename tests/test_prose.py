@@ -85,6 +85,11 @@ def test_a_good_chapter_breaks_no_rule(tmp_path, rule):
             "“B”: 2.39",
         ),
         (prose.states_unchecked_numbers, [("It is 15%.", "predict")], "15% stands"),
+        (
+            prose.states_unchecked_numbers,
+            [("It is √3, so 1.733.",), (">assert y == 3**0.5", "check")],
+            "1.733 stands",
+        ),
         (prose.states_unchecked_numbers, [("About 3 · 10⁻⁷.",)], "3 · 10⁻⁷ stands"),
         (prose.states_unchecked_numbers, [("Of 48,426 rows.",)], "48,426 stands"),
     ],
