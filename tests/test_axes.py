@@ -6,7 +6,7 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 import torch
-from browser import join_to_python, move, run_copied, run_on_packed, values
+from browser import join_to_python, move, open_lab, run_copied, run_on_packed, values
 from torch import nn
 from traitlets import TraitError
 
@@ -486,6 +486,9 @@ def test_by_hand_there_are_axes_and_cells_and_nothing_else(show):
     ]
     others = "[data-preset], [name=groups], [name=statistics], [name=layout]"
     assert page.locator(others).count() == 0
+    table = AxisPicker("tokens", by_hand=True, shared="NT").to_html()
+    for part in ("batch 0, token 0", "1  2  3  6", "3.5  2.667  3.833  4", "along batch and token"):
+        assert part in table
     assert "PyTorch gives the same 24" in page.text_content(".ln-says")
     for axis in "NTC":
         page.click(f"[name=axis][value={axis}]")
@@ -602,3 +605,31 @@ def test_the_numbers_can_be_read_in_light_and_dark(show):
         for value in (-10, 0, 10):  # each tint, each depth of colour
             move(page, "[name=x]", value)
             assert page.evaluate(contrast) > 4.5
+
+
+def test_a_finger_drags_a_cell_sideways_and_scrolls_the_page_up_and_down(chromium, show, page):
+    address = show(AxisPicker("tokens")).url
+    context = chromium.new_context(
+        viewport={"width": 390, "height": 500}, has_touch=True, is_mobile=True
+    )
+    phone = open_lab(context.new_page(), address)
+    phone.evaluate("document.body.style.paddingBottom = '900px'")
+    devtools = context.new_cdp_session(phone)
+
+    def swipe(dx, dy):
+        box = phone.locator(f"{CELLS}[data-index='5']").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        for k in range(9):
+            kind = "touchMove" if k else "touchStart"
+            point = {"x": x + dx * k / 8, "y": y + dy * k / 8}
+            devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+        devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    swipe(48, 0)
+    assert values(phone, "x")[5] > 5
+    assert phone.evaluate("scrollY") == 0
+    before = values(phone, "x")
+    swipe(0, -160)
+    phone.wait_for_function("scrollY > 50")
+    assert max(abs(a - b) for a, b in zip(values(phone, "x"), before, strict=True)) <= 2
+    context.close()

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from browser import join_to_python, move, run_copied, type_in, values
+from browser import ROOT, join_to_python, move, run_copied, serve, type_in, values
 from test_javascript_arithmetic import breaches
+from test_labs import OPEN, WORKING
+from traitlets import TraitError
 
 from layernorm_book import layer_norm
 from layernorm_book.widgets import GradientLab, LayerNormLab
-from layernorm_book.widgets.lab import PRESETS, STAGES, layer_norm_at
+from layernorm_book.widgets.lab import CHOSEN, PRESETS, STAGES, TWO_ROWS, layer_norm_at
 from layernorm_book.widgets.rows import EPS_STOPS
 
 X = [0.5, -1.25, 3.0, 2.0, 0.0]
@@ -67,27 +69,133 @@ def test_pytorchs_answers_are_on_record_at_each_stop_and_for_each_preset(stage):
     x_hat = (np.array(X) - np.mean(X)) / (np.std(X) + 0.1)
     y = 2 * x_hat + 1 if stage == "affine" else x_hat
     np.testing.assert_allclose(start["outside"][k], y, rtol=2e-6)
-    assert [answer["x"] for answer in presets] == [preset["x"] for preset in PRESETS]
+    assert [answer["x"] for answer in presets] == [PRESETS[label]["x"] for label in CHOSEN[stage]]
     json.dumps(lab.recorded, allow_nan=False)
 
 
 def test_the_presets_tell_the_truth():
-    row = {preset["label"]: np.float32(preset["x"]) for preset in PRESETS}
-    x = row["torch.rand"]
-    inside = LayerNormLab(x=x).x_hat
-    outside = LayerNormLab(x=x, placement="outside").x_hat
-    gap = np.abs(outside).max() / np.abs(inside).max() - 1
-    assert x.size == 20
-    assert x.std() < 0.5
-    assert 0 < gap <= 1.1e-4
-    assert LayerNormLab(x=row["tiny variance"]).var == pytest.approx(1e-5, rel=0.5)
-    assert np.std(LayerNormLab(x=row["tiny variance"]).x_hat) == pytest.approx(0.7, abs=0.06)
-    assert set(LayerNormLab(x=row["constant row"]).x_hat) == {0.0}
+    def lab(label):
+        return LayerNormLab(x=PRESETS[label]["x"])
+
+    assert (lab("1, 2, 3, 6").mean, lab("1, 2, 3, 6").var) == (3.0, 3.5)
+    out = lab("one outlier").x_hat
+    for farther in (1.0, 1e3, 1e6):
+        x = [*PRESETS["one outlier"]["x"][:7], 100.0 * farther]
+        assert max(LayerNormLab(x=x).x_hat) <= np.sqrt(7) + 1e-6
+    assert np.sqrt(7) == pytest.approx(2.65, abs=0.005)
+    assert all(abs(v + 0.4) < 0.06 for v in out[:-1])
+    assert set(lab("constant row").x_hat) == {0.0}
+    assert lab("tiny variance").var == pytest.approx(1e-5, rel=0.5)
+    assert np.std(lab("tiny variance").x_hat) == pytest.approx(0.7, abs=0.06)
     assert np.spacing(np.float32(2000)) == pytest.approx(0.00012, rel=0.02)
-    out = LayerNormLab(x=row["one outlier"]).x_hat
-    assert max(out) == pytest.approx(np.sqrt(7), abs=0.01)
-    assert all(abs(v + 0.4) < 0.05 for v in out[:-1])
-    assert LayerNormLab(x=row["n = 2"]).x_hat == pytest.approx([-1, 1], abs=1e-5)
+    far = np.float32(PRESETS["mean 5000"]["x"])
+    assert set(np.spacing(far**2)) == {2.0}
+    assert np.var(far) == pytest.approx(1, abs=0.6)
+    assert lab("two numbers").x_hat == pytest.approx([-1, 1], abs=1e-5)
+    assert abs(LayerNormLab(x=[0.3, 0.301]).x_hat[0]) < 0.2
+
+
+def test_the_presets_of_two_rows_tell_the_truth():
+    first, second = np.array(TWO_ROWS["same pattern"]["x"])
+    assert (20 * first + 20 == second).all()
+    lab = LayerNormLab(x=TWO_ROWS["same pattern"]["x"], weight=[1, -2, 3, 0.5], bias=[0, 1, 2, 3])
+    np.testing.assert_allclose(*lab.y, atol=2e-5)
+    preset = TWO_ROWS["constant row"]
+    lab = LayerNormLab(**{name: preset[name] for name in ("x", "weight", "bias")})
+    assert lab.y[1] == list(preset["bias"])
+
+
+def test_two_rows_share_weight_and_bias_and_nothing_else():
+    lab = LayerNormLab(x=[ROW, [0.0, 5.0, 0.0, 5.0]], weight=[1, 2, 3, 4], bias=[4, 3, 2, 1])
+    assert (lab.rows, lab.mean, lab.var) == (2, [3.0, 2.5], [3.5, 6.25])
+    x, weight, bias = torch.tensor(lab.x), torch.tensor(lab.weight), torch.tensor(lab.bias)
+    assert torch.equal(torch.tensor(lab.y), F.layer_norm(x, (4,), weight, bias, 1e-5))
+    assert LayerNormLab(rows=2).n == 4
+    lab.x = [[1.0, 2.0], [3.0, 5.0]]
+    assert (lab.weight, lab.bias) == ((1.0, 1.0), (0.0, 0.0))
+    before = lab.x
+    for bad in ([1.0, 2.0], [[1.0], [1.0, 2.0]], [[1.0]] * 3, [[1.0, math.nan], [1.0, 2.0]]):
+        with pytest.raises(TraitError, match="x takes"):
+            lab.x = bad
+        assert lab.x == before
+    with pytest.raises(TraitError, match="rows takes"):
+        LayerNormLab(rows=2, stage="normalize")
+
+
+@pytest.fixture(scope="module")
+def run(chromium, tmp_path_factory):
+    """A function that evaluates an expression with a module of the labs as `m`."""
+    site, stop = serve(ROOT / "src" / "layernorm_book" / "widgets")
+    page = chromium.new_page()
+    page.goto(site.url("says.js"))
+
+    def evaluate(module, expression, *given):
+        script = f"async given => {{ const m = await import('./{module}'); return {expression}; }}"
+        return page.evaluate(script, list(given))
+
+    yield evaluate
+    page.close()
+    stop()
+
+
+@pytest.mark.parametrize(
+    ("sigma", "eps", "says"),
+    [
+        (0, 0.1, "σ is 0, so every x̂ is 0 in both."),
+        (0, 1, "σ is 0, so every x̂ is 0 in both."),
+        (0.2709, 0.5, "larger? σ is above"),
+        (0.25, 0.5, "Both give the same values: σ is exactly (1 − ε)/2 = 0.25."),
+        (0.2499, 0.5, "Outside gives the larger values, since σ is below (1 − ε)/2 = 0.25."),
+        (0.2501, 0.5, "Outside gives the smaller values, since σ is above (1 − ε)/2 = 0.25."),
+        (1e-9, 1, "Outside gives the smaller values, as always when ε is 1 or more."),
+        (0.3, 10, "Outside gives the smaller values, as always when ε is 1 or more."),
+        (0.49, 1e-5, "Outside gives the larger values, since σ is below (1 − ε)/2 = 0.5."),
+    ],
+)
+def test_which_placement_is_smaller_is_said_rightly_for_every_eps(run, sigma, eps, says):
+    said = run("says.js", "m.placementSays(...given)", sigma, eps)
+    assert said == says or (says.startswith("larger?") and "smaller" in said)
+    inside, outside = np.sqrt(np.float64(sigma) ** 2 + eps), sigma + eps
+    if sigma:  # dividing by less gives more
+        assert ("larger" in said) == (outside < inside)
+        assert ("smaller" in said) == (outside > inside)
+
+
+def test_the_other_sentences_change_where_they_should(run):
+    def one_pass(var, estimate):
+        return run("says.js", "m.onePassSays(...given)", var, estimate)
+
+    assert one_pass(1.5, 1.5) == "The same number both ways."
+    assert one_pass(1.0, -8) == "Negative: its root is NaN."
+    assert one_pass(1.0, 0) == "Zero, as if nothing varied."
+    assert one_pass(1.0, 16) == "16 times what it should be."
+    assert one_pass(1.0, 2) == "Off by 100 %."
+    assert one_pass(1.0, 0.994) == "Off by 0.6 %."
+    assert one_pass(1.0, 0.996) == "The two agree to 2 digits."
+    errors = "m.errorsSay('PyTorch', ...given)"
+    assert run("says.js", errors, 0, 0).endswith("what float64 gives, to the last bit.")
+    assert "both off by at most 1e−7" in run("says.js", errors, 1e-7, 1.01e-7)
+    assert run("says.js", errors, 1.8e-4, 4.4e-5) == (
+        "Compared with float64, PyTorch is off by at most 1.8e−4, your browser by 4.4e−5."
+    )
+
+
+def test_a_row_is_moved_to_any_mean_and_spread_and_keeps_its_pattern(run):
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        row = generator.normal(size=8).round(3)
+        mean, std = generator.normal() * 1e3, 10 ** generator.uniform(-3, 3)
+        out = np.array(
+            run("moves.js", "m.moved(...given)", row.tolist(), {"mean": mean, "std": std})
+        )
+        assert [out.mean(), out.std()] == pytest.approx([mean, std], rel=1e-6, abs=1e-8)
+        pattern = (row - row.mean()) / row.std()
+        np.testing.assert_allclose((out - out.mean()) / out.std(), pattern, atol=1e-4)
+    assert run("moves.js", "m.moved([3, 3], { std: 2, mean: 5 })") == [5, 5]
+    stops = run("moves.js", "[-100, 0, 1, 100].map(m.shiftScale(1e5).value)")
+    assert stops == [-1e5, 0, 0.122, 1e5]
+    at = "[-1e5, 0, 7, 1e9].map(v => m.shiftScale(1e5).value(m.shiftScale(1e5).at(v)))"
+    assert run("moves.js", at) == [-1e5, 0, 7, 1e5]
 
 
 # --- in a browser ---------------------------------------------------------------------------------
@@ -118,11 +226,12 @@ def test_each_control_moves_the_numbers_and_they_are_pytorchs(show):
         ("[name=x][data-index='2']", -1.5),
         ("[name=weight][data-index='1']", 0.25),
         ("[name=bias][data-index='3']", -0.75),
-        ("[name=weight-all]", 0.5),
-        ("[name=bias-all]", 0.5),
+        ("[name=shift]", 40),
+        ("[name=stretch]", -1),
     ]:
         move(page, selector, value)
         seen.append(assert_pytorch_agrees(page))
+    page.evaluate(OPEN)
     for placement in ("outside", "inside"):
         page.check(f"[name=placement][value={placement}]")
         seen.append(assert_pytorch_agrees(page))
@@ -135,7 +244,9 @@ def test_the_stages_open_one_step_further(show):
     read = "nodes => nodes.map(node => node.dataset.step)"
     for stage, shown in {"statistics": 2, "normalize": 3, "affine": 6}.items():
         page = show(LayerNormLab(x=ROW, stage=stage))
-        assert page.eval_on_selector_all("[data-step]", read) == steps[:shown]
+        in_view = [step for step in steps[:shown] if step != "centred"]
+        assert page.eval_on_selector_all(".ln-main [data-step]", read) == in_view
+        assert page.eval_on_selector_all(".ln-more [data-step]", read) == ["centred"]
         assert (values(page, "mean"), values(page, "var")) == ([3.0], [3.5])
 
 
@@ -152,11 +263,15 @@ def test_typed_numbers_are_taken_as_float32(show):
 @pytest.mark.parametrize("lab", [affine, GradientLab], ids=["lab", "gradient lab"])
 def test_pytorch_is_quoted_where_it_answered_and_nowhere_else(show, lab):
     page = show(lab())
-    painted = page.inner_html("table")
+    painted = page.inner_html(".ln-main")
+    torch_row = page.locator(".ln-torch")
+    page.evaluate(OPEN)
 
     def assert_quoted(most=8.0):
         assert float(page.get_attribute(".ln-says", "data-ulps")) <= most
-        assert "While this page was built" in page.text_content(".ln-says")
+        assert torch_row.is_visible()
+        says = "Compared with float64, PyTorch’s" if lab is affine else "While this page was built"
+        assert page.text_content(".ln-says").startswith(says)
 
     for preset in page.locator("[data-preset]").all():
         preset.click()
@@ -165,18 +280,19 @@ def test_pytorch_is_quoted_where_it_answered_and_nowhere_else(show, lab):
         if lab is affine:
             assert_pytorch_agrees(page)
     page.click("[data-do=start]")
-    assert page.inner_html("table") == painted
+    assert page.inner_html(".ln-main") == painted
     for stop in EPS_STOPS:
         move(page, "[name=eps]", math.log10(stop))
         assert values(page, "eps") == [torch.tensor(stop).item()]
         assert_quoted()
     if lab is affine:
         page.check("[value=outside]")
-        assert_quoted()
+        assert "that formula in torch operations" in page.text_content(".ln-says")
+        assert page.text_content(".ln-torch th >> nth=0") == "formula in torch"
     move(page, "[name=x][data-index='0']", 2.5)
     assert page.get_attribute(".ln-says", "data-ulps") == ""
     assert "your browser’s own" in page.text_content(".ln-says")
-    assert set(page.locator("[data-quantity=torch]").all_text_contents()) == {"·"}
+    assert not torch_row.is_visible()
 
 
 def test_undo_gives_the_input_back_and_reset_the_normalized_values(show):
@@ -187,18 +303,114 @@ def test_undo_gives_the_input_back_and_reset_the_normalized_values(show):
     assert values(page, "y") == values(page, "x_hat")
 
 
-def test_the_gap_changes_its_sign_at_one_half(show):
+def test_undo_works_for_one_row_and_fails_on_the_other(show):
+    page = show(LayerNormLab(rows=2))
+    page.click("[data-do=undo]")
+    x, y = values(page, "x"), values(page, "y")
+    assert y[:4] == pytest.approx(x[:4], abs=1e-5)
+    assert all(abs(a - b) > 0.3 for a, b in zip(x[4:], y[4:], strict=True))
+    assert len(values(page, "weight")) == len(values(page, "bias")) == 4
+    move(page, "[name=weight][data-index='0']", 0.0)
+    y, bias = values(page, "y"), values(page, "bias")
+    assert y[0] == y[4] == bias[0]
+
+
+TOPS = """() => [...document.querySelectorAll("[data-step=x_hat] .ln-bars")].map(path =>
+    [...path.getAttribute("d").matchAll(/V([0-9.]+)h/g)].map(([, share]) => share
+        * path.closest("svg").getBoundingClientRect().height / 100)).flat()"""
+
+
+@pytest.mark.parametrize("make", [lambda: LayerNormLab(stage="normalize"), LayerNormLab])
+def test_shift_and_stretch_leave_every_bar_of_x_hat_where_it_is(show, make):
+    page = show(make())
+    eps = values(page, "eps")[0]
+    before, x = page.evaluate(TOPS), values(page, "x")
+    seen = set()
+    for stretch in (-0.45, 0, 1, 3, -0.2):
+        move(page, "[name=stretch]", stretch)
+        for shift in range(-100, 101, 10):
+            move(page, "[name=shift]", shift)
+            assert min(values(page, "var")) > 1e4 * eps
+            seen.add(values(page, "x")[0])
+            tops = page.evaluate(TOPS)
+            assert max(abs(a - b) for a, b in zip(before, tops, strict=True)) <= 1
+    assert len(seen) > 100
+    # Where σ² comes near ε they do move.
+    move(page, "[name=shift]", 0)
+    move(page, "[name=stretch]", -3)
+    assert max(abs(a - b) for a, b in zip(before, page.evaluate(TOPS), strict=True)) > 3
+    page.click("[data-do=start]")
+    assert values(page, "x") == x
+
+
+def test_a_drag_there_and_back_gives_the_row_back(show):
+    page = show(LayerNormLab(stage="normalize"))
+    x = values(page, "x")
+    mean, std = values(page, "mean")[0], values(page, "std")[0]
+    for name in ("shift", "stretch"):
+        for stop in (80, 3, -70, -4):
+            move(page, f"[name={name}]", stop)
+        page.dispatch_event(f"[name={name}]", "change")
+    assert values(page, "mean")[0] != mean
+    assert std != values(page, "std")[0]
+    pattern = [(v - mean) / std for v in x]
+    mean, std = values(page, "mean")[0], values(page, "std")[0]
+    assert [(v - mean) / std for v in values(page, "x")] == pytest.approx(pattern, abs=0.2)
+
+
+def test_the_variance_in_one_pass_dies_as_the_row_is_shifted_away(show):
+    page = show(LayerNormLab(stage="statistics"))
+    (var,) = values(page, "var")
+    dead = 0
+    for stop in range(-100, 101, 4):
+        move(page, "[name=shift]", stop)
+        (two,), (one,) = values(page, "var"), values(page, "var_one_pass")
+        row = np.float32(values(page, "x"))
+        assert two == pytest.approx(float(np.var(np.float64(row))), rel=2e-3)
+        assert two == pytest.approx(var, rel=0.02)
+        dead += abs(one / two - 1) > 0.5
+        if abs(row.mean()) < 10:
+            assert one == pytest.approx(two, rel=1e-4)
+    assert dead > 10
+
+
+def test_the_placements_differ_as_the_sentence_says(show):
     page = show(LayerNormLab(x=ROW, stage="normalize"))
     move(page, "[name=eps]", -4)
     for scale, sign in [(0.2, 1), (0.5, -1)]:  # σ is 1.87 · scale
         for i, v in enumerate(ROW):
             type_in(page, f"[name=x-typed][data-index='{i}']", str(scale * v))
         assert values(page, "sign") == [sign]
-        (gap,), (leading,) = values(page, "gap"), values(page, "leading")
-        assert gap == pytest.approx(leading, rel=0.02)
+        x, eps = np.array(ROW) * scale, 1e-4
+        inside, outside = (
+            (x - x.mean()) / d for d in (np.sqrt(x.var() + eps), np.sqrt(x.var()) + eps)
+        )
+        assert values(page, "gap")[0] == pytest.approx(abs(inside - outside).max(), rel=0.02)
     inside, outside = page.locator(".ln-knee").all()
     assert inside.is_visible()
+    assert not outside.is_visible()
+    page.evaluate(OPEN)
+    page.check("[value=outside]")
     assert outside.is_visible()
+    assert not inside.is_visible()
+
+
+@pytest.mark.parametrize("make", [
+    lambda: LayerNormLab(stage="statistics"),
+    lambda: LayerNormLab(stage="normalize"),
+    lambda: LayerNormLab(rows=2),
+    lambda: LayerNormLab(x=[0.5] * 8),
+])  # fmt: skip
+def test_each_stage_fits_on_one_screen(show, make):
+    page = show(make())
+    for width, most in ((740, 620), (390, 800)):
+        page.set_viewport_size({"width": width + 16 * (width > 400), "height": 800})
+        seen = set()
+        for button in page.locator("[data-do=start], [data-do=preset]").all():
+            button.click()
+            seen.add(page.evaluate(WORKING))
+            assert page.evaluate("document.documentElement.scrollWidth") <= width + 16
+        assert max(seen) <= most
 
 
 def test_a_scale_stays_in_a_drag_and_fits_once_it_is_over(show):
@@ -218,7 +430,7 @@ def test_a_long_row_shows_a_window_of_it_no_wider_than_the_screen(show):
     move(page, "[name=window]", 760)
     assert values(page, "x")[-1] == 1.0
     assert page.locator("[name=x][data-index='767']").count() == 1
-    assert "elements 760 to 767 of 768" in page.text_content(".ln-overview")
+    assert "elements 760 to 767 of 768" in page.text_content(".ln-window")
     for width in (320, 390, 640):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= width + 8  # bare margins
@@ -233,11 +445,11 @@ def test_python_and_the_page_follow_each_other(show):
     assert (lab.eps, lab.x[0]) == (0.316, -2.0)
     assert lab.y == pytest.approx(values(page, "y"), abs=1e-6)
     assert float(page.get_attribute(".ln-says", "data-ulps")) <= 8
-    assert "PyTorch says" in page.text_content(".ln-says")
+    assert "PyTorch’s layer_norm is off" in page.text_content(".ln-says")
     lab.x = [1.0, 2.0, 9.0]
     lab.placement, lab.eps = "outside", 2.0
     assert set(hand_over()[0]) == {"x", "weight", "bias", "answer"}
     assert page.is_checked("[value=outside]")
     assert values(page, "eps") == [2.0]
     assert values(page, "y") == pytest.approx(lab.y, abs=1e-6)
-    assert "PyTorch says" in page.text_content(".ln-says")
+    assert "that formula in torch operations is off" in page.text_content(".ln-says")

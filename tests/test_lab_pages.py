@@ -55,7 +55,7 @@ def test_without_javascript_every_lab_is_a_table(chromium, book):
     page = context.new_page()
     for name in PAGES:
         page.goto(book.url(f"book/{name}.html"))
-        assert page.locator("table.ln-still caption").count() == 1, name
+        assert page.locator("table.ln-still caption").count() >= 1, name
     context.close()
 
 

@@ -204,7 +204,7 @@ _TABLE = (
                     "it divides by a standard deviation with no eps added"),), _SMALL),
     Bug("wrong-eps", _DIVISION, _PRECISION, "Add eps as it is given: sqrt(var + eps).",
         rows=_SMALL),  # its variant is made by `identify`, with the eps that was measured
-    Bug("eps-outside-sqrt", _DIVISION, _PARITY,
+    Bug("eps-outside-sqrt", _DIVISION, _TWO,
         "Move eps inside: sqrt(var + eps), and not sqrt(var) + eps.", (
             Variant({"normalize": lambda centred, var, eps: centred / (torch.sqrt(var) + eps)},
                     "it divides by √var + eps, and not by √(var + eps)"),

@@ -55,7 +55,7 @@ const skeleton = (byHand, layouts, groups) => `
   </div>
   <p class="ln-consequence"><span data-quantity="consequence"></span></p>
   <div class="ln-grids"></div>
-  <p class="ln-legend">Framed: shares with the cell you hold. Underlined: has moved.</p>
+  <p class="ln-legend">Frame: shares with your cell. Line below: has moved.</p>
   <div class="ln-pull"><label><span class="ln-where"></span> <input type="range" name="x" min="${-LARGEST}" max="${LARGEST}" step="1"></label>
     ${readout("value")} <button type="button" data-do="back">Put x back</button></div>
   <div class="ln-answer">
@@ -67,6 +67,7 @@ const skeleton = (byHand, layouts, groups) => `
       <span>n ${readout("n")}</span> <span>shape of γ ${readout("weight")}</span></p>
     <p class="ln-trace"></p>
     <p class="ln-says"></p>
+    <p>By keyboard: the arrow keys go from cell to cell, and Tab goes on to the slider that moves the framed one.</p>
   </details>`;
 
 /** The state as lines of PyTorch; `line` may be a call alone. */
@@ -160,9 +161,8 @@ function render(props) {
 
   /** A cell of a grid: how deep its colour is, whether it has moved, whether it is framed. */
   function paint(node, shade, moved, lit) {
-    setAttribute(node, "style", `--shade: ${Math.round(6 + 36 * Math.min(Math.max(shade, 0), 1))}%`);
-    node.classList.toggle("ln-moved", Boolean(moved));
-    node.classList.toggle("ln-on", lit);
+    setAttribute(node, "style", `--shade: ${6 + 4 * Math.round(9 * Math.min(Math.max(shade, 0), 1))}%`); // ten depths
+    setAttribute(node, "class", `ln-cell${moved ? " ln-moved" : ""}${lit ? " ln-on" : ""}`);
   }
 
   /** @param {State} state */

@@ -110,7 +110,8 @@ def find_layer(
     axes, shape = LAYOUTS[layout]["axes"], LAYOUTS[layout]["shape"]
     alone = "".join(letter for letter in axes if letter not in shared)
     each = f"Each {WHO[layout].get(alone)} by itself."
-    batch = "In training: after eval() it uses running averages."
+    channel = LAYOUTS[layout]["names"][axes.index("C")]
+    batch = f"Each {channel} by itself, over all of the batch; after eval() by running averages."
     d = len(axes) - 2  # the layers that take a batch first and channels second name the rest so
     channels = shape[axes.index("C")]
     second = "{}(x)" if axes[1] == "C" else "{}(x.mT).mT"
@@ -199,7 +200,7 @@ def _by_hand(layout, shared, groups, centred):
     if groups > 1:
         return x + line, "By hand, with an axis for the groups."
     kind = "LayerNorm" if centred else "RMSNorm"
-    return line, f"To x as it stands, that is. Move these axes to the end, and {kind} takes them."
+    return line, f"Not to x as it stands. Move these axes to the end, and {kind} does it."
 
 
 def normalize_groups(
@@ -401,8 +402,10 @@ class AxisPicker(Lab):
         return describe(self.layout, self.shared, self.groups, self.statistics)
 
     def to_html(self) -> str:
-        """Return LayerNorm and its relatives, for this layout, as an HTML table."""
+        """Return the cells, or LayerNorm and its relatives for this layout, as an HTML table."""
         axes, shape = LAYOUTS[self.layout]["axes"], LAYOUTS[self.layout]["shape"]
+        if self.by_hand:
+            return self._cells_to_html()
         rows = {}
         for relative, (shared, groups, statistics) in RELATIVES[self.layout].items():
             _, line, weight, _ = describe(self.layout, shared, groups, statistics)
@@ -414,3 +417,21 @@ class AxisPicker(Lab):
         return html_table(
             f"x has the axes ({', '.join(axes)}) and the shape {shape}.", header, rows
         )
+
+    def _cells_to_html(self):
+        names, shape = LAYOUTS[self.layout]["names"], LAYOUTS[self.layout]["shape"]
+        x = torch.tensor(self.x)  # cells
+        numbers = torch.from_numpy(self.group_of).flatten()
+        means = torch.stack([x[numbers == number].mean() for number in numbers])
+        out = torch.tensor(self.ask_pytorch()["values"])
+        columns = [v.reshape(-1, shape[-1]).tolist() for v in (x, means, out)]
+        rows = {}
+        for row, cells in enumerate(zip(*columns, strict=True)):
+            at = np.unravel_index(row, shape[:-1])
+            name = ", ".join(f"{word} {i}" for word, i in zip(names, at, strict=False))
+            rows[name] = ["  ".join(f"{v:.4g}" for v in line) for line in cells]
+        shared = zip(names, LAYOUTS[self.layout]["axes"], strict=True)
+        along = " and ".join(name for name, letter in shared if letter in self.shared) or "nothing"
+        caption = f"Rows of {shape[-1]} {names[-1]}s. Cells share a mean along {along}."
+        header = ("", "x", "the mean μ that each cell gets", "output (x − μ)/σ")
+        return html_table(caption, header, rows)

@@ -90,4 +90,4 @@ def elements_table(caption: str, steps: Mapping[str, Sequence[float]], most: int
 
 def shortest_decimals(tensor: torch.Tensor) -> list[float]:
     """Return float32 numbers as the shortest decimals that round back to them."""
-    return [float(str(v)) for v in tensor.numpy()]
+    return [shortest_decimals(v) if v.ndim else float(str(v.numpy()[()])) for v in tensor]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from traitlets import Dict, Enum, List
+from traitlets import Bool, Dict, Enum, Int, List
 
 from layernorm_book.calling.call import Inputs
 from layernorm_book.parity.bugs import BUGS, one_pass, shift_then_scale
@@ -37,9 +37,9 @@ TOLERANCES = {  # what a test allows; the judge works its own out
     "assert_close": {"rtol": 1.3e-6, "atol": 1e-5},
     "1e-3": {"rtol": 1e-3, "atol": 1e-3},
 }
-USUAL = {"n": 4, "mean": 0.0, "sigma": 1.0, "parameters": "fresh", "eps": 1e-5}
+USUAL = {"n": 4, "mean": 0.0, "sigma": 1.0, "rows": "drawn", "parameters": "fresh", "eps": 1e-5}
 PRESETS: dict[str, dict[str, float]] = {
-    "the usual randn": {},
+    "usual randn": {},
     "n = 768": {"n": 768},
     "mean 2000": {"mean": 2000.0},
     "ε = 0.5": {"eps": 0.5},
@@ -69,12 +69,22 @@ def noise(seed: int, count: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=200)
-def draw(seed: int, n: int, mean: float, sigma: float, parameters: str) -> Draw:
-    """Draw an input; fresh parameters are 1 and 0, trained ones spread by a half around them."""
+def draw(seed: int, n: int, mean: float, sigma: float, rows: str, parameters: str) -> Draw:
+    """Draw an input; fresh parameters are 1 and 0, trained ones spread by a half around them.
+
+    Level rows have this mean and sigma each, and not only on average.
+    """
     z = noise(seed, (ROWS + 2) * n).reshape(ROWS + 2, n)
+    if rows == "level":
+        z[:ROWS] -= _serial_mean(z[:ROWS])
+        z[:ROWS] /= np.sqrt(_serial_mean(z[:ROWS] ** 2))
     spread = 0.5 if parameters == "trained" else 0.0
     drawn = (mean + sigma * z[:ROWS], 1 + spread * z[ROWS], spread * z[ROWS + 1])
     return Draw(*(torch.from_numpy(v.astype(np.float32)) for v in drawn))
+
+
+def _serial_mean(z):
+    return np.cumsum(z, -1)[:, -1:] / z.shape[-1]  # in the browser's order
 
 
 def formula(**parts: str) -> Formula:
@@ -104,10 +114,11 @@ def compare(layer: Formula, given: Draw, eps: float) -> Seen:
 
 
 @lru_cache(maxsize=400)
-def passes(parts: tuple[str, ...], n: int, mean: float, sigma: float, kind: str, eps: float):
+def passes(parts: tuple[str, ...], *asked: Any) -> list[int]:
     """Return in how many of the draws each test passes the layer: the two usual ones, the judge."""
     layer = formula(**dict(zip(PARTS, parts, strict=True)))
-    draws = (draw(seed, n, mean, sigma, kind) for seed in range(DRAWS))
+    *drawn, eps = asked
+    draws = (draw(seed, *drawn) for seed in range(DRAWS))
     return [sum(seen) for seen in zip(*(compare(layer, d, eps).passed for d in draws), strict=True)]
 
 
@@ -122,9 +133,12 @@ class BugLab(Lab):
         centre, count, squares, divide, size, affine: the parts of the layer, as in `PARTS`.
         n: how many numbers a row has, one of `N`.
         mean, sigma: of the numbers that are drawn.
+        rows: "drawn", or "level" where each row has exactly this mean and sigma.
         parameters: "fresh" for γ = 1 and β = 0, "trained" for drawn ones.
         eps: what the layer is given.
-        game: reserved for a black box to be guessed; False.
+        game: the layer is a black box, right or with one fault, that the reader names. The parts
+            are hidden then, and those given are not used.
+        secret: with which box the game begins, from 0 to 8.
 
     Raises:
         TraitError: a value is none of these; nothing changes.
@@ -147,15 +161,16 @@ class BugLab(Lab):
     n = Enum(N, 4).tag(sync=True)
     mean = Number(0.0, 0.0, 1e4).tag(sync=True)
     sigma = Number(1.0, 1e-3, 100.0).tag(sync=True)
+    rows = Enum(["drawn", "level"], "drawn").tag(sync=True)
     parameters = Enum(["fresh", "trained"], "fresh").tag(sync=True)
     eps = Number(1e-5, 1e-12, 10.0).tag(sync=True)
 
+    game = Bool(False).tag(sync=True)
+    secret = Int(3, min=0, max=8).tag(sync=True)
     presets = List(Dict(), read_only=True).tag(sync=True)
     recorded = List(Dict(), read_only=True).tag(sync=True)
 
-    def __init__(self, game: bool = False, **kwargs: Any) -> None:
-        if game:
-            raise ValueError("There is no game yet: BugLab(game=False).")
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.set_trait("presets", [{"label": k} | USUAL | v for k, v in PRESETS.items()])
         records = [self._record()]

@@ -40,11 +40,24 @@ export function noise(seed, count) {
 
 const drawn = new Map(); // by seed and n
 
+/** Give each row the mean 0 and the standard deviation 1. */
+function level(z, n) {
+  const out = z.slice();
+  for (let from = 0; from < ROWS * n; from += n) {
+    const row = out.subarray(from, from + n);
+    const mean = row.reduce((a, v) => a + v, 0) / n;
+    for (let i = 0; i < n; i++) row[i] -= mean;
+    const std = Math.sqrt(row.reduce((a, v) => a + v * v, 0) / n);
+    for (let i = 0; i < n; i++) row[i] /= std;
+  }
+  return out;
+}
+
 /** @returns {Draw} */
-export function draw(seed, { n, mean, sigma, parameters }) {
+export function draw(seed, { n, mean, sigma, rows, parameters }) {
   const key = `${seed} ${n}`;
   if (!drawn.has(key)) drawn.set(key, noise(seed, (ROWS + 2) * n));
-  const z = drawn.get(key);
+  const z = rows === "level" ? level(drawn.get(key), n) : drawn.get(key);
   const spread = parameters === "trained" ? 0.5 : 0;
   const row = (k, from, by) => Float32Array.from(z.subarray(k * n, (k + 1) * n), (v) => from + by * v);
   return {
@@ -154,3 +167,35 @@ export function compare({ x, weight, bias }, answer, parts, eps) {
 
 /** Whether an error is allowed; NaN is not. */
 export const passes = ({ error, allowed }, test) => error <= allowed[test];
+
+// --- the game: which one is wrong? ----------------------------------------------------------------
+
+/** Layers with one fault each, and the right one. */
+export const SUSPECTS = [
+  { centre: "none" }, { count: "n-1" }, { squares: "one-pass" }, { divide: "outside" }, { divide: "no-root" },
+  { size: "fixed" }, { size: "zero" }, { affine: "shift-scale" }, {},
+].map((fault) => ({ ...RIGHT, ...fault }));
+
+/** How far apart two errors are, as a factor; what rounds away counts as rounding. */
+const factor = (a, b) => {
+  const size = (v) => (v < Infinity ? Math.max(v, 1e-6) : 1e6);
+  return Math.max(size(a) / size(b), size(b) / size(a));
+};
+
+/** Whether two layers err alike in nearly all draws: then this input does not tell them apart. */
+export const alike = (errors, others) => errors.filter((v, k) => factor(v, others[k]) < 1.1).length >= 0.9 * errors.length;
+
+/** The input that sets one layer apart from all other suspects the most, and by what factor at least. */
+export function bestQuestion(secret) {
+  let best = { factor: 0 };
+  for (const mean of [0, 2000]) for (const sigma of [0.001, 0.1, 1]) for (const eps of [1e-5, 0.5]) for (const parameters of ["fresh", "trained"]) {
+    if (mean && sigma < 1) continue; // there float32 itself is out of digits
+    const asked = { n: 4, mean, sigma, rows: "drawn", parameters, eps };
+    const input = draw(0, asked);
+    const answer = answerTo(input, eps);
+    const errors = SUSPECTS.map((parts) => compare(input, answer, parts, eps).error);
+    const least = Math.min(...errors.map((error, k) => (k === secret ? Infinity : factor(error, errors[secret]))));
+    if (least > best.factor) best = { ...asked, factor: least };
+  }
+  return best;
+}

@@ -2,6 +2,7 @@ import { ulp } from "./layernorm.js";
 import { layerNormBackward } from "./backward.js";
 import { short } from "./shared/numbers.js";
 import { readout, setAttribute } from "./shared/page.js";
+import { legend } from "./shared/parts.js";
 import { rowsLab } from "./shared/rows.js";
 import { largest } from "./shared/bars.js";
 import { epsilon } from "./shared/epsilon.js";
@@ -16,9 +17,9 @@ import "./gradient.css";
 const ROWS = { x: "x", grad_y: "g" };
 const STEPS = { x: "x", grad_y: "g", minus_mean: "−mean(g)", minus_line: "−x̂·<br>mean(g·x̂)", grad_x: "grad_x" };
 const MOST = 20; // elements
+const MARKS = [["dash", "", "mean of x"], ["band", "", "μ − σ to μ + σ"]];
 
-const division = `<div class="ln-eps">${epsilon(["inside"])}</div>
-  <p class="ln-facts"><span>rstd = ${readout("rstd")}</span></p>`;
+const controls = `<div class="ln-dials">${epsilon(["inside"])}<p class="ln-facts">${legend(MARKS)}<span>rstd = ${readout("rstd")}</span></p></div>`;
 
 const middle = `
   <svg class="ln-fit" viewBox="0 0 240 120" aria-hidden="true">
@@ -44,24 +45,19 @@ function show({ x, grad_y, eps }) {
   return {
     scales: { x: now.x, terms: on === "terms" ? [...terms, ...gradX] : terms, grad_x: [0, ...gradX] },
     bars: {
-      x: { values: now.x, band: [now.mean - sigma, now.mean + sigma], guide: [now.mean] },
+      x: { values: now.x, band: [[now.mean - sigma, now.mean + sigma]], guide: [[now.mean]] },
       grad_y: { values: g, on: "terms" },
       minus_mean: { values: minusMean, on: "terms" },
       minus_line: { values: minusLine, on: "terms" },
       grad_x: { values: gradX, on },
     },
-    facts: { mean_g: meanG, mean_g_x_hat: now.meanGXHat, share: [share, `${short(100 * share, 2)} %`], rstd },
+    facts: { mean_g: [meanG], mean_g_x_hat: [now.meanGXHat], share: [[share, `${short(100 * share, 2)} %`]], rstd: [rstd] },
     knees: { inside: now.var },
     quote: {
       step: "grad_x",
       unit: ulp(rstd * largest(g)), // the rest is a difference: counted in units of what was subtracted
-      who: "PyTorch’s backward",
-      apart: (units) => `grad_x differs by at most ${units} units in the last place of rstd · the largest g`,
-    },
-    trace(i) {
-      const [a, b, c, d, e] = [g[i], meanG, line[i], rstd, gradX[i]].map((v) => short(v, 6));
-      const bracketed = (text) => (text.startsWith("−") ? `(${text})` : text);
-      return `(${a} − ${bracketed(b)} − ${bracketed(c)}) · ${d} = ${e}`;
+      says: (most, live) => `${live ? "PyTorch’s backward says" : "While this page was built, PyTorch’s backward said"}: ${most
+        ? `grad_x differs by at most ${short(most, 2)} units in the last place of rstd · the largest g` : "the same bits"}.`,
     },
     news: `Mean of g ${short(meanG, 3)}, mean of g times x hat ${short(now.meanGXHat, 3)}, largest gradient of x ${short(largest(gradX), 3)}.`,
     fit: now,
@@ -96,7 +92,8 @@ const render = (props) => rowsLab(props, {
   hint: "Drag a bar of x or of g, or type a number: the three terms and grad_x follow.",
   rows: ROWS,
   steps: STEPS,
-  after: { x: division, grad_y: middle },
+  controls,
+  after: { grad_y: middle },
   fits: ({ x }) => x.length <= MOST,
   show,
   paint,

@@ -1,16 +1,19 @@
-import { layerNorm, leadingOrderGap, relativeGap, ulp } from "./layernorm.js";
+import { layerNorm, layerNorm64, onePassVariance, relativeGap, ulp } from "./layernorm.js";
+import { moved, placeOf, shiftScale, STRETCH } from "./moves.js";
+import { errorsSay, onePassSays, placementSays } from "./says.js";
 import { short } from "./shared/numbers.js";
 import { readout, setAttribute } from "./shared/page.js";
+import { dial, legend } from "./shared/parts.js";
 import { rowsLab } from "./shared/rows.js";
-import { clamp, largest, setRange } from "./shared/bars.js";
+import { largest, LARGEST } from "./shared/bars.js";
 import { epsilon } from "./shared/epsilon.js";
 import "./lab.css";
 
 /**
- * The lab: one row through layer normalization.
+ * The lab: one row through layer normalization, or two that share γ and β.
  *
  * @typedef {object} State
- * @property {number[]} x
+ * @property {number[]} x        both rows, one after the other, where there are two
  * @property {number[]} weight
  * @property {number[]} bias
  * @property {number} eps
@@ -20,178 +23,204 @@ import "./lab.css";
 const ROWS = { x: "x", weight: "γ", bias: "β" };
 const STEPS = { x: "x", centred: "x − μ", x_hat: "x̂", weight: "γ", bias: "β", y: "y" };
 const SHOWN = { statistics: 2, normalize: 3, affine: 6 }; // steps of each stage
+const FAR = { statistics: 1e5, normalize: 1e4, affine: 1e4 }; // how far a row may be shifted
 const otherPlacement = (placement) => (placement === "inside" ? "outside" : "inside");
-const row = (value, { length }) => Array(length).fill(value);
+const fill = (value, { length }) => Array(length).fill(value);
 
 // --- the page -------------------------------------------------------------------------------------
 
-const statistics = `<p class="ln-facts">
-  <span>mean μ = ${readout("mean")}</span> <span>variance σ² = ${readout("var")}</span>
-  <span>σ = ${readout("std")}</span></p>`;
+const SHIFT_TICKS = [[-1e4, "−10⁴"], [-100, "−100"], [0, "0"], [100, "100"], [1e4, "10⁴"]];
 
-const division = `
-  <div class="ln-eps">
-    ${epsilon(["inside", "outside"])}
-    <fieldset><legend class="ln-hidden">Where ε stands</legend>
-      <label><input type="radio" name="placement" value="inside"> ε inside, √(σ² + ε)</label>
-      <label><input type="radio" name="placement" value="outside"> ε outside, √σ² + ε</label>
-    </fieldset>
-    <p class="ln-facts"><span>x − μ is multiplied by ${readout("rstd")}</span></p>
-  </div>
-  <div class="ln-gap">
-    <svg viewBox="0 0 240 92" aria-hidden="true">
-      <path class="ln-axis" d="M30 4V74H236M30 39h-3M30 4h-3M30 74h-3"/>
-      <text x="24" y="9" class="ln-end">1</text><text x="24" y="42" class="ln-end">10⁻⁴</text><text x="24" y="76" class="ln-end">10⁻⁸</text>
-      <text x="30" y="86">σ = 10⁻⁴</text><text x="158" y="86" class="ln-mid">½</text><text x="236" y="86" class="ln-end">100</text>
-      <path class="ln-leading"/><path class="ln-larger"/><path class="ln-smaller"/><polygon/>
-    </svg>
-    <p class="ln-facts"><span>placements differ by ${readout("gap")}</span> <span>leading order ${readout("leading")}</span>
-      ${readout("sign")}</p>
+/** The two handles of a whole row: where its mean is, and how far it spreads. */
+function handles(stage, r, count) {
+  const scale = shiftScale(FAR[stage]);
+  const ticks = SHIFT_TICKS.map(([v, text]) => [scale.at(v), text]);
+  const of = count > 1 ? ` row ${r + 1}` : "";
+  const index = count > 1 ? r : undefined;
+  return dial("shift", `shift${of}`, `μ = ${readout("mean")}`, scale, ticks, { index, words: `shift${of || " the row"}: its mean` })
+    + dial("stretch", `stretch${of}`, `σ = ${readout("std")}`, STRETCH, [[-4, "10⁻⁴"], [-2, "0.01"], [0, "1"], [2, "100"]],
+      { index, words: `stretch${of || " the row"}: its standard deviation` });
+}
+
+const onePass = `<div class="ln-one-pass"><p><b>σ²</b> in two passes: ${readout("var")}</p>
+  <p>in one, E[x²] − μ²: ${readout("var_one_pass")}</p><p class="ln-one-pass-says">${readout("one_pass_says")}</p></div>`;
+
+/** The slider of ε, beside the variance that it is added to. */
+const division = (count) => epsilon(["inside", "outside"], `<span>σ² = ${Array(count).fill(readout("var")).join(" and ")}</span>`);
+
+const controls = (stage, count) => `<div class="ln-dials ln-dials-${count}">${
+  Array.from({ length: count }, (_, r) => handles(stage, r, count)).join("")}${
+  stage === "statistics" ? onePass : count > 1 ? "" : division(1)}</div>`;
+
+const MARKS = [["dash", "", "mean μ"], ["band", "", "from μ − σ to μ + σ"]];
+
+const affine = (count) => `<div class="ln-affine">
+    <button type="button" data-do="undo">Undo the normalization${count > 1 ? " of row 1" : ""}</button>
+    <button type="button" data-do="reset">γ = 1, β = 0</button>
+    ${legend(MARKS)}
   </div>`;
 
-const affine = `
-  <div class="ln-affine">
-    <label>all γ<input type="range" name="weight-all"></label>
-    <label>all β<input type="range" name="bias-all"></label>
-    <button type="button" data-do="reset">Reset to 1 and 0</button>
-    <button type="button" data-do="undo">Undo the normalization</button>
-  </div>`;
-
-const PANELS = {
-  statistics: { x: statistics },
-  normalize: { x: statistics, centred: division },
-  affine: { x: statistics, centred: division, x_hat: affine },
-};
+const behind = (count) => `
+  ${count > 1 ? `<div class="ln-dials">${division(2)}</div>` : ""}
+  <fieldset class="ln-where"><legend>Where ε stands</legend>
+    <label><input type="radio" name="placement" value="inside"> inside the root, √(σ² + ε)</label>
+    <label><input type="radio" name="placement" value="outside"> outside, √σ² + ε</label>
+  </fieldset>
+  <p class="ln-facts"><span>x − μ is multiplied by ${Array(count).fill(readout("rstd")).join(" and ")}</span>
+    <span>the two placements differ by ${readout("gap")}</span></p>
+  <p class="ln-facts ln-sign">${readout("sign")}</p>`;
 
 // --- from a state to its picture ------------------------------------------------------------------
 
-/** What both placements make of x̂, and by how much they differ. */
-function gapFacts(now, other, { eps, placement }) {
-  const sigma = Math.sqrt(now.var);
-  const gap = largest(now.xHat.map((v, i) => v - other.xHat[i]));
-  const inside = placement === "inside" ? now : other;
-  const expected = sigma > 0 ? Math.abs(leadingOrderGap(sigma, eps)) * largest(inside.xHat) : NaN;
-  const exact = sigma > 0 ? relativeGap(sigma, eps) : 0;
-  return {
-    gap: [gap, short(gap, 3)],
-    leading: [expected, sigma > 0 ? short(expected, 3) : "none"],
-    sign: [Math.sign(exact), exact ? `Outside is ${exact > 0 ? "larger: σ is below" : "smaller: σ is above"} ½.` : ""],
-  };
-}
+const WHO = { inside: "PyTorch’s layer_norm", outside: "that formula in torch operations" };
+const together = (all, name) => all.flatMap((one) => Array.from(one[name]));
 
 /** The picture of a state, as far as the stage goes. */
-const showIn = (stage) => (state, pytorch) => {
-  const used = stage === "affine" ? state : { ...state, weight: null, bias: null };
-  const now = layerNorm(state.x, used);
-  const other = layerNorm(state.x, { ...used, placement: otherPlacement(state.placement) });
-  const sigma = Math.sqrt(now.var);
-  const spread = sigma * now.rstd;
-  const centred = now.x.map((v) => v - now.mean);
-  const exact = (v) => short(v, 7);
+const showIn = (stage, count) => (state, pytorch) => {
+  const { eps, placement } = state;
+  const n = state.x.length / count;
+  const partners = stage === "affine" ? { weight: state.weight, bias: state.bias } : {};
+  const all = Array.from({ length: count }, (_, r) => {
+    const row = state.x.slice(r * n, (r + 1) * n);
+    const now = layerNorm(row, { ...partners, eps, placement });
+    const sigma = Math.sqrt(now.var);
+    const other = layerNorm(row, { eps, placement: otherPlacement(placement) });
+    return { ...now, sigma, other: other.xHat, spread: sigma * now.rstd, centred: now.x.map((v) => v - now.mean) };
+  });
+  const [x, centred, xHat, y] = ["x", "centred", "xHat", "y"].map((name) => together(all, name));
+  const [first] = all;
+  const [weight, bias] = [state.weight, state.bias].map((row) => Float32Array.from(x, (_, i) => row[i % n]));
+  const step = stage === "affine" ? "y" : "x_hat";
+  const truth = all.flatMap((now) => layerNorm64({ x: now.x, ...partners, eps, placement }));
+  const error = (values) => largest(values.map((v, i) => v - truth[i]));
+  const gap = largest(together(all, "other").map((v, i) => v - xHat[i]));
+  const pass = onePassVariance(first.x);
   return {
-    scales: { x: now.x, x_hat: [-2, 2, ...now.xHat], weight: [0, 2, ...state.weight], bias: [-1, 1, ...state.bias], y: now.y },
+    scales: { x, centred, x_hat: [-2, 2, ...xHat], weight: [0, 2, ...state.weight], bias: [-1, 1, ...state.bias], y },
     bars: {
-      x: { values: now.x, band: [now.mean - sigma, now.mean + sigma], guide: [now.mean] },
-      // The same bars on the same scale, standing on the mean: subtracting it moves zero, nothing else.
-      centred: { values: centred, on: "x", from: now.mean, band: [-sigma, sigma] },
-      x_hat: { values: now.xHat, band: [-spread, spread], guide: [-1, 1], marks: other.xHat },
-      weight: { values: Float32Array.from(state.weight), guide: [1] },
-      bias: { values: Float32Array.from(state.bias) },
-      y: { values: now.y, marks: pytorch },
+      x: { values: x, band: all.map(({ mean, sigma }) => [mean - sigma, mean + sigma]), guide: all.map(({ mean }) => [mean]) },
+      // One row's bars on the scale of x, standing on the mean: subtracting it moves zero, nothing else.
+      centred: { values: centred, ...(count > 1 ? {} : { on: "x", from: first.mean }), band: all.map(({ sigma }) => [-sigma, sigma]) },
+      x_hat: { values: xHat, band: all.map(({ spread }) => [-spread, spread]) },
+      weight: { values: weight, guide: fill([1], all) },
+      bias: { values: bias },
+      y: { values: y },
     },
-    facts: { mean: now.mean, var: now.var, std: Math.fround(sigma), rstd: now.rstd, ...gapFacts(now, other, state) },
-    knees: stage !== "statistics" && { inside: now.var, outside: sigma },
+    facts: {
+      mean: all.map(({ mean }) => mean), var: all.map((now) => now.var), std: all.map(({ sigma }) => Math.fround(sigma)), rstd: all.map(({ rstd }) => rstd),
+      var_one_pass: [pass], one_pass_says: [[pass, onePassSays(first.var, pass)]],
+      gap: [[gap, short(gap, 3)]],
+      sign: [[Math.sign(first.sigma > 0 ? relativeGap(first.sigma, eps) : 0), placementSays(first.sigma, eps)]],
+    },
+    knees: stage !== "statistics" && { [placement]: placement === "inside" ? first.var : first.sigma },
     quote: {
-      step: stage === "affine" ? "y" : "x_hat",
+      step,
       unit: pytorch && ulp(largest(pytorch)),
-      who: "PyTorch",
-      apart: (units) => `within ${units} units in the last place of the largest value`,
+      title: placement === "inside" ? "PyTorch" : "formula in torch",
+      says: () => errorsSay(WHO[placement], error(pytorch), error(step === "y" ? y : xHat)),
     },
-    trace: (i) => [
-      `x = ${exact(now.x[i])}`, `x − μ = ${exact(centred[i])}`, `x̂ = ${exact(now.xHat[i])}`, `γ·x̂ + β = y = ${exact(now.y[i])}`,
-    ].slice(0, { statistics: 2, normalize: 3 }[stage]).concat(pytorch && stage !== "statistics" ? `PyTorch ${exact(pytorch[i])}` : []).join(" → "),
-    news: `Mean ${short(now.mean, 3)}, variance ${short(now.var, 3)}${stage === "statistics" ? "."
-      : `, epsilon ${short(state.eps, 3)}, largest output ${short(largest(now.y), 3)}.`}`,
+    news: `Mean ${all.map(({ mean }) => short(mean, 3)).join(" and ")}, variance ${all.map((now) => short(now.var, 3)).join(" and ")}${
+      stage === "statistics" ? `, in one pass ${short(pass, 3)}.` : `, epsilon ${short(eps, 3)}, largest output ${short(largest(y), 3)}.`}`,
+    all,
   };
 };
 
 // --- what this lab alone has ----------------------------------------------------------------------
 
-// |gap| as a fraction of x̂, both axes logarithmic: σ from 1e-4 to 100, the gap from 1e-8 to 1.
-const across = (sigma) => 30 + (206 * (Math.log10(sigma) + 4)) / 6;
-const up = (gap) => clamp(4 - (70 * Math.log10(Math.abs(gap) || 1e-12)) / 8, 4, 74);
-
-/** A curve over σ as a path, where it is wanted. */
-function curve(gapAt, eps, wanted) {
-  let [d, pen] = ["", "M"];
-  for (let k = 0; k <= 120; k++) {
-    const sigma = 10 ** (k / 20 - 4);
-    const gap = gapAt(sigma, eps);
-    if (!wanted(gap)) { pen = "M"; continue; }
-    d += `${pen}${across(sigma).toFixed(1)} ${up(gap).toFixed(1)}`;
-    pen = "L";
-  }
-  return d;
-}
-
-function paintGap(find, sigma, eps) {
-  setAttribute(find(".ln-gap polygon"), "points", `${across(clamp(sigma, 1e-4, 100))} ${up(sigma > 0 ? relativeGap(sigma, eps) : 0)}`);
-  const drawn = find(".ln-gap svg").dataset; // the curves follow from ε alone
-  if (+drawn.eps === eps) return;
-  drawn.eps = eps;
-  setAttribute(find(".ln-leading"), "d", curve(leadingOrderGap, eps, (g) => Math.abs(g) < 1));
-  setAttribute(find(".ln-larger"), "d", curve(relativeGap, eps, (g) => g > 0));
-  setAttribute(find(".ln-smaller"), "d", curve(relativeGap, eps, (g) => g < 0));
-}
-
-const paintIn = (stage) => ({ root, find }, { facts }, state, scales) => {
+const paintIn = (stage, count) => ({ root, find }, { all, facts }, state) => {
   setAttribute(root, "data-stage", stage);
-  if (stage === "statistics") return;
+  const scale = shiftScale(FAR[stage]);
+  all.forEach((_, r) => {
+    const n = state.x.length / count;
+    const { mean, std } = placeOf(state.x.slice(r * n, (r + 1) * n));
+    const at = count > 1 ? `[data-index="${r}"]` : "";
+    for (const [name, { at: where }, value] of [["shift", scale, mean], ["stretch", STRETCH, std]]) {
+      const range = find(`[name=${name}]${at}`);
+      range.value = where(value);
+      range.disabled = name === "stretch" && !std;
+      setAttribute(range, "aria-valuetext", short(value, 3));
+    }
+  });
+  if (stage === "statistics") {
+    const [pass] = facts.var_one_pass;
+    setAttribute(find(".ln-one-pass"), "data-off", !(Math.abs(pass - all[0].var) <= 0.005 * all[0].var));
+    return;
+  }
   setAttribute(root, "data-placement", state.placement);
   find(`[value=${state.placement}]`).checked = true;
-  paintGap(find, Math.sqrt(facts.var), state.eps);
-  for (const name of stage === "affine" ? ["weight", "bias"] : []) {
-    setRange(find(`[name=${name}-all]`), scales[name], state[name].reduce((a, b) => a + b) / state[name].length);
-  }
 };
 
-const toPython = ({ eps, placement, ...rows }) => `import torch
+const toPython = (count) => ({ x, weight, bias, eps, placement }) => {
+  const n = x.length / count;
+  const rows = Array.from({ length: count }, (_, r) => `[${x.slice(r * n, (r + 1) * n).join(", ")}]`).join(", ");
+  const tensor = (name, text) => `${name} = torch.tensor(${text}, dtype=torch.float32)`;
+  return `import torch
 import torch.nn.functional as F
 
-${Object.keys(ROWS).map((name) => `${name} = torch.tensor([${rows[name].join(", ")}], dtype=torch.float32)`).join("\n")}
+${tensor("x", count > 1 ? `[${rows}]` : rows)}
+${tensor("weight", `[${weight.join(", ")}]`)}
+${tensor("bias", `[${bias.join(", ")}]`)}
 ${placement === "inside"
-    ? `y = F.layer_norm(x, x.shape, weight, bias, eps=${eps})`
-    : `y = (x - x.mean()) / (x.std(correction=0) + ${eps}) * weight + bias`}
+    ? `y = F.layer_norm(x, x.shape[-1:], weight, bias, eps=${eps})`
+    : `y = (x - x.mean(-1, keepdim=True)) / (x.std(-1, correction=0, keepdim=True) + ${eps}) * weight + bias`}
 print(y)
 `;
+};
 
-/** A new γ and β for the same row. */
-const setAffine = (lab, weight, bias) => lab.change({ weight: row(weight, lab.state.x), bias: row(bias, lab.state.x), held: null });
+const HINTS = { // what to do with it
+  statistics: "Take the whole row: shift it, stretch it, or drag one bar.",
+  normalize: "Take the whole row: shift it and stretch it, and look at x̂. Then drag ε.",
+  affine: "Drag γ and β. Then shift and stretch the row, and look at y.",
+  two: "Each row has its own μ and σ; one γ and one β serve both. Drag a γ, and watch both y.",
+};
+
+/** A new γ and β for the same rows. */
+const setAffine = (lab, weight, bias) => lab.change({ weight: fill(weight, lab.state.weight), bias: fill(bias, lab.state.bias), held: null, base: null });
 
 function render(props) {
   const stage = props.model.get("stage");
+  const count = props.model.get("rows");
+
+  /** The rows, one of them moved by a handle. While it is held the row that it was taken from stays the pattern. */
+  function shifted({ name, value, dataset: { index = 0 } }, { x, base }) {
+    const n = x.length / count;
+    const from = base?.of === name + index ? base.x : x;
+    const to = name === "shift" ? { mean: shiftScale(FAR[stage]).value(+value) } : { std: STRETCH.value(+value) };
+    const row = moved(from.slice(index * n, (+index + 1) * n), to, LARGEST);
+    return { x: from.toSpliced(index * n, n, ...row), base: { of: name + index, x: from } };
+  }
+
   return rowsLab(props, {
+    kind: count > 1 ? "ln-two" : "",
     label: "Layer normalization lab",
-    title: "Inputs",
-    hint: "Drag a bar or type a number: every step follows.",
+    title: "Rows to start from",
+    hint: HINTS[count > 1 ? "two" : stage],
     rows: ROWS,
     choices: ["placement"],
     steps: Object.fromEntries(Object.entries(STEPS).slice(0, SHOWN[stage])),
-    after: PANELS[stage],
+    hidden: ["centred"],
+    after: stage === "affine" ? { x_hat: affine(count) } : {},
+    controls: controls(stage, count),
+    below: stage === "affine" ? "" : legend(MARKS),
+    behind: stage === "statistics" ? "" : behind(count),
     compared: stage !== "statistics",
     fits: ({ placement }) => otherPlacement(otherPlacement(placement)) === placement,
-    show: showIn(stage),
-    paint: paintIn(stage),
-    fromPreset: ({ x, eps }) => ({ x, eps, weight: row(1, x), bias: row(0, x) }),
+    show: showIn(stage, count),
+    paint: paintIn(stage, count),
+    fromPreset: ({ x, eps, weight, bias }) => {
+      const row = { length: x.length / count };
+      return { x, eps, weight: weight ?? fill(1, row), bias: bias ?? fill(0, row) };
+    },
     actions: {
       reset: (lab) => setAffine(lab, 1, 0),
       undo(lab) {
-        const { mean, rstd } = layerNorm(lab.state.x, lab.state);
+        const { x, eps, placement } = lab.state;
+        const { mean, rstd } = layerNorm(x.slice(0, x.length / count), { eps, placement });
         setAffine(lab, 1 / rstd, mean);
       },
     },
-    onInput: ({ name, value }, { x }) => name === "placement" ? { placement: value } : { [name.slice(0, -4)]: row(+value, x) },
-    python: toPython,
+    onInput: (input, state) => input.name === "placement" ? { placement: input.value } : shifted(input, state),
+    python: toPython(count),
   });
 }
 

@@ -40,6 +40,17 @@ export function meanAndVariance(x) {
 }
 
 /**
+ * The variance in one pass, as the mean of the squares less the square of the mean. Both are large
+ * where the mean is, and their difference keeps what digits they have left.
+ * @param {Float32Array} x
+ */
+export function onePassVariance(x) {
+  const mean = f(sum(x) / x.length);
+  const meanSquare = f(sum(x.map((v) => v * v)) / x.length);
+  return f(meanSquare - f(mean * mean));
+}
+
+/**
  * What x − mean is multiplied by: 1 / √(var + ε), or 1 / (√var + ε).
  * @param {number} variance
  * @param {number} eps
@@ -91,6 +102,18 @@ export function layerNorm(row, { weight, bias, eps = 1e-5, placement = "inside" 
     bias ? Float32Array.from(bias) : x.map(() => 0),
   );
   return { x, mean, var: variance, rstd: reciprocalStd(variance, eps, placement), xHat, y };
+}
+
+/**
+ * The same three steps in float64, for the float32 numbers of the row: the truth that both float32
+ * answers are compared with.
+ */
+export function layerNorm64({ x, weight, bias, eps, placement = "inside" }) {
+  const n = x.length;
+  const mean = x.reduce((a, v) => a + v, 0) / n;
+  const variance = x.reduce((a, v) => a + (v - mean) ** 2, 0) / n;
+  const std = placement === "inside" ? Math.sqrt(variance + eps) : Math.sqrt(variance) + eps;
+  return Array.from(x, (v, i) => ((v - mean) / std) * (weight?.[i] ?? 1) + (bias?.[i] ?? 0));
 }
 
 /**

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
-from traitlets import Dict, List, TraitError, observe, validate
+from traitlets import Dict, Int, List, TraitError, observe, validate
 
 from layernorm_book.widgets.base import Lab, shortest_decimals
-from layernorm_book.widgets.traits import FloatVector, Number
+from layernorm_book.widgets.traits import FloatRows, Number, flat
 
 SMALLEST_EPS, LARGEST_EPS, PRESET_EPS = 1e-12, 10.0, 1e-5
 # Where the slider stops: four stops a decade, rounded so that Python and JavaScript agree.
@@ -16,7 +16,7 @@ RECORDED_N = 64  # up to this n a static page carries an answer for every stop
 
 
 class RowsLab(Lab):
-    """A lab of a row x and its partners, rows of the same length.
+    """A lab of a row x, or of several, and its partners: rows of the same length.
 
     A static page carries PyTorch's answers to the start at each stop of the slider of eps, and to
     each preset.
@@ -26,7 +26,8 @@ class RowsLab(Lab):
     PARTNERS: ClassVar[Mapping[str, float]]  # a partner's name: what it usually holds
     PLACEMENTS: ClassVar[tuple[str, ...]] = ("inside",)  # where eps may stand
 
-    x = FloatVector().tag(sync=True)
+    rows = Int(1, read_only=True).tag(sync=True)  # how many x has
+    x = FloatRows().tag(sync=True)
     eps = Number(PRESET_EPS, SMALLEST_EPS, LARGEST_EPS).tag(sync=True)
 
     presets = List(Dict(), read_only=True).tag(sync=True)
@@ -34,15 +35,26 @@ class RowsLab(Lab):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{name: value for name, value in kwargs.items() if value is not None})
-        stops = EPS_STOPS if len(self.x) <= RECORDED_N else ()
+        stops = EPS_STOPS if self.n <= RECORDED_N else ()
         start = {name: getattr(self, name) for name in ("x", *self.PARTNERS)}
-        self.set_trait("presets", [{"eps": PRESET_EPS, **preset} for preset in self.PRESETS])
+        presets = [{"eps": PRESET_EPS, **preset} for preset in self.chosen_presets()]
         recorded = [self._record(start, sorted({*stops, self.eps}))]
-        for preset in self.PRESETS:
-            rows = {name: self._usual(name, len(preset["x"])) for name in self.PARTNERS}
+        for preset in presets:
+            rows = {name: self._usual(name, length(preset["x"])) for name in self.PARTNERS}
             rows |= {name: preset[name] for name in start if name in preset}
-            recorded.append(self._record(rows, [PRESET_EPS]))
+            recorded.append(self._record(rows, [preset["eps"]]))
+        flat_presets = [{**preset, "x": flat(preset["x"])} for preset in presets]
+        self.set_trait("presets", flat_presets)
         self.set_trait("recorded", recorded)
+
+    @property
+    def n(self) -> int:
+        """How many elements a row has."""
+        return length(self.x)
+
+    def chosen_presets(self) -> Sequence[Mapping[str, Any]]:
+        """Return what this lab offers: label, story, x, and partners if not as usual."""
+        return self.PRESETS
 
     def pytorch(
         self, rows: Mapping[str, Sequence[float]], eps: float, placement: str
@@ -55,14 +67,14 @@ class RowsLab(Lab):
             placement: [shortest_decimals(self.pytorch(rows, eps, placement)) for eps in stops]
             for placement in self.PLACEMENTS
         }
-        return {**rows, "eps": stops, **answers}
+        return {**rows, "x": flat(rows["x"]), "eps": stops, **answers}
 
     def _usual(self, name, n):
         return (self.PARTNERS[name],) * n
 
     @validate("weight", "bias", "grad_y")
     def _one_for_each_element(self, proposal):
-        row, n = proposal["value"], len(self.x)
+        row, n = proposal["value"], self.n
         if len(row) != n:
             raise TraitError(
                 f"{proposal['trait'].name} takes one number for each of the {n} elements of x, "
@@ -72,8 +84,13 @@ class RowsLab(Lab):
 
     @observe("x")
     def _keep_lengths_equal(self, change):
-        n = len(self.x)
+        n = self.n
         with self.hold_trait_notifications():  # all of them, before anybody looks
             for name in self.PARTNERS:
                 if len(getattr(self, name)) != n:
                     setattr(self, name, self._usual(name, n))
+
+
+def length(x: Sequence[Any]) -> int:
+    """Return how many elements a row has: x, or each row in it."""
+    return len(x[0]) if isinstance(x[0], (list, tuple)) else len(x)

@@ -52,6 +52,47 @@ class FloatVector(TraitType):
         return tuple(float(v) for v in row)
 
 
+class FloatRows(FloatVector):
+    """One row of numbers, or as many of one length as the widget has `rows`; sent as one list."""
+
+    def __init__(self, default_value: Any = Undefined, most: int = LARGEST_N) -> None:
+        super().__init__(default_value, most)
+        self.tag(to_json=lambda value, _: flat(value), from_json=_cut)
+
+    def validate(self, obj: object, value: Any) -> tuple[Any, ...]:
+        """Return one row as a tuple of floats, several as a tuple of those; or raise."""
+        rows = getattr(obj, "rows", 1)
+        if rows == 1:
+            return super().validate(obj, value)
+        try:
+            given = (
+                value.detach().cpu().tolist() if isinstance(value, torch.Tensor) else list(value)
+            )
+            parts = tuple(super(FloatRows, self).validate(obj, row) for row in given)
+        except TypeError:
+            parts = ()
+        if len(parts) != rows or len({len(part) for part in parts}) != 1:
+            raise TraitError(
+                f"{self.name} takes {rows} rows of one length here, such as "
+                f"[[1.0, 2.0, 4.0], [0.0, 5.0, 1.0]]; got {_shortened(value)}."
+            )
+        return parts
+
+
+def flat(rows: tuple[Any, ...]) -> tuple[float, ...]:
+    """Return one row, or several one after the other, as one tuple."""
+    nested = isinstance(rows[0], (tuple, list))
+    return tuple(v for row in rows for v in row) if nested else rows
+
+
+def _cut(values, widget):
+    rows = widget.rows
+    if rows == 1:
+        return values
+    n = len(values) // rows
+    return tuple(tuple(values[r * n : (r + 1) * n]) for r in range(rows))
+
+
 def _shortened(value):
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

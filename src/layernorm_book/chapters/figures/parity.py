@@ -1,4 +1,4 @@
-"""Where does ε stand, what does that do to the output, and which tests see it?"""
+"""Which tests see which wrong layer, and what did a printed table give away?"""
 
 import numpy as np
 from matplotlib.patches import Rectangle
@@ -6,49 +6,17 @@ from matplotlib.patches import Rectangle
 from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
-    GROUND,
     INK,
     LINE,
     PURPLE,
     SOFT,
     VERMILION,
     X_HAT,
-    X,
     name,
     new_picture,
 )
 
 ROW_MARKERS = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"))
-
-
-def inside_and_outside(x, eps=1e-5):
-    """Draw one row, its x_hat with ε inside and outside the root, and the gap between the two.
-
-    Args:
-        x: float64 array of shape (n,).
-        eps: the number that both versions add.
-    """
-    centred = x - x.mean()
-    inside = centred / np.sqrt(x.var() + eps)
-    outside = centred / (x.std() + eps)
-    position = np.arange(len(x))
-
-    picture, axes = new_picture(3, 1, height=5.2, sharex=True)
-    axes[0].bar(position, x, color=X, width=0.6)
-    axes[0].axhline(x.mean(), color=INK, linewidth=1.5)
-    axes[1].bar(position - 0.17, inside, color=X_HAT, width=0.34, label="ε inside the root")
-    open_bar = {"facecolor": GROUND, "edgecolor": X_HAT, "width": 0.34}
-    axes[1].bar(position + 0.17, outside, label="ε outside", **open_bar)
-    axes[1].legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
-    axes[2].bar(position, (outside - inside) * 1e5, color=SOFT, width=0.6)
-    for ax, quantity in zip(axes, ("x", "x̂", "gap\n× 10⁵"), strict=True):
-        ax.axhline(0, color=LINE, linewidth=1)
-        ax.set_ylabel(quantity, rotation=0, labelpad=20, va="center")
-    _note(axes[0], f"mean {x.mean():.3g}, σ = {x.std():.3g}")
-    _note(axes[2], f"outside − inside, ε = {eps:.0e}")
-    axes[2].set_xlabel("element")
-    axes[2].set_xticks(position)
-    return picture
 
 
 def read_sigma(factor, sigma, implied):
@@ -81,27 +49,65 @@ def read_sigma(factor, sigma, implied):
 
 
 def power(trials, tolerances, shares, right_rows=()):
-    """Draw the share of runs in which each layer passes each test, wrong verdicts shaded.
+    """Draw the share of draws in which each layer passes each test, as a bar in a frame.
 
     Args:
-        trials: list of str, a layer and its input.
+        trials: list of (layer, input) as str.
         tolerances: list of str.
         shares: array of shape (trials, tolerances), from 0 to 1.
         right_rows: indices of the trials whose layer is right, so that a failure is the error.
     """
-    wrong_verdict = np.array(shares, dtype=float)
-    wrong_verdict[list(right_rows)] = 1 - wrong_verdict[list(right_rows)]
-    picture, ax = new_picture(height=0.34 * len(trials) + 0.5)
-    for (row, column), share in np.ndenumerate(shares):
-        look = {"facecolor": VERMILION, "alpha": 0.55 * wrong_verdict[row, column]}
-        ax.add_patch(Rectangle((column + 0.02, row + 0.04), 0.96, 0.92, linewidth=0, **look))
-        ax.text(column + 0.5, row + 0.5, f"{share:.0%}", ha="center", va="center")
+    rows, level, headings = [], 0, {}
+    for k, (layer, _) in enumerate(trials):  # a line for each layer, its inputs below
+        if k == 0 or trials[k - 1][0] != layer:
+            headings[layer] = level
+            level += 1
+        rows.append(level)
+        level += 1
+    picture, ax = new_picture(height=0.29 * level + 0.4)
+    for (k, column), share in np.ndenumerate(shares):
+        right = k in right_rows
+        ax.add_patch(_box(column, rows[k], 1, edgecolor=LINE, facecolor="none"))
+        colour = X_HAT if right else VERMILION
+        ax.add_patch(_box(column, rows[k], share, facecolor=colour, alpha=0.55))
+        mistaken = share < 0.95 if right else share > 0.05
+        look = {"ha": "center", "va": "center", "weight": "bold" if mistaken else "normal"}
+        ax.text(column + 0.5, rows[k] + 0.5, f"{share:.0%}", **look)
+    for layer, at in headings.items():
+        ax.text(-1.45, at + 0.55, layer, va="center", weight="bold")
+        ax.plot([-1.45, len(tolerances)], [at + 0.06] * 2, color=LINE, linewidth=1, clip_on=False)
+    for at, (_, given) in zip(rows, trials, strict=True):
+        ax.text(-1.45, at + 0.5, given, va="center")
     ax.set_xticks(np.arange(len(tolerances)) + 0.5, tolerances)
-    ax.set_yticks(np.arange(len(trials)) + 0.5, trials)
-    ax.set(xlim=(0, len(tolerances)), ylim=(len(trials), 0))
+    ax.set(xlim=(-1.5, len(tolerances)), ylim=(level, 0), yticks=[])
     ax.tick_params(length=0)
     ax.xaxis.tick_top()
     ax.spines[:].set_visible(False)
+    return picture
+
+
+def _box(column, row, share, **look):
+    return Rectangle((column + 0.06, row + 0.12), 0.88 * share, 0.76, linewidth=1, **look)
+
+
+def further(right, wrong, allowed):
+    """Draw how far a right layer and a wrong one are from PyTorch, a dot for each draw.
+
+    Args:
+        right, wrong: (what it was asked, array of shape (draws,), the largest differences).
+        allowed: {name: the difference that a tolerance allows}.
+    """
+    picture, ax = new_picture(height=2.0)
+    rng = np.random.default_rng(0)
+    for level, ((asked, values), colour) in enumerate(((right, X_HAT), (wrong, VERMILION))):
+        ax.plot(values, level + rng.uniform(-0.22, 0.22, len(values)), ".", color=colour, alpha=0.5)
+        ax.annotate(asked, (np.exp(np.log(values).mean()), level - 0.32), ha="center", va="bottom")
+    for text, value in allowed.items():
+        ax.axvline(value, 0, 0.86, color=INK, linewidth=1)
+        ax.annotate(text, (value, -0.85), ha="center", va="center")
+    ax.set(xscale="log", xlim=(3e-6, 3e-3), ylim=(1.4, -1.05), yticks=[])
+    ax.set_xlabel("largest difference from PyTorch in one draw")
+    ax.spines["left"].set_visible(False)
     return picture
 
 

@@ -42,31 +42,49 @@ export function scaleFor(values, held) {
 
 // --- a row of bars --------------------------------------------------------------------------------
 
-/** A range and a field to type in, each in its label: one control of one element. */
+/**
+ * A range in its label, and the handle that stands for it in the picture. The range is the control
+ * of keyboard, name and value; the handle stands where the state puts it, and `drag.js` lets a
+ * pointer take it.
+ */
 const slider = (name, symbol, i) =>
-  `<label>${srOnly(`${symbol}, element ${i}`)}<input type="range" name="${name}" data-index="${i}"></label>`;
+  `<label data-index="${i}">${srOnly(`${symbol}, element ${i}`)}<input type="range" name="${name}" data-index="${i}"><i class="ln-handle"></i></label>`;
 const field = (name, symbol, i) =>
   `<label>${srOnly(`${symbol}, element ${i}, as a number`)}<input name="${name}-typed" data-index="${i}" inputmode="decimal"></label>`;
 
-/** One readout a column. It is a box of its own: a new number costs the browser that box alone. */
-const numbers = (name, columns, content = () => "") => columns.map((i) =>
-  `<td data-index="${i}"><span data-quantity="${name}" data-index="${i}">${content(i)}</span></td>`).join("");
+/**
+ * The columns of a table are elements, and null where a gap stands between two rows.
+ * Calls `make` with each element and its place.
+ */
+const each = (columns, make) => columns.flatMap((i, place) => (i === null ? [] : [make(i, place)]));
 
-/** Two rows of a table: the bars of a quantity, under sliders if it has them, and its numbers. */
-export const barRows = (name, symbol, columns, sliders) => `
+/** The runs of columns between the gaps, as [first place, place behind the last]. */
+function runs(columns) {
+  const gap = columns.indexOf(null);
+  return gap < 0 ? [[0, columns.length]] : [[0, gap], [gap + 1, columns.length]];
+}
+
+/** One readout a column. It is a box of its own: a new number costs the browser that box alone. */
+const numbers = (name, columns, content = () => "", n = Infinity) => columns.map((i) => i === null ? "<td></td>"
+  : `<td data-index="${i}"><span data-quantity="${name}${i < n ? "" : "-again"}" data-index="${i % n}">${i < n ? content(i) : ""}</span></td>`).join("");
+
+/**
+ * Two rows of a table: the bars of a quantity, under handles if it has them, and its numbers.
+ * @param {number} [n]  a quantity of n elements repeats after that, to look at alone
+ */
+export const barRows = (name, symbol, columns, sliders, n = Infinity) => `
   <tbody class="ln-step ln-${name}" data-step="${name}">
     <tr>
       <th scope="row" rowspan="2"><div><i class="ln-hi"></i><b>${symbol}</b><i class="ln-lo"></i></div></th>
       <td class="ln-high" colspan="${columns.length}"><div class="ln-plot">
         <svg viewBox="0 0 ${columns.length} 100" preserveAspectRatio="none" aria-hidden="true">
-          <rect class="ln-column" width="1" height="100"/>
-          <rect class="ln-band" width="${columns.length}"/>
-          <path class="ln-bars"/><path class="ln-guide"/><path class="ln-zero"/><path class="ln-marks"/>
+          <path class="ln-band"/>
+          <path class="ln-bars"/><path class="ln-guide"/><path class="ln-zero"/>
         </svg>
-        ${sliders ? columns.map((i) => slider(name, symbol, i)).join("") : ""}
+        ${sliders ? columns.map((i) => (i !== null && i < n ? slider(name, symbol, i) : "<span></span>")).join("") : ""}
       </div></td>
     </tr>
-    <tr class="ln-numbers${sliders ? " ln-under" : ""}">${numbers(name, columns, sliders ? (i) => field(name, symbol, i) : undefined)}</tr>
+    <tr class="ln-numbers${sliders ? " ln-under" : ""}">${numbers(name, columns, sliders ? (i) => field(name, symbol, i) : undefined, n)}</tr>
   </tbody>`;
 
 /** What PyTorch says to each element, and how far off that is in units in the last place. */
@@ -81,8 +99,12 @@ export const panel = (columns, content) =>
 
 /** The nodes of one such body that drawing writes to. */
 export function barNodes(body) {
-  const nodes = { sliders: [...body.querySelectorAll("[type=range]")] };
-  for (const name of ["hi", "lo", "column", "band", "bars", "guide", "zero", "marks"]) nodes[name] = body.querySelector(`.ln-${name}`);
+  const nodes = {
+    sliders: [...body.querySelectorAll("[type=range]")],
+    handles: [...body.querySelectorAll(".ln-handle")],
+    readouts: [...body.querySelectorAll("[data-quantity]")],
+  };
+  for (const name of ["hi", "lo", "band", "bars", "guide", "zero"]) nodes[name] = body.querySelector(`.ln-${name}`);
   return nodes;
 }
 
@@ -94,32 +116,29 @@ export function setRange(range, { lo, hi, step }, value) {
 /**
  * Draw the values of `columns` as bars on a scale, and write them into their readouts.
  * @param {object} more
- * @param {[number, number]} [more.band]  a shaded interval
- * @param {number[]} [more.guide]         dashed lines
- * @param {ArrayLike<number>} [more.marks]  a mark for each element
+ * @param {[number, number][]} [more.band]  a shaded interval, for each row
+ * @param {number[][]} [more.guide]         dashed lines, for each row
  */
-export function drawBars(nodes, readouts, columns, values, scale, { band, guide = [], marks } = {}) {
+export function drawBars(nodes, columns, values, scale, { band = [], guide = [] } = {}) {
   const { lo, hi, digits } = scale;
   const height = (v) => +clamp((100 * (hi - v)) / (hi - lo), 0, 100).toFixed(2);
-  const line = (v) => `M0 ${height(v)}H${columns.length}`;
   const base = clamp(0, lo, hi); // where the bars stand
   const zero = height(base);
-  setAttribute(nodes.bars, "d", columns.map((i, k) => `M${k + 0.22} ${zero}V${height(values[i])}h.56V${zero}z`).join(""));
-  setAttribute(nodes.zero, "d", line(base));
-  setAttribute(nodes.guide, "d", guide.map(line).join(""));
-  setAttribute(nodes.marks, "d", (marks ? columns : []).map((i, k) => `M${k + 0.1} ${height(marks[i])}h.8`).join(""));
-  if (band) {
-    setAttribute(nodes.band, "y", height(band[1]));
-    setAttribute(nodes.band, "height", height(band[0]) - height(band[1]));
-  }
+  const blocks = runs(columns);
+  const path = (name, parts) => setAttribute(nodes[name], "d", parts.join(""));
+  path("bars", each(columns, (i, k) => `M${k + 0.22} ${zero}V${height(values[i])}h.56V${zero}z`));
+  path("zero", blocks.map(([from, to]) => `M${from} ${zero}H${to}`));
+  path("guide", guide.flatMap((lines, r) => lines.map((v) => `M${blocks[r][0]} ${height(v)}H${blocks[r][1]}`)));
+  path("band", band.map(([low, high], r) => `M${blocks[r][0]} ${height(high)}H${blocks[r][1]}V${height(low)}H${blocks[r][0]}z`));
   setText(nodes.hi, short(hi, 3 + (lo > 0 || hi < 0)));
   setText(nodes.lo, short(lo, 3 + (lo > 0 || hi < 0)));
-  columns.forEach((i, k) => {
+  each(columns, (i) => i).forEach((i, k) => {
     const text = fixed(values[i], digits);
-    setReadout(readouts[k], values[i], text);
+    setReadout(nodes.readouts[k], values[i], text);
     const range = nodes.sliders[k];
     if (!range) return;
     setRange(range, scale, values[i]);
     setAttribute(range, "aria-valuetext", text);
+    setAttribute(nodes.handles[k], "style", `top:${height(values[i])}%`);
   });
 }

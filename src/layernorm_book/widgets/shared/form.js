@@ -1,5 +1,6 @@
 import { parse, short } from "./numbers.js";
 import { setAttribute, setText } from "./page.js";
+import { letDrag } from "./drag.js";
 import "./base.css";
 
 /**
@@ -183,6 +184,9 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
       listen(type, ({ target }) => onHover?.(target === root ? null : target.closest?.("[data-index]")));
     }
     listen("submit", (event) => event.preventDefault());
+    letDrag(root);
+    const onPrint = () => root.querySelectorAll(".ln-more").forEach((part) => (part.open = true));
+    addEventListener("beforeprint", onPrint);
     const onLink = () => {
       const state = fromLink();
       if (state) load(state);
@@ -197,6 +201,7 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
     if (linked) root.scrollIntoView();
     return () => {
       removeEventListener("hashchange", onLink);
+      removeEventListener("beforeprint", onPrint);
       clearTimeout(speaking);
       for (const [event, handler] of events) model.off(event, handler);
       root.remove();

@@ -1,0 +1,141 @@
+"""Chapter 1: each line of its "Try this" lists, done on the built page."""
+
+from browser import move
+from tries import tries
+
+PICKER = ".ln-lab >> nth=0"
+SHIFT, STRETCH = "[name=shift]", "[name=stretch]"
+READ = """(lab, quantity) => [...lab.querySelectorAll(`[data-quantity='${quantity}']`)].map(
+    node => Number(node.dataset.value))"""
+
+
+def numbers(page, quantity, lab=0):
+    """Return the full values of a quantity in one of the page's labs."""
+    return page.locator(".ln-lab").nth(lab).evaluate(READ, quantity)
+
+
+def pull(page, cell, by):
+    """Drag a cell of x up by some steps; return (means that moved, outputs that moved)."""
+    before = numbers(page, "mean"), numbers(page, "x_hat")
+    handle = page.locator(f".ln-cells label[data-index='{cell}']")
+    handle.scroll_into_view_if_needed()
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y - 8 * by, steps=4)
+    page.mouse.up()
+    after = numbers(page, "mean"), numbers(page, "x_hat")
+    return [
+        {i for i in range(24) if old[i] != new[i]} for old, new in zip(before, after, strict=True)
+    ]
+
+
+def tick(page, wanted):
+    """Tick these axes, and no others."""
+    for axis in "NTC":
+        page.set_checked(f"[name=axis][value={axis}]", axis in wanted)
+
+
+@tries(
+    "01-neighbour",
+    "Before you touch a tick, drag the 6 of token 0 up to 10: six outputs move, and three of them "
+    "belong to the other sequence.",
+)
+def test_a_neighbour_moves(lab_page):
+    assert numbers(lab_page, "x")[3] == 6
+    _, outputs = pull(lab_page, 3, 4)
+    assert numbers(lab_page, "x")[3] == 10
+    assert len(outputs) == 6
+    assert len([i for i in outputs if i >= 12]) == 3
+    said = lab_page.locator(PICKER).locator("[data-quantity=consequence]").text_content()
+    assert "6 outputs" in said
+
+
+@tries("01-alone", "Take all three ticks away: every output is 0, whatever you drag.")
+def test_a_number_alone_is_zero(lab_page):
+    tick(lab_page, "")
+    for cell, by in ((0, 5), (7, -9), (20, 3)):
+        pull(lab_page, cell, by)
+        assert set(numbers(lab_page, "x_hat")) == {0}
+
+
+@tries(
+    "01-token",
+    "With feature alone ticked, drag any cell: one mean moves, and no output outside its token.",
+)
+def test_a_token_moves_alone(lab_page):
+    tick(lab_page, "C")
+    name = lab_page.locator(PICKER).locator("[data-quantity=line]").text_content()
+    assert name == "nn.LayerNorm(4)(x)"  # the lab now names it
+    for cell in range(24):
+        up = 1 if numbers(lab_page, "x")[cell] < 10 else -1
+        means, outputs = pull(lab_page, cell, up)
+        token = set(range(cell // 4 * 4, cell // 4 * 4 + 4))
+        assert means == token
+        assert outputs
+        assert outputs <= token
+
+
+@tries(
+    "01-balance",
+    "Put x back, raise the 1 of token 0 by two and lower its 6 by two: no mean moves, and three "
+    "outputs do.",
+)
+def test_two_moves_balance(lab_page):
+    tick(lab_page, "C")
+    pull(lab_page, 9, 3)
+    lab_page.click("[data-do=back]")
+    start = numbers(lab_page, "mean"), numbers(lab_page, "x_hat")
+    pull(lab_page, 0, 2)
+    pull(lab_page, 3, -2)
+    assert numbers(lab_page, "x")[:4] == [3, 2, 3, 4]
+    assert numbers(lab_page, "mean") == start[0]
+    moved = [i for i in range(24) if numbers(lab_page, "x_hat")[i] != start[1][i]]
+    assert len(moved) == 3
+    said = lab_page.locator(PICKER).locator("[data-quantity=consequence]").text_content()
+    assert "no means and 3 outputs" in said
+
+
+def variances(page, shift, stretch=None):
+    """Move the whole row; return (μ, σ² in two passes, in one)."""
+    move(page, SHIFT, shift)
+    if stretch is not None:
+        move(page, STRETCH, stretch)
+    return [numbers(page, name, lab=1)[0] for name in ("mean", "var", "var_one_pass")]
+
+
+@tries(
+    "01-shift",
+    "Drag shift to the right until μ is near 10,000: σ² stays at 3.5. What has become of "
+    "E[x²] − μ²?",
+)
+def test_the_variance_vanishes(lab_page):
+    assert variances(lab_page, 0)[1:] == [3.5, 3.5]
+    near = [variances(lab_page, stop) for stop in (81, 82)]
+    assert all(abs(mean / 10_000 - 1) < 0.12 for mean, *_ in near)
+    assert [both for _, *both in near] == [[3.5, 0], [3.5, 0]]
+
+
+@tries(
+    "01-beyond",
+    "Shift on to the end: E[x²] − μ² jumps between 0, 32, 256 and 512, and never comes back to "
+    "3.5.",
+)
+def test_it_jumps_and_never_comes_back(lab_page):
+    seen = [variances(lab_page, stop)[2] for stop in range(82, 101)]
+    assert set(seen) == {0, 32, 256, 512}
+
+
+@tries(
+    "01-stretch",
+    "Go back to a μ near 10,000 and stretch the row to σ = 100: both ways agree again to three "
+    "digits.",
+)
+def test_a_wide_row_is_safe(lab_page):
+    for stop in (81, 82):
+        mean, two, one = variances(lab_page, stop, stretch=2)
+        assert abs(mean / 10_000 - 1) < 0.12
+        assert abs(two - 10_000) < 10
+        assert abs(one / two - 1) < 1e-3
+        move(lab_page, STRETCH, 0.25)

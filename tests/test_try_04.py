@@ -1,0 +1,90 @@
+"""Chapter 4 keeps what its "Try this" list promises."""
+
+from browser import values
+from tries import tries
+
+from layernorm_book.widgets.bugs import DRAWS
+
+ALL, NONE = [DRAWS] * 3, [0] * 3
+
+
+def choose(page, name, value):
+    page.check(f"[name={name}][value='{value}']", force=True)
+
+
+def ask(page, preset):
+    page.get_by_role("button", name=preset, exact=True).click()
+
+
+def passed(page):
+    return values(page, "passed")
+
+
+@tries(
+    "04-eps",
+    'Press the four buttons behind "Ask it", one after the other. Only one makes all three tests '
+    "catch the layer in every draw.",
+)
+def test_a_large_eps_shows_where_eps_stands(lab_page):
+    counts = {}
+    for preset in ("usual randn", "n = 768", "mean 2000", "ε = 0.5"):
+        ask(lab_page, preset)
+        counts[preset] = passed(lab_page)
+    assert [preset for preset, found in counts.items() if found == NONE] == ["ε = 0.5"]
+    assert lab_page.text_content("[data-quantity=verdict]") == "Caught"
+
+
+@tries(
+    "04-long-rows",
+    "Choose ÷ (n − 1) and put ε back inside the root. The usual randn shows the mistake to all "
+    "three tests. Press n = 768: now the tolerance of a thousandth lets it through, twenty times "
+    "of twenty.",
+)
+def test_long_rows_hide_n_minus_one_from_a_loose_test(lab_page):
+    choose(lab_page, "count", "n-1")
+    choose(lab_page, "divide", "inside")
+    ask(lab_page, "usual randn")
+    assert passed(lab_page) == NONE
+    ask(lab_page, "n = 768")
+    assert passed(lab_page)[1] == DRAWS
+
+
+@tries(
+    "04-fresh",
+    "Choose ÷ n again, and (x̂ + β)·γ. On the usual randn no test notices. Let γ and β be drawn, "
+    "and all three do.",
+)
+def test_fresh_parameters_hide_their_order(lab_page):
+    for name, value in (("divide", "inside"), ("count", "n"), ("affine", "shift-scale")):
+        choose(lab_page, name, value)
+    ask(lab_page, "usual randn")
+    assert passed(lab_page) == ALL
+    choose(lab_page, "parameters", "trained")
+    assert passed(lab_page) == NONE
+
+
+@tries(
+    "04-right",
+    "Make every part green and press mean 2000. Nothing is wrong with the layer now, and "
+    "assert_close fails it in all twenty draws.",
+)
+def test_a_right_layer_fails_a_strict_test_far_from_zero(lab_page):
+    choose(lab_page, "divide", "inside")
+    assert not lab_page.locator(".bl-wrong :checked").count()
+    ask(lab_page, "mean 2000")
+    assert passed(lab_page) == [0, DRAWS, DRAWS]
+    assert "Nothing is wrong" in lab_page.text_content(".bl-headline")
+
+
+@tries(
+    "04-hide",
+    "On the usual randn, leave the mean in. Every test sees it. Let mean and σ hold in each row, "
+    "and none does.",
+)
+def test_centred_rows_hide_a_mean_that_is_left_in(lab_page):
+    choose(lab_page, "divide", "inside")
+    choose(lab_page, "centre", "none")
+    ask(lab_page, "usual randn")
+    assert passed(lab_page) == NONE
+    choose(lab_page, "rows", "level")
+    assert passed(lab_page) == ALL
