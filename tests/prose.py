@@ -132,15 +132,20 @@ def code(chapter, *places):
 
 
 def has_long_code(chapter):
-    """A cell on the main path has one to six lines; what an exercise hands over may be longer."""
+    """A cell on the main path has one to six lines, imports aside.
+
+    A class cannot be cut, and has twelve; what an exercise hands over may be longer.
+    """
     exercise = False
     for cell in chapter.cells:
         if cell["cell_type"] == "markdown":
             exercise = bool(EXERCISE.search(cell["text"]))
         elif place(cell) == "main path" and not {"lab", "hide-input", "remove-cell"} & cell["tags"]:
-            lines = sum(bool(line.strip()) for line in cell["text"].splitlines())
-            if lines > LINES and not exercise:
-                yield f"{where(chapter, cell)}: {lines} lines of code, {LINES} at most"
+            lines = [line for line in cell["text"].splitlines() if line.strip()]
+            lines = [line for line in lines if not re.match("import |from ", line)]
+            most = 2 * LINES if any(line.startswith("class ") for line in lines) else LINES
+            if len(lines) > most and not exercise:
+                yield f"{where(chapter, cell)}: {len(lines)} lines of code, {most} at most"
 
 
 def gives_answers_away(chapter):
