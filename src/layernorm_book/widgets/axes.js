@@ -1,4 +1,4 @@
-import { readout, readoutsOf, setAttribute, setReadout, setText } from "./shared/page.js";
+import { readout, readoutsOf, setAttribute, setReadout, setText, srOnly } from "./shared/page.js";
 import { createLab } from "./shared/form.js";
 import { fixed, short, typeset } from "./shared/numbers.js";
 import { ALPHA, consequence, whatMoved } from "./relatives.js";
@@ -140,7 +140,7 @@ function render(props) {
     const number = (quantity) => (cell) => `<span class="ln-cell" data-quantity="${quantity}" data-index="${cell}"></span>`;
     const handle = (cell) => {
       const where = place(cell, shape).map((at, k) => `${names[k]} ${at}`).join(", ");
-      return `<label class="ln-cell" data-index="${cell}"><input type="radio" name="cell" value="${cell}" aria-label="${where}"><span data-quantity="x" data-index="${cell}"></span></label>`;
+      return `<label class="ln-cell" data-index="${cell}"><input type="radio" name="cell" value="${cell}">${srOnly(`${where}: `)}<span data-quantity="x" data-index="${cell}"></span></label>`;
     };
     const node = document.createElement("div");
     node.innerHTML = set("axes", "Cells share along", [...axes].map((letter, k) =>
