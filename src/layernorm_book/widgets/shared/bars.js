@@ -7,6 +7,7 @@
 
 import { fixed, short } from "./numbers.js";
 import { setAttribute, setReadout, setText, srOnly } from "./page.js";
+import "./handles.css";
 import "./bars.css";
 
 export const LARGEST = 1e9;
@@ -79,7 +80,7 @@ export const barRows = (name, symbol, columns, sliders, n = Infinity) => `
       <td class="ln-high" colspan="${columns.length}"><div class="ln-plot">
         <svg viewBox="0 0 ${columns.length} 100" preserveAspectRatio="none" aria-hidden="true">
           <path class="ln-band"/>
-          <path class="ln-bars"/><path class="ln-guide"/><path class="ln-zero"/>
+          <path class="ln-bars"/><path class="ln-guide"/><path class="ln-zero"/><path class="ln-marks"/>
         </svg>
         ${sliders ? columns.map((i) => (i !== null && i < n ? slider(name, symbol, i) : "<span></span>")).join("") : ""}
       </div></td>
@@ -104,7 +105,7 @@ export function barNodes(body) {
     handles: [...body.querySelectorAll(".ln-handle")],
     readouts: [...body.querySelectorAll("[data-quantity]")],
   };
-  for (const name of ["hi", "lo", "band", "bars", "guide", "zero"]) nodes[name] = body.querySelector(`.ln-${name}`);
+  for (const name of ["hi", "lo", "band", "bars", "guide", "zero", "marks"]) nodes[name] = body.querySelector(`.ln-${name}`);
   return nodes;
 }
 
@@ -118,8 +119,9 @@ export function setRange(range, { lo, hi, step }, value) {
  * @param {object} more
  * @param {[number, number][]} [more.band]  a shaded interval, for each row
  * @param {number[][]} [more.guide]         dashed lines, for each row
+ * @param {ArrayLike<number>} [more.marks]  a mark for each element
  */
-export function drawBars(nodes, columns, values, scale, { band = [], guide = [] } = {}) {
+export function drawBars(nodes, columns, values, scale, { band = [], guide = [], marks } = {}) {
   const { lo, hi, digits } = scale;
   const height = (v) => +clamp((100 * (hi - v)) / (hi - lo), 0, 100).toFixed(2);
   const base = clamp(0, lo, hi); // where the bars stand
@@ -130,6 +132,7 @@ export function drawBars(nodes, columns, values, scale, { band = [], guide = [] 
   path("zero", blocks.map(([from, to]) => `M${from} ${zero}H${to}`));
   path("guide", guide.flatMap((lines, r) => lines.map((v) => `M${blocks[r][0]} ${height(v)}H${blocks[r][1]}`)));
   path("band", band.map(([low, high], r) => `M${blocks[r][0]} ${height(high)}H${blocks[r][1]}V${height(low)}H${blocks[r][0]}z`));
+  if (marks) path("marks", each(columns, (i, k) => `M${k + 0.12} ${height(marks[i])}h.76`));
   setText(nodes.hi, short(hi, 3 + (lo > 0 || hi < 0)));
   setText(nodes.lo, short(lo, 3 + (lo > 0 || hi < 0)));
   each(columns, (i) => i).forEach((i, k) => {

@@ -1,0 +1,93 @@
+import { bestOf, descentSays, path } from "./descends.js";
+import { short } from "./shared/numbers.js";
+import { readout, readoutsOf, setAttribute, setReadout, setText } from "./shared/page.js";
+import { createLab } from "./shared/form.js";
+import { dial, legend } from "./shared/parts.js";
+import { barNodes, barRows, drawBars } from "./shared/bars.js";
+import "./shared/epsilon.css";
+import "./descent.css";
+
+/** Gradient descent of γ and β, step by step. */
+
+const STEPS = 40;
+const COLUMNS = [0, 1, 2, 3, 4, 5, 6, 7];
+const RATES = { min: 0.05, max: 2.5, step: 0.05 };
+const SCALES = { // wide enough for every best value, and what flies off is cut there
+  weight: { lo: -1, hi: 5, step: 0.1, digits: 2 },
+  bias: { lo: -4, hi: 5, step: 0.1, digits: 2 },
+};
+const [LEAST, MOST] = [0.1, 1e4]; // of the loss, in its plot
+
+const skeleton = `
+  <div class="ln-dials">
+    ${dial("step", "step", `= ${readout("step")}`, { min: 0, max: STEPS, step: 1 }, [[0, "0"], [10, "10"], [20, "20"], [30, "30"], [40, "40"]])}
+    ${dial("rate", "learning rate", `= ${readout("rate")}`, RATES, [[0.05, "0.05"], [0.5, "0.5"], [1, "1"], [1.5, "1.5"], [2, "2"], [2.5, "2.5"]])}
+  </div>
+  <p class="ln-descent-says" data-quantity="says"></p>
+  <div class="ln-descent">
+    <div class="ln-scroll"><table><thead><tr><th scope="col"><span class="ln-hidden">feature</span></th>${COLUMNS.map((i) => `<th scope="col">${i}</th>`).join("")}</tr></thead>
+      ${barRows("weight", "γ", COLUMNS)}${barRows("bias", "β", COLUMNS)}</table></div>
+    <div class="ln-loss"><p><b>loss</b> = ${readout("loss")}</p>
+      <svg viewBox="0 0 200 130" aria-hidden="true">
+        <path class="ln-axis" d="M34 4V112H198"/>
+        <text x="30" y="12">10⁴</text><text x="30" y="55">100</text><text x="30" y="84">10</text><text x="30" y="113">1</text><text x="198" y="126">step 40</text>
+        <path class="ln-floor"/><path class="ln-curve"/><path class="ln-dot"/>
+      </svg></div>
+  </div>
+  ${legend([["tick", "best", "the best γ and β"], ["dash", "floor", "the smallest loss they reach"]])}`;
+
+const across = (step) => 34 + (164 * step) / STEPS;
+const up = (loss) => +(112 - (108 * Math.log10(Math.min(Math.max(loss, LEAST * 10), MOST))) / 4).toFixed(1);
+
+const toPython = ({ step, rate }) => `import torch
+from layernorm_book.widgets.descent import task
+
+z, target = task()
+layer = torch.nn.LayerNorm(8)
+optimizer = torch.optim.SGD(layer.parameters(), lr=${rate})
+for _ in range(${step}):
+    optimizer.zero_grad()
+    loss = (layer(z) - target).square().sum(-1).mean() / 2
+    loss.backward()
+    optimizer.step()
+print(layer.weight, layer.bias)
+`;
+
+function render(props) {
+  const averages = props.model.get("averages");
+  const best = bestOf(averages);
+  const lab = createLab(props, {
+    kind: "ln-descends",
+    label: "Gradient descent of gamma and beta",
+    body: skeleton,
+    keys: ["step", "rate"],
+    fields: { step: ["the step", 0, STEPS], rate: ["the learning rate", RATES.min, RATES.max] },
+    fits: ({ step }) => Number.isInteger(step),
+  });
+  const { root, find } = lab;
+  const readouts = readoutsOf(root);
+  const nodes = Object.fromEntries(["weight", "bias"].map((name) => [name, barNodes(find(`[data-step=${name}]`))]));
+
+  function draw({ step, rate }) {
+    const run = path(averages, rate, STEPS);
+    const now = run[step];
+    for (const name of ["weight", "bias"]) drawBars(nodes[name], COLUMNS, now[name], SCALES[name], { marks: best[name] });
+    for (const [name, value] of Object.entries({ step, rate })) {
+      find(`[name=${name}]`).value = value;
+      setAttribute(find(`[name=${name}]`), "aria-valuetext", String(value));
+      setReadout(readouts[name][0], value, short(value));
+    }
+    setReadout(readouts.loss[0], now.loss, short(now.loss, 4));
+    setAttribute(find(".ln-floor"), "d", `M34 ${up(best.loss)}H198`);
+    setAttribute(find(".ln-curve"), "d", `M${run.map(({ loss }, k) => `${across(k).toFixed(1)} ${up(loss)}`).join("L")}`);
+    setAttribute(find(".ln-dot"), "d", `M${across(step).toFixed(1)} ${up(now.loss)}h0`);
+    const says = descentSays(run, best, step);
+    setAttribute(readouts.says[0], "data-value", now.loss / best.loss);
+    setText(readouts.says[0], says);
+    lab.speak(`Step ${step}, learning rate ${short(rate)}: loss ${short(now.loss, 3)}.`);
+  }
+
+  return lab.run({ draw, onInput: ({ name, value }) => lab.change({ [name]: +(+value).toFixed(2) }), actions: {}, python: toPython });
+}
+
+export default { render };

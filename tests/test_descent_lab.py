@@ -1,0 +1,71 @@
+"""The descent lab: its steps are those of torch.optim.SGD, and its sentences say what happens."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from browser import ROOT, move, serve, values
+
+from layernorm_book.widgets import DescentLab
+from layernorm_book.widgets.descent import STEPS, task
+
+
+def test_the_front_end_takes_pytorchs_steps(show):
+    lab = DescentLab()
+    page = show(lab)
+    generator = np.random.default_rng(0)
+    drawn = [(int(generator.integers(0, STEPS + 1)), 0.05 * int(k)) for k in range(1, 42, 2)]
+    for step, rate in [(0, 0.1), (40, 0.1), (1, 1.0), *drawn]:
+        lab.rate, lab.step = round(rate, 2), step
+        move(page, "[name=rate]", lab.rate)
+        move(page, "[name=step]", step)
+        assert values(page, "rate") == [lab.rate]
+        if lab.loss > 1e6:
+            continue  # float32 and float64 part ways where everything flies off
+        assert values(page, "weight") == pytest.approx(lab.weight, rel=2e-3, abs=2e-3)
+        assert values(page, "bias") == pytest.approx(lab.bias, rel=2e-3, abs=2e-3)
+        assert values(page, "loss")[0] == pytest.approx(lab.loss, rel=2e-3)
+
+
+def test_the_averages_are_those_of_the_task():
+    z, target = (part.double() for part in task())
+    x_hat = F.layer_norm(z, (8,))
+    averages = DescentLab().averages
+    torch.testing.assert_close(torch.tensor(averages["x"]).double(), x_hat.mean(0))
+    torch.testing.assert_close(torch.tensor(averages["xt"]).double(), (x_hat * target).mean(0))
+    assert target.std(0).min() < 0.6
+    assert target.std(0).max() > 3.8
+
+
+@pytest.fixture(scope="module")
+def said(chromium):
+    site, stop = serve(ROOT / "src" / "layernorm_book" / "widgets")
+    page = chromium.new_page()
+    page.goto(site.url("descends.js"))
+
+    def say(rate, step):
+        script = """async ([averages, rate, step]) => {
+            const m = await import("./descends.js");
+            return m.descentSays(m.path(averages, rate, 40), m.bestOf(averages), step);
+        }"""
+        return page.evaluate(script, [DescentLab().averages, rate, step])
+
+    yield say
+    page.close()
+    stop()
+
+
+@pytest.mark.parametrize(
+    ("rate", "step", "says"),
+    [
+        (0.1, 0, "γ is 1 and β is 0, as in every fresh layer. Take a step."),
+        (0.1, 5, "64% of the avoidable loss is gone."),
+        (0.1, 40, "Arrived: the bars stand at the best values."),
+        (1.0, 1, "99% of the avoidable loss is gone."),
+        (1.0, 2, "Arrived: the bars stand at the best values."),
+        (1.8, 3, "Each step jumps across the best values, and the jumps shrink. "),
+        (2.2, 3, "Each step jumps across the best values and lands farther out: the loss grows."),
+    ],
+)
+def test_the_sentence_says_what_becomes_of_the_loss(said, rate, step, says):
+    assert said(rate, step).startswith(says)
