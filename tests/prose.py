@@ -3,16 +3,17 @@
 A rule takes a chapter and yields one sentence for each place that breaks it.
 
 Which numbers are results? Those in the prose of the main path that have a decimal point, a percent
-sign, a power of ten or more than three digits, and that no code outside the checks of their chapter
-contains: these would be what the reader was given. A result has to stand, digit by digit, in a
-check of its own section, where an assert holds what was computed against it. Numbers of lines to
-try are asserted by the tests of those lines, what an exercise gives is given, the opening and the
-end say again what the sections between them show, and numbers in code, formulas and rows in
-brackets are not prose.
+sign, a power of ten or more than three digits (years and round numbers like 1000 aside), and that
+no code outside the checks of their chapter contains: these the reader was given. A result has to
+stand in a check of its own section, as a number or as arithmetic on numbers that rounds to it, so
+that an assert holds what was computed against it. Lines to try have tests of their own, what an
+exercise gives is given, the opening and the end may repeat what any section shows, and numbers in
+code, formulas and rows in brackets are not prose.
 """
 
 import ast
 import re
+from contextlib import suppress
 from decimal import Decimal
 
 from cells import RAISES, claims_in
@@ -63,6 +64,8 @@ NUMBER = re.compile(
     r"(?:e(?P<e>[-+]?\d+)| · 10(?P<ten>[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?(?P<percent> ?%)?(?![\w.]*\w)"
 )
 TEN = re.compile(r"(?<![\w· ])10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+MAGIC = re.compile(r"^(\s*)[%!].*", re.MULTILINE)
+SUM = (ast.BinOp, ast.UnaryOp, ast.Constant, ast.operator, ast.unaryop)
 LITERAL = re.compile(r"(?<![\w.])\d[\d_,]*(?:\.\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
 
 
@@ -116,7 +119,7 @@ def boxes(chapter):
 def has_asserts(chapter):
     """A reader meets no assert outside a check."""
     for cell in code(chapter, "main path", "predict", "deeper", "solution"):
-        tree = ast.parse(re.sub(r"^(\s*)[%!].*", r"\1pass", cell["text"], flags=re.MULTILINE))
+        tree = ast.parse(MAGIC.sub(r"\1pass", cell["text"]))
         calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
         names = {getattr(call.func, "attr", getattr(call.func, "id", "")) for call in calls}
         quiet = any(RAISES.fullmatch(name) and name.startswith("assert") for name in names)
@@ -129,15 +132,20 @@ def code(chapter, *places):
 
 
 def has_long_code(chapter):
-    """A cell on the main path has one to six lines; what an exercise hands over may be longer."""
+    """A cell on the main path has one to six lines, imports aside.
+
+    A class cannot be cut, and has twelve; what an exercise hands over may be longer.
+    """
     exercise = False
     for cell in chapter.cells:
         if cell["cell_type"] == "markdown":
             exercise = bool(EXERCISE.search(cell["text"]))
         elif place(cell) == "main path" and not {"lab", "hide-input", "remove-cell"} & cell["tags"]:
-            lines = sum(bool(line.strip()) for line in cell["text"].splitlines())
-            if lines > LINES and not exercise:
-                yield f"{where(chapter, cell)}: {lines} lines of code, {LINES} at most"
+            lines = [line for line in cell["text"].splitlines() if line.strip()]
+            lines = [line for line in lines if not re.match("import |from ", line)]
+            most = 2 * LINES if any(line.startswith("class ") for line in lines) else LINES
+            if len(lines) > most and not exercise:
+                yield f"{where(chapter, cell)}: {len(lines)} lines of code, {most} at most"
 
 
 def gives_answers_away(chapter):
@@ -166,34 +174,56 @@ def results(cell):
     for found in NUMBER.finditer(text):
         exponent = found["e"] or (found["ten"] or "").translate(SUPERSCRIPT)
         digits = found["digits"].replace(",", "")
-        large = len(digits) > 3 and ("," in found["digits"] or int(digits) not in YEAR)
+        large = len(digits) > 3 and digits.rstrip("0") != "1" and int(digits) not in YEAR
         if found["part"] or exponent or found["percent"] or large:
             yield found[0].strip(), Decimal(f"{digits}{found['part'] or ''}e{exponent or 0}")
     for found in TEN.finditer(text):
         yield found[0], Decimal(f"1e{found[1].translate(SUPERSCRIPT)}")
 
 
-def literals(cells):
-    """Return every number that stands in the code of some cells, in strings and comments too."""
-    text = "\n".join(cell["text"] for cell in cells if cell["cell_type"] == "code")
-    return {Decimal(re.sub("[_,]", "", number)).normalize() for number in LITERAL.findall(text)}
+def constants(cells):
+    """Return every number in the code of some cells, in strings too, and what comes of them.
+
+    So a check that compares with `3**0.5` or `0.75 / 4` holds 1.732 or 0.1875.
+    """
+    found = set()
+    for cell in cells:
+        if cell["cell_type"] != "code":
+            continue
+        found |= {float(re.sub("[_,]", "", number)) for number in LITERAL.findall(cell["text"])}
+        for node in ast.walk(ast.parse(MAGIC.sub(r"\1pass", cell["text"]))):
+            if isinstance(node, ast.BinOp) and all(isinstance(n, SUM) for n in ast.walk(node)):
+                with suppress(ArithmeticError, TypeError):
+                    found.add(float(eval(compile(ast.Expression(node), "", "eval"))))
+    return found
+
+
+def is_among(value, percent, numbers):
+    """Return whether one of the numbers, rounded as `value` is, is `value`; 15% is 0.15 or 1.15."""
+    forms = [value, value / 100, 1 + value / 100] if percent else [value]
+    return any(abs(form - Decimal(n)) <= half_a_digit(form) for form in forms for n in numbers)
+
+
+def half_a_digit(value):
+    return Decimal((0, (5,), min(value.as_tuple().exponent, 0) - 1)) * Decimal("1.001")
 
 
 def states_unchecked_numbers(chapter):
     """A result in the prose stands in a check of its section (see the top of this file)."""
-    given = literals(code(chapter, "main path", "deeper", "solution", "predict"))
-    everywhere = literals(chapter.where("check"))
+    given = {
+        Decimal(repr(n)) for n in constants(c for c in chapter.cells if "check" not in c["tags"])
+    }
+    everywhere = constants(chapter.where("check"))
     parts = [(title, cells) for title, cells in sections(chapter) if cells]
     for title, cells in parts:
-        checked = literals(cell for cell in cells if "check" in cell["tags"])
+        checked = constants(cell for cell in cells if "check" in cell["tags"])
         if (title, cells) in (parts[0], parts[-1]):  # these say what the others show
             checked = everywhere
         for cell in cells:
             if cell["cell_type"] != "markdown" or place(cell) not in ("main path", "predict"):
                 continue
             for written, value in results(cell) if not EXERCISE.search(cell["text"]) else ():
-                known = {value.normalize(), (value / 100).normalize() if "%" in written else value}
-                if not known & (given | checked):
+                if value not in given and not is_among(value, "%" in written, checked):
                     section = f"{chapter.path.stem}, “{title}”"
                     yield f"{section}: {written} stands in the text and in no check of the section"
 

@@ -11,8 +11,9 @@ from traitlets import TraitError
 
 from layernorm_book.calling.call import Inputs
 from layernorm_book.parity.cases import expected_float64, tolerance
-from layernorm_book.widgets import BugLab
+from layernorm_book.widgets import BlackBox, BugLab
 from layernorm_book.widgets import bugs as bug_lab
+from layernorm_book.widgets.blackbox import BOXES
 from layernorm_book.widgets.bugs import DRAWS, PARTS, RIGHT, ROWS, USUAL
 
 WIDGETS = ROOT / "src/layernorm_book/widgets"
@@ -147,8 +148,11 @@ ALL, NONE, SOME = (20, 20, 20), (0, 0, 0), (9, 20, 12)
 @pytest.fixture(scope="module")
 def sentences():
     """The module's sentences, with what the browser gives it (a stylesheet, a form) left out."""
-    text = (WIDGETS / "bugs.js").read_text("utf-8")
-    body = text[text.index("const PARTS") : text.index("// --- the page")]
+    body = "".join(
+        text[text.index(start) : text.index("// --- the page")]
+        for start, name in (("const PARTS", "bugs.js"), ("const NAMES", "blackbox.js"))
+        for text in [(WIDGETS / name).read_text("utf-8")]
+    ).replace("const KEYS = [...Object.keys(PARTS), ...INPUT];", "")
     faults = SOURCES["faults.js"].replace('import { sum } from "./layernorm.js";', "")
     layer = SOURCES["layernorm.js"].replace("const f = Math.fround;", "")
     numbers = (WIDGETS / "shared/numbers.js").read_text("utf-8")
@@ -303,13 +307,11 @@ def test_control_and_answer_are_on_one_screen(lab):
             assert lab.evaluate(height) <= most
 
 
-def test_values_that_are_none_are_refused_and_the_game_is_not_there_yet():
+def test_values_that_are_none_are_refused():
     python = BugLab()
     for name, value in (("centre", "median"), ("n", 5), ("sigma", 0.0), ("mean", -1.0), ("eps", 0)):
         with pytest.raises(TraitError):
             setattr(python, name, value)
-    with pytest.raises(ValueError, match="game"):
-        BugLab(game=True)
     assert len(json.dumps(python.recorded)) < 12_000
 
 
@@ -318,3 +320,98 @@ def test_the_table_names_every_fault():
     for parts in SINGLE:
         (choice,) = [parts[part] for part in PARTS if parts[part] != RIGHT[part]]
         assert f">{choice}<" in table
+
+
+# --- the black box --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def box(show, page):
+    page.set_viewport_size({"width": 772, "height": 800})
+    return show(BlackBox())
+
+
+def test_the_browsers_suspects_are_the_boxes_of_python(page):
+    run = "return new TextEncoder().encode(JSON.stringify(module.SUSPECTS));"
+    packed = run_on_packed(page, SOURCES, "faults.js", run, b"", None)
+    assert json.loads(packed) == BOXES
+
+
+def test_every_box_has_a_question_that_settles_it(page):
+    """On it no other suspect's largest error comes within a third of the box's."""
+    run = """return new TextEncoder().encode(JSON.stringify(
+        module.SUSPECTS.map((_, secret) => module.bestQuestion(secret))));"""
+    best = json.loads(run_on_packed(page, SOURCES, "faults.js", run, b"", None))
+    for secret, found in enumerate(best):
+        assert found.pop("factor") > 4 / 3
+        given = drawn(0, found)
+        errors = []
+        for parts in BOXES:
+            layer = bug_lab.formula(**parts)
+            errors.append(max(bug_lab.compare(layer, given, found["eps"]).error, 1e-6))
+        own = errors.pop(secret)
+        assert min(max(error / own, own / error) for error in errors) > 1.3, (secret, found)
+
+
+STATES = [  # secret, suspect, named, together: the word, and what the two sentences hold
+    (3, -1, False, False, "Who is it?", "Pick a suspect", ""),
+    (3, 6, False, True, "Possible", "errs as the box does", "Then name it"),
+    (3, 6, False, False, "Ruled out", "the suspect errs by 0.2 and the box by 0.1", ""),
+    (3, 6, True, False, "Not this one", "the suspect errs by", "tells “no ε” from the box"),
+    (
+        3,
+        3,
+        True,
+        True,
+        "Right",
+        "errs as the box does",
+        "It is “σ + ε”. One question settles it",
+    ),
+]
+
+
+@pytest.mark.parametrize(("secret", "suspect", "named", "together", "word", "line", "end"), STATES)
+def test_the_games_sentences(page, sentences, secret, suspect, named, together, word, line, end):
+    state = {"secret": secret, "suspect": suspect, "named": named}
+    assert said(page, sentences, "gameWord", state, together) == word
+    assert line in said(page, sentences, "gameLine", state, together, 0.1, 0.2)
+    assert end in said(page, sentences, "settled", state, together)
+
+
+def test_a_suspect_is_ruled_out_by_one_question_and_the_right_one_never(box):
+    word = "[data-quantity=verdict]"
+    assert box.text_content(word) == "Who is it?"
+    assert box.locator("g circle:visible").count() == 0
+    choose(box, "suspect", "8")  # nothing is wrong
+    assert box.text_content(word) == "Ruled out"
+    choose(box, "suspect", "3")  # ε outside
+    for preset in range(4):
+        box.click(f"[data-preset='{preset}']")
+        assert box.text_content(word) == "Possible"
+    assert box.locator("g circle:visible").count() == 3 * DRAWS
+    box.click("[data-do=name]")
+    assert box.text_content(word) == "Right"
+    assert "One question settles it" in box.text_content(".bl-reason")
+    choose(box, "suspect", "6")
+    box.click("[data-do=name]")
+    assert box.text_content(word) == "Not this one"
+
+
+def test_order_of_the_affine_step_is_possible_until_the_parameters_are_drawn(show):
+    box = show(BlackBox(secret=7))
+    choose(box, "suspect", "8")
+    assert box.text_content("[data-quantity=verdict]") == "Possible"
+    choose(box, "parameters", "trained")
+    assert box.text_content("[data-quantity=verdict]") == "Ruled out"
+
+
+def test_another_box_is_another_and_all_come_by(box):
+    seen = []
+    for _ in BOXES:
+        box.click("[data-do=next]")
+        for suspect in range(len(BOXES)):
+            choose(box, "suspect", str(suspect))
+            box.click("[data-do=name]")
+            if box.text_content("[data-quantity=verdict]") == "Right":
+                seen.append(suspect)
+    assert sorted(seen) == list(range(len(BOXES)))

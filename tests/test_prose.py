@@ -46,6 +46,7 @@ def chapter_of(folder, *cells):
 GOOD = (
     ("# Mean\n\nA row of [1, 2, 3, 6.5]. By default ε is 1e-5, $10^{-5}$ or 10⁻⁵, in `x + 0.25`.",),
     (">lab = Lab(eps=1e-5)\nlab", "lab"),
+    (">import torch\nfrom a import b\n" + "\n".join("abcdef"),),
     ('- <a id="try-01-a"></a>Drag it to 0.77: nothing moves.',),
     ("## By hand\n\nGuess the variance.",),
     (">x.var()", "predict"),
@@ -75,6 +76,7 @@ def test_a_good_chapter_breaks_no_rule(tmp_path, rule):
         (prose.has_asserts, [(">assert x", "solution")], "cell 0: an assert"),
         (prose.has_asserts, [(">torch.testing.assert_close(x, y)",)], "cell 0: an assert"),
         (prose.has_long_code, [("A loop.",), (">" + "\n".join("abcdefg"),)], "cell 1: 7 lines"),
+        (prose.has_long_code, [(">class A:\n" + "\n".join(" bcdefghijklm"),)], "12 at most"),
         (prose.gives_answers_away, [("So.\n\nGuess y.",), (">y",)], "cell 1: it answers “Guess …”"),
         (prose.has_banned_words, [("Each is held against PyTorch.",)], "“held against”"),
         (prose.has_banned_words, [("How to mend it.", "deeper")], "“mend”"),
@@ -85,6 +87,11 @@ def test_a_good_chapter_breaks_no_rule(tmp_path, rule):
             "“B”: 2.39",
         ),
         (prose.states_unchecked_numbers, [("It is 15%.", "predict")], "15% stands"),
+        (
+            prose.states_unchecked_numbers,
+            [("It is √3, so 1.733.",), (">assert y == 3**0.5", "check")],
+            "1.733 stands",
+        ),
         (prose.states_unchecked_numbers, [("About 3 · 10⁻⁷.",)], "3 · 10⁻⁷ stands"),
         (prose.states_unchecked_numbers, [("Of 48,426 rows.",)], "48,426 stands"),
     ],

@@ -24,7 +24,7 @@ READ = """quantities => [...document.querySelectorAll("[data-quantity]")]
     .filter(node => quantities.includes(node.dataset.quantity))
     .map(node => [node.dataset.quantity, node.dataset.index, node.dataset.value].join(" "))"""
 # Of the unit, the centre and the size of the view that sphere.js draws.
-UNIT, CENTRE = 58, (220, 188)
+UNIT, CENTRE = 57, (220, 178)
 
 
 def ask(page, rows, function):
@@ -137,7 +137,7 @@ def test_shift_and_stretch_move_what_they_say_and_stay_in_the_cube(page):
 SENTENCES = {
     ((1, 1, 1), 1e-5): "Three equal numbers stand on the line (1, 1, 1)",
     ((1.5, 0.2, 0.7), 1e-5): "slides it out to the circle. ε is far too small",
-    ((0.9, -1.7, -0.7), 1e-5): "slides it back to the circle",
+    ((1.0, -1.6, -0.6), 1e-5): "slides it back to the circle",
     # σ² = 1.5, and 1 exactly
     ((1.5, 0, -1.5), 1e-5): "back to",
     ((math.sqrt(1.5), 0, -math.sqrt(1.5)), 1e-5): "so it is on the circle already",
@@ -152,7 +152,9 @@ SENTENCES = {
         1.5,
     ): "71% of the way from the centre to the circle, because ε is as large as σ²",
     ((1.5, 0, -1.5), 1.0): "0.67 times σ². The larger ε is, the nearer",
-    ((1.5, 0, -1.5), 3.0): "2 times σ². Beside such an ε the row hardly varies",
+    ((1.5, 0, -1.5), 3.0): "2 times σ². Beside such an ε the row hardly varies.",
+    ((1.5, 0, -1.5), 10.0): "36% of the way",
+    ((0.5, 0, -0.5), 3.0): "18 times σ². Beside such an ε the row hardly varies, and it stays near",
     (
         (1, 1.001, 0.999),
         10,
@@ -185,6 +187,7 @@ def test_each_sentence_says_what_is_so(page):
             stated = float(text.split("stops at ")[1].split("%")[0]) / 100
             assert abs(stated - part) < 0.0075, (row, e, text)
             assert ("such an ε" in text) == (e > var) or abs(e / var - 1) < 0.01
+            assert ("near the centre." in text) == (part < 0.3) or abs(part - 0.3) < 1e-4
         assert kind
     assert len(kinds) > 2
 
@@ -207,8 +210,8 @@ def test_x_hat_is_pytorchs_and_its_radius_follows_the_formula():
 
 def test_two_presets_land_on_one_point_and_two_hardly_leave_the_line():
     x_hat = {preset["label"]: SphereLab(preset["x"]).x_hat for preset in PRESETS}
-    assert x_hat["2·x − 2.1"] == pytest.approx(SphereLab().x_hat, abs=1e-4)
-    assert [2 * v - 2.1 for v in SphereLab().x] == pytest.approx(PRESETS[0]["x"])
+    assert x_hat["2·x − 2"] == pytest.approx(SphereLab().x_hat, abs=1e-4)
+    assert [2 * v - 2 for v in SphereLab().x] == pytest.approx(PRESETS[0]["x"])
     assert np.linalg.norm(x_hat["nearly constant"]) == pytest.approx(1.07, abs=0.01)
     assert x_hat["constant"] == [0, 0, 0]
 
@@ -234,7 +237,7 @@ def assert_drawn(page):
                 [80 + 23 * right, 80 - 23 * up], abs=0.02
             )
     for i, value in enumerate(values(page, "x")):
-        column = page.locator(".ln-three label").nth(i)
+        column = page.locator(".ln-plot label").nth(i)
         box, handle = column.bounding_box(), column.locator(".ln-handle").bounding_box()
         middle = handle["y"] + handle["height"] / 2
         assert middle == pytest.approx(
@@ -246,13 +249,13 @@ def test_every_control_moves_the_points_to_where_the_numbers_say(show):
     page = show(SphereLab(azimuth=-40.0, elevation=30.0))
     assert_drawn(page)
     start = {name: values(page, name) for name in NUMBERS[:-1]}
-    move(page, "[name=mean]", -0.5)  # x moves along the drop line: its foot stays, and so does x̂
+    move(page, "[name=shift]", -0.5)  # x moves along the drop line: its foot stays, and so does x̂
     assert values(page, "x") != start["x"]
     assert values(page, "centred") == pytest.approx(start["centred"], abs=1e-6)
     assert values(page, "x_hat") == pytest.approx(start["x_hat"], abs=1e-6)
     assert_drawn(page)
     before = spot(page, "x_hat")
-    move(page, "[name=std]", math.log10(1.2))  # its foot moves along the ray, and x̂ stays
+    move(page, "[name=stretch]", math.log10(1.2))  # its foot moves along the ray, and x̂ stays
     assert values(page, "std") == pytest.approx([1.2], rel=0.03)
     assert values(page, "x_hat") == pytest.approx(start["x_hat"], abs=1e-4)
     assert spot(page, "x_hat") == pytest.approx(before, abs=0.03)
@@ -262,7 +265,7 @@ def test_every_control_moves_the_points_to_where_the_numbers_say(show):
         move(page, "[name=eps]", exponent)
         assert values(page, "radius")[0] < radius[0] * (1 - smaller / 10)
         assert_drawn(page)
-    move(page, "[name=std]", -4)
+    move(page, "[name=stretch]", -4)
     assert_drawn(page)
     type_in(page, "[name=x-typed][data-index='1']", "-1.25")
     assert values(page, "x")[1] == -1.25
@@ -279,7 +282,7 @@ def test_every_control_moves_the_points_to_where_the_numbers_say(show):
 
 def test_a_handle_follows_the_pointer_and_the_arrow_keys(show):
     page = show(SphereLab())
-    column = page.locator(".ln-three label").nth(1)
+    column = page.locator(".ln-plot label").nth(1)
     box = column.bounding_box()
     middle = box["x"] + box["width"] / 2
     seen = []
@@ -362,10 +365,10 @@ def test_what_the_hand_moves_and_what_answers_are_on_one_screen(show, width, hei
     top = edges(".ln-sphere")[0]
     for selector in (
         ".ln-view",
-        ".ln-three",
+        ".ln-plot",
         ".ln-story",
-        "[name=mean]",
-        "[name=std]",
+        "[name=shift]",
+        "[name=stretch]",
         "[name=eps]",
     ):
         assert edges(selector)[1] - top <= most, selector

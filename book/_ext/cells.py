@@ -7,7 +7,7 @@ closes them, with the keyboard too, without a script, and paper shows them open.
 wrongly is a warning, which fails the build.
 
 MyST-NB forgets which Markdown cell a paragraph came from. So each one starts, before it is parsed,
-with a block break that says so; these are gone from the page.
+with a block break that says so: a comment, which no page shows.
 """
 
 import ast
@@ -71,7 +71,7 @@ def complain(docname, index, sentence):
 
 
 def draw(app, doctree):
-    """Draw each cell as its tags ask, and take the block breaks away."""
+    """Draw each cell as its tags ask."""
     docname = app.env.docname
     for parent in [doctree, *doctree.findall(nodes.section)]:
         cells = list(split(parent, docname))
@@ -84,8 +84,6 @@ def draw(app, doctree):
             for box in split_boxes(run):
                 fold(box, docname)
         exercises(parent, docname)
-    for node in list(doctree.findall(is_break)):
-        node.parent.remove(node)
 
 
 def is_break(node):

@@ -2,6 +2,7 @@
 
 from layernorm_book.widgets.axes import AxisPicker
 from layernorm_book.widgets.bits import BitLab
+from layernorm_book.widgets.blackbox import BlackBox
 from layernorm_book.widgets.bugs import BugLab
 from layernorm_book.widgets.descent import DescentLab
 from layernorm_book.widgets.gradient import GradientLab
@@ -11,6 +12,7 @@ from layernorm_book.widgets.sphere import SphereLab
 __all__ = [
     "AxisPicker",
     "BitLab",
+    "BlackBox",
     "BugLab",
     "DescentLab",
     "GradientLab",

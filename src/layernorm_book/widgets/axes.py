@@ -428,8 +428,9 @@ class AxisPicker(Lab):
         rows = {}
         for row, cells in enumerate(zip(*columns, strict=True)):
             at = np.unravel_index(row, shape[:-1])
-            name = ", ".join(f"{word} {i}" for word, i in zip(names, at, strict=False))
-            rows[name] = ["  ".join(f"{v:.4g}" for v in line) for line in cells]
+            rows[f"sequence {at[0]}, {names[1]} {at[1]}"] = [
+                "\u00a0\u00a0".join(f"{v:.3g}" for v in line) for line in cells
+            ]
         shared = zip(names, LAYOUTS[self.layout]["axes"], strict=True)
         along = " and ".join(name for name, letter in shared if letter in self.shared) or "nothing"
         caption = f"Rows of {shape[-1]} {names[-1]}s. Cells share a mean along {along}."

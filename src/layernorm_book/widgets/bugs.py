@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from traitlets import Bool, Dict, Enum, Int, List
+from traitlets import Dict, Enum, List
 
 from layernorm_book.calling.call import Inputs
 from layernorm_book.parity.bugs import BUGS, one_pass, shift_then_scale
@@ -122,7 +122,27 @@ def passes(parts: tuple[str, ...], *asked: Any) -> list[int]:
     return [sum(seen) for seen in zip(*(compare(layer, d, eps).passed for d in draws), strict=True)]
 
 
-class BugLab(Lab):
+class Asked(Lab):
+    """What a layer is asked, for the two labs that ask one."""
+
+    n = Enum(N, 4).tag(sync=True)
+    mean = Number(0.0, 0.0, 1e4).tag(sync=True)
+    sigma = Number(1.0, 1e-3, 100.0).tag(sync=True)
+    rows = Enum(["drawn", "level"], "drawn").tag(sync=True)
+    parameters = Enum(["fresh", "trained"], "fresh").tag(sync=True)
+    eps = Number(1e-5, 1e-12, 10.0).tag(sync=True)
+
+    presets = List(Dict(), read_only=True).tag(sync=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.set_trait("presets", [{"label": k} | USUAL | v for k, v in PRESETS.items()])
+
+    def _input(self):
+        return {key: getattr(self, key) for key in USUAL}
+
+
+class BugLab(Asked):
     """Choose what is wrong with a layer and what it is asked, and see which tests pass it.
 
     The layer runs on 20 drawn inputs of six rows; its errors lie beside what two usual tests and
@@ -136,9 +156,6 @@ class BugLab(Lab):
         rows: "drawn", or "level" where each row has exactly this mean and sigma.
         parameters: "fresh" for γ = 1 and β = 0, "trained" for drawn ones.
         eps: what the layer is given.
-        game: the layer is a black box, right or with one fault, that the reader names. The parts
-            are hidden then, and those given are not used.
-        secret: with which box the game begins, from 0 to 8.
 
     Raises:
         TraitError: a value is none of these; nothing changes.
@@ -158,21 +175,10 @@ class BugLab(Lab):
     divide = Enum(list(PARTS["divide"]), "outside").tag(sync=True)
     size = Enum(list(PARTS["size"]), "given").tag(sync=True)
     affine = Enum(list(PARTS["affine"]), "scale-shift").tag(sync=True)
-    n = Enum(N, 4).tag(sync=True)
-    mean = Number(0.0, 0.0, 1e4).tag(sync=True)
-    sigma = Number(1.0, 1e-3, 100.0).tag(sync=True)
-    rows = Enum(["drawn", "level"], "drawn").tag(sync=True)
-    parameters = Enum(["fresh", "trained"], "fresh").tag(sync=True)
-    eps = Number(1e-5, 1e-12, 10.0).tag(sync=True)
-
-    game = Bool(False).tag(sync=True)
-    secret = Int(3, min=0, max=8).tag(sync=True)
-    presets = List(Dict(), read_only=True).tag(sync=True)
     recorded = List(Dict(), read_only=True).tag(sync=True)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.set_trait("presets", [{"label": k} | USUAL | v for k, v in PRESETS.items()])
         records = [self._record()]
         for parts, changed in product(_one_fault_each(), PRESETS.values()):
             records.append(_record(parts, USUAL | changed))
@@ -180,7 +186,7 @@ class BugLab(Lab):
 
     def _record(self):
         parts = {part: getattr(self, part) for part in PARTS}
-        return _record(parts, {key: getattr(self, key) for key in USUAL})
+        return _record(parts, self._input())
 
     def ask_pytorch(self) -> dict[str, Any]:
         """Return in how many of the draws each test passes the layer, run by PyTorch."""

@@ -37,8 +37,8 @@ function handles(stage, r, count) {
   const ticks = SHIFT_TICKS.map(([v, text]) => [scale.at(v), text]);
   const of = count > 1 ? ` row ${r + 1}` : "";
   const index = count > 1 ? r : undefined;
-  return dial("shift", `shift${of}`, `μ = ${readout("mean")}`, scale, ticks, { index, words: `shift${of || " the row"}: its mean` })
-    + dial("stretch", `stretch${of}`, `σ = ${readout("std")}`, STRETCH, [[-4, "10⁻⁴"], [-2, "0.01"], [0, "1"], [2, "100"]],
+  return dial("shift", count > 1 ? `row ${r + 1}: shift` : "shift", `μ = ${readout("mean")}`, scale, ticks, { index, words: `shift${of || " the row"}: its mean` })
+    + dial("stretch", "stretch", `σ = ${readout("std")}`, STRETCH, [[-4, "10⁻⁴"], [-2, "0.01"], [0, "1"], [2, "100"]],
       { index, words: `stretch${of || " the row"}: its standard deviation` });
 }
 

@@ -80,7 +80,7 @@ export function sentence({ constant, variance, std, eps, radius }) {
   }
   const percent = part < 0.01 ? "less than 1" : part > 0.985 ? (100 * part).toFixed(1) : Math.round(100 * part);
   return `x̂ stops at ${percent}% of the way from the centre to the circle, because ε is ${
-    ratio(eps / variance)} σ². ${eps > variance ? "Beside such an ε the row hardly varies, and it stays near the centre." : "The larger ε is, the nearer to the centre it stays."}`;
+    ratio(eps / variance)} σ². ${eps <= variance ? "The larger ε is, the nearer to the centre it stays." : `Beside such an ε the row hardly varies${part < 0.3 ? ", and it stays near the centre" : ""}.`}`;
 }
 
 function ratio(times) {

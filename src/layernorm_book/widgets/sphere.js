@@ -1,9 +1,10 @@
 import { fixed, short } from "./shared/numbers.js";
 import { readout, readoutsOf, setAttribute, setReadout, setText, srOnly } from "./shared/page.js";
 import { createLab, presetButtons } from "./shared/form.js";
+import { dial, more } from "./shared/parts.js";
 import { atStop, drawEpsilon, EPS, epsilon } from "./shared/epsilon.js";
 import { CIRCLE, LARGEST, project, sentence, shifted, SMALLEST_STD, stretched, through } from "./space.js";
-import { ulp } from "./layernorm.js";
+import "./shared/handles.css";
 import "./sphere.css";
 
 /**
@@ -17,7 +18,7 @@ import "./sphere.css";
  */
 
 const FLOOR = 3.3; // radius of the disc that is drawn of the plane; no x − μ lies outside
-const SIZE = { width: 440, height: 368, unit: 58, x: 220, y: 188 };
+const SIZE = { width: 440, height: 350, unit: 57, x: 220, y: 178 };
 const PLAN = { width: 160, height: 160, unit: 23, x: 80, y: 80 };
 const STEPS = { x: "x", centred: "x − μ", x_hat: "x̂" };
 const ELEMENTS = [0, 1, 2];
@@ -27,16 +28,14 @@ const ARROWS = { ArrowLeft: [-5, 0], ArrowRight: [5, 0], ArrowUp: [0, -5], Arrow
 
 // --- the page -------------------------------------------------------------------------------------
 
-const column = (i) => `<label data-index="${i}">${srOnly(`x, element ${i}`)}
-  <input type="range" name="x" data-index="${i}" min="${-LARGEST}" max="${LARGEST}" step="0.05">
-  <svg aria-hidden="true"><rect class="ln-bar" x="24%" width="52%"/><path class="ln-level" d=""/>
-    <svg class="ln-at" overflow="visible"><rect class="ln-handle" x="14%" y="-5" width="72%" height="10" rx="5"/></svg></svg></label>`;
+const column = (i) => `<label data-index="${i}">${srOnly(`x, element ${i}`)}<input type="range" name="x" data-index="${i}" min="${-LARGEST}" max="${LARGEST}" step="0.05"><i class="ln-handle"></i></label>`;
 const numbers = (name) => ELEMENTS.map((i) => `<td><span data-quantity="${name}" data-index="${i}">${
   name === "x" ? `<label>${srOnly(`x, element ${i}, as a number`)}<input name="x-typed" data-index="${i}" inputmode="decimal"></label>` : ""
 }</span></td>`).join("");
-const slider = (name, title, hint, min, max, step) => `<div class="ln-move">
-  <label><span>${title}</span><input type="range" name="${name}" min="${min}" max="${max}" step="${step}"></label>
-  ${readout(name)}<i>${hint}</i></div>`;
+const SHIFT = { min: -LARGEST, max: LARGEST, step: 0.05 };
+const STRETCH = { min: Math.log10(SMALLEST_STD), max: 0.275, step: 0.025 };
+const angle = (name, title, most) => dial(name, title, `${readout(name)}°`, { min: -most, max: most, step: 5 },
+  [-most, 0, most].map((v) => [v, `${short(v)}°`]));
 const floor = `<ellipse class="ln-floor"/><path class="ln-far"/><path class="ln-circle ln-far-side"/>
   <path class="ln-shadows"/><path class="ln-circle ln-near-side"/><path class="ln-near"/>
   <path class="ln-spoke"/><path class="ln-slide"/><circle class="ln-centre" r="2.5"/>
@@ -62,23 +61,22 @@ const body = (presets) => `
       <p>drag to turn</p>
     </div>
     <div class="ln-row">
-      <div class="ln-three">${ELEMENTS.map(column).join("")}</div>
+      <div class="ln-plot ln-x"><svg viewBox="0 0 3 100" preserveAspectRatio="none" aria-hidden="true"><path class="ln-bars"/><path class="ln-zero" d="M0 50H3"/></svg>${
+        ELEMENTS.map(column).join("")}</div>
       <table><tbody>${Object.entries(STEPS).map(([name, symbol]) =>
         `<tr class="ln-${name}"><th scope="row">${symbol}</th>${numbers(name)}</tr>`).join("")}</tbody></table>
     </div>
     <div class="ln-plan"><svg viewBox="0 0 ${PLAN.width} ${PLAN.height}" aria-hidden="true"><g class="ln-ground">${floor}</g></svg>
       <p>straight down (1, 1, 1)<br>x̂ is ${readout("radius")} from the centre</p></div>
   </div>
-  <div class="ln-moves">
-    ${slider("mean", "μ", "shift the row", -LARGEST, LARGEST, 0.05)}
-    ${slider("std", "σ", "stretch the row", Math.log10(SMALLEST_STD), 0.275, 0.025)}
-    <div class="ln-eps">${epsilon(["inside"])}</div>
+  <div class="ln-dials">
+    ${dial("shift", "shift", `μ = ${readout("mean")}`, SHIFT, [-LARGEST, 0, LARGEST].map((v) => [v, short(v)]), { words: "shift the row: its mean" })}
+    ${dial("stretch", "stretch", `σ = ${readout("std")}`, STRETCH, [[-4, "10⁻⁴"], [-2, "0.01"], [0, "1"]], { words: "stretch the row: its standard deviation" })}
+    ${epsilon(["inside"])}
   </div>
-  <details class="ln-more"><summary>More</summary>
-    <div class="ln-moves">${slider("azimuth", "turn", "degrees", -180, 180, 5)}${slider("elevation", "tilt", "degrees", -90, 90, 5)}</div>
-    <table class="ln-torch"><tbody><tr><th scope="row">torch x̂</th>${numbers("torch")}</tr></tbody></table>
-    <p class="ln-says"></p>
-  </details>`;
+  ${more(`<div class="ln-dials">${angle("azimuth", "turn", 180)}${angle("elevation", "tilt", 90)}</div>
+    <table class="ln-torch"><tbody><tr><th scope="row">PyTorch’s x̂</th>${numbers("torch")}</tr></tbody></table>
+    <p class="ln-says"></p>`)}`;
 
 const toPython = ({ x, eps }) => `import torch
 import torch.nn.functional as F
@@ -198,7 +196,7 @@ function render(props) {
   });
   const { root, find } = lab;
   const readouts = readoutsOf(root);
-  const columns = [...root.querySelectorAll(".ln-three label")];
+  const ranges = [...root.querySelectorAll(".ln-plot input")];
   const view = find(".ln-view");
   const [halves, labels] = [[...view.querySelectorAll(".ln-half")], [...view.querySelectorAll("text")]];
   const [ground, plan] = [nodesOf(view), nodesOf(find(".ln-plan"))];
@@ -207,15 +205,12 @@ function render(props) {
   const write = (quantity, value, text) => setReadout(readouts[quantity][0], value, text);
 
   function drawColumns({ x }) {
-    const y = (v) => (100 * (LARGEST - v)) / (2 * LARGEST);
-    columns.forEach((column, i) => {
-      const range = column.querySelector("input");
+    const level = (v) => px((100 * (LARGEST - v)) / (2 * LARGEST));
+    setAttribute(find(".ln-bars"), "d", ELEMENTS.map((i) => `M${i + 0.24} 50V${level(x[i])}h.52V50z`).join(""));
+    ranges.forEach((range, i) => {
       range.value = x[i];
       setAttribute(range, "aria-valuetext", short(x[i]));
-      const bar = column.querySelector(".ln-bar");
-      setAttribute(bar, "y", `${px(y(Math.max(x[i], 0)))}%`);
-      setAttribute(bar, "height", `${px(Math.abs(y(x[i]) - 50))}%`);
-      setAttribute(column.querySelector(".ln-at"), "y", `${px(y(x[i]))}%`);
+      setAttribute(range.nextElementSibling, "style", `top:${level(x[i])}%`);
     });
   }
 
@@ -255,8 +250,8 @@ function render(props) {
     };
     put(4, fixedOnes[0]);
     put(5, fixedOnes[1]);
-    for (const [k, at] of [[6, top], [7, foot], [8, end]]) put(k, beside(at, labels[k].textContent, taken));
     tips.forEach((tip, i) => put(i, { x: cx + (tip.x - cx) * 1.09, y: cy + (tip.y - cy) * 1.09 }));
+    for (const [k, at] of [[6, top], [7, foot], [8, end]]) put(k, beside(at, labels[k].textContent, taken));
     put(3, beside(tall, labels[3].textContent, taken));
   }
 
@@ -275,10 +270,12 @@ function render(props) {
     write("radius", numbers.radius, short(numbers.radius, 4));
     write("azimuth", state.azimuth, String(Math.round(state.azimuth)));
     write("elevation", state.elevation, String(Math.round(state.elevation)));
-    find("[name=mean]").value = numbers.mean;
-    find("[name=std]").value = Math.log10(Math.max(numbers.std, SMALLEST_STD));
+    find("[name=shift]").value = numbers.mean;
+    find("[name=stretch]").value = Math.log10(Math.max(numbers.std, SMALLEST_STD));
     for (const name of ["azimuth", "elevation"]) find(`[name=${name}]`).value = state[name];
-    for (const name of ["mean", "std"]) setAttribute(find(`[name=${name}]`), "aria-valuetext", readouts[name][0].textContent);
+    for (const [name, says] of [["shift", "mean"], ["stretch", "std"]]) {
+      setAttribute(find(`[name=${name}]`), "aria-valuetext", readouts[says][0].textContent);
+    }
     drawEpsilon(find, state.eps, { inside: numbers.variance });
     const text = sentence(numbers);
     write("sentence", text, text);
@@ -295,32 +292,17 @@ function render(props) {
     ELEMENTS.forEach((i) => setReadout(readouts.torch[i], pytorch ? pytorch[i] : "", pytorch ? digits(pytorch[i]) : "·"));
     const apart = pytorch && Math.max(...ELEMENTS.map((i) => Math.abs(xHat[i] - pytorch[i])));
     lab.sayAnswer(pytorch && `${lab.live ? "PyTorch says" : "While this page was built, PyTorch said"}: ${
-      apart ? `within ${short(apart, 2)} of your browser’s x̂, which is ${short(apart / ulp(CIRCLE), 2)} units in the last place of √3` : "the same bits"}.`);
+      apart ? `x̂ within ${short(apart, 2)} of your browser’s` : "the same bits"}.`);
   }
 
   // --- what the reader does ---
 
   function patchFor({ name, value, dataset }, { x }) {
     if (name === "eps") return { eps: atStop(value) };
-    if (name === "mean") return { x: shifted(x, +value) };
-    if (name === "std") return { x: stretched(x, 10 ** value) };
+    if (name === "shift") return { x: shifted(x, +value) };
+    if (name === "stretch") return { x: stretched(x, 10 ** value) };
     if (name === "x") return { x: x.with(+dataset.index, +value) };
     return { [name]: +value };
-  }
-
-  /** Follow a pointer over a part of the page from where it goes down to where it goes up. */
-  function follow(part, begin) {
-    part.addEventListener("pointerdown", (down) => {
-      if (down.button !== 0) return;
-      const go = begin(down);
-      part.setPointerCapture(down.pointerId);
-      const end = () => {
-        part.removeEventListener("pointermove", go);
-        for (const type of ["pointerup", "pointercancel"]) part.removeEventListener(type, end);
-      };
-      part.addEventListener("pointermove", go);
-      for (const type of ["pointerup", "pointercancel"]) part.addEventListener(type, end);
-    });
   }
 
   const turned = (azimuth, elevation) => lab.change({
@@ -328,19 +310,19 @@ function render(props) {
     elevation: Math.round(Math.min(Math.max(elevation, -90), 90)),
   });
 
-  columns.forEach((column, i) => follow(column, (down) => {
-    const { top, height } = column.getBoundingClientRect();
-    const go = ({ clientY }) => {
-      const v = LARGEST - ((clientY - top) / height) * 2 * LARGEST;
-      lab.change({ x: lab.state.x.with(i, +Math.min(Math.max(20 * v, -40), 40).toFixed() / 20) });
-    };
-    go(down);
-    return go;
-  }));
-  follow(view, ({ clientX, clientY }) => {
-    const { azimuth, elevation } = lab.state;
-    return (move) => turned(azimuth + TURN * (move.clientX - clientX), elevation + TURN * (move.clientY - clientY));
+  let turning = null; // while the view is dragged: from where, and how it stood then
+  view.addEventListener("pointerdown", ({ button, pointerId, clientX, clientY }) => {
+    if (button || turning) return;
+    turning = { pointerId, clientX, clientY, ...lab.state };
+    view.setPointerCapture(pointerId);
   });
+  view.addEventListener("pointermove", ({ pointerId, clientX, clientY }) => {
+    if (turning?.pointerId !== pointerId) return;
+    turned(turning.azimuth + TURN * (clientX - turning.clientX), turning.elevation + TURN * (clientY - turning.clientY));
+  });
+  for (const type of ["pointerup", "pointercancel"]) {
+    view.addEventListener(type, ({ pointerId }) => turning?.pointerId === pointerId && (turning = null));
+  }
   view.addEventListener("keydown", (event) => {
     const by = ARROWS[event.key];
     if (!by || event.target !== view) return;

@@ -15,7 +15,7 @@ from layernorm_book.widgets.traits import FloatVector, Number
 LARGEST = 2.0  # x lies in the cube from −2 to 2, which the view holds at every angle
 
 PRESETS = (
-    {"label": "2·x − 2.1", "x": [0.9, -1.7, -0.7]},
+    {"label": "2·x − 2", "x": [1.0, -1.6, -0.6]},
     {"label": "nearly constant", "x": [1.0, 1.004, 0.998]},
     {"label": "constant", "x": [1.0, 1.0, 1.0]},
 )

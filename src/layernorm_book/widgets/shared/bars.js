@@ -7,6 +7,7 @@
 
 import { fixed, short } from "./numbers.js";
 import { setAttribute, setReadout, setText, srOnly } from "./page.js";
+import "./handles.css";
 import "./bars.css";
 
 export const LARGEST = 1e9;

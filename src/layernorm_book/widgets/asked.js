@@ -1,0 +1,157 @@
+import { DRAWS, answerTo, compare, draw as drawInput, passes } from "./faults.js";
+import { atStop } from "./shared/epsilon.js";
+import { short } from "./shared/numbers.js";
+import { readout, readoutsOf, setAttribute, setReadout } from "./shared/page.js";
+import "./asked.css";
+
+/**
+ * What a layer is asked, and what three tests make of its answers: the part that the bug lab and
+ * the black box share.
+ *
+ * @typedef {{ n: number, mean: number, sigma: number, rows: "drawn" | "level",
+ *   parameters: "fresh" | "trained", eps: number }} Asked
+ */
+
+const TESTS = ["assert_close", "atol = rtol = 10⁻³", "the judge’s bound"];
+const STOPS = {
+  n: ["n", [2, 3, 4, 8, 16, 64, 256, 768]],
+  mean: ["mean", [0, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 2000, 5000, 10000]],
+  sigma: ["σ", [1e-3, 3e-3, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 100]],
+};
+const SWITCHES = {
+  rows: ["mean, σ hold", { drawn: "on average", level: "in each row" }],
+  parameters: ["γ and β", { fresh: "1 and 0", trained: "drawn" }],
+};
+export const INPUT = [...Object.keys(STOPS), ...Object.keys(SWITCHES), "eps"];
+const [LEAST, MOST] = [-9, 1]; // the powers of ten of the axis
+
+/** Choices of which one is taken, each a radio button. */
+export const segments = (name, title, choices, right) => `<fieldset><legend>${title}</legend><div>${Object.entries(choices).map(([value, text]) =>
+  `<label${!right || value === right ? "" : " class=\"bl-wrong\""}><input type="radio" name="${name}" value="${value}"><span>${text}</span></label>`).join("")}</div></fieldset>`;
+const slider = (name, title, most) => `<div class="bl-slider"><label><span>${title}</span>
+  <input type="range" name="${name}" ${most === undefined ? 'min="-12" max="1" step="0.25"' : `min="0" max="${most}" step="1"`}></label>${readout(name)}</div>`;
+
+/** The controls of an input. */
+export const controls = () => `<div class="bl-asked">${Object.entries(STOPS).map(([name, [title, stops]]) => slider(name, title, stops.length - 1)).join("")}${slider("eps", "ε")}
+  ${Object.entries(SWITCHES).map(([name, [title, choices]]) => segments(name, title, choices)).join("")}</div>`;
+
+const across = (value) => `${+(100 * Math.min(Math.max((Math.log10(value) - LEAST) / (MOST - LEAST), 0), 1)).toFixed(2)}%`;
+const test = (name, k, rings) => `<div class="bl-test" data-test="${k}"><b>${name}</b>
+  <svg aria-hidden="true"><rect y="5" height="22"/><line y1="2" y2="30"/>${`<circle r="3.5"/>`.repeat(DRAWS)}<g>${rings ? `<circle r="5.5"/>`.repeat(DRAWS) : ""}</g></svg>
+  <output data-quantity="passed" data-index="${k}"></output></div>`;
+const ticks = [-8, -6, -4, -2, 0];
+const superscript = (power) => (power ? `10${String(power).replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻")}` : "1");
+
+/**
+ * A word, a sentence, a row of dots for each test, and a second sentence.
+ * @param {string} legend  of the dots
+ * @param {boolean} rings  whether a second layer is shown beside the first
+ */
+export const verdicts = (legend, rings = false) => `<div class="bl-answer">
+    <p class="bl-verdict">${readout("verdict")} <span class="bl-headline"></span></p>
+    ${TESTS.map((name, k) => test(name, k, rings)).join("")}
+    <div class="bl-axis" aria-hidden="true"><span>${ticks.map((power) => `<i style="left: ${across(10 ** power)}">${superscript(power)}</i>`).join("")}</span></div>
+    <p class="bl-legend">${legend} <span class="bl-zone"></span>what it allows</p>
+    <p class="bl-reason"></p>
+  </div>`;
+
+/** One word for a test. */
+export function word({ of, passed }, test) {
+  return passed[test] === of ? "passes" : passed[test] ? `passes ${passed[test]} of ${of}` : "fails";
+}
+
+export const fields = { mean: ["mean", 0, 1e4], sigma: ["σ", 1e-3, 100], eps: ["ε", 1e-12, 10] };
+/** @param {Asked} state */
+export const fits = (state) => STOPS.n[1].includes(state.n) && Object.keys(SWITCHES).every((name) => state[name] in SWITCHES[name][1]);
+
+/** What a control of the input changes, or null where it is none. */
+export function askedBy({ name, value }) {
+  if (name === "eps") return { eps: atStop(value) };
+  if (name in STOPS) return { [name]: STOPS[name][1][+value] };
+  return name in SWITCHES ? { [name]: value } : null;
+}
+
+/** The input of a preset, whose label is none of it. */
+export const fromPreset = ({ label, ...asked }) => asked;
+
+/** The place of the stop nearest to a value. */
+const nearest = (stops, value) => stops.reduce((best, stop, k) => (Math.abs(stop - value) < Math.abs(stops[best] - value) ? k : best), 0);
+
+/** The painter of these parts of a lab. */
+export function painter({ root, find }, presets) {
+  const readouts = readoutsOf(root);
+  const tests = [...root.querySelectorAll(".bl-test")].map((node) => ({
+    node, zone: node.querySelector("rect"), edge: node.querySelector("line"),
+    dots: [...node.querySelectorAll("svg > circle")], rings: [...node.querySelectorAll("g > circle")],
+  }));
+  const radios = [...root.querySelectorAll("[type=radio]")];
+  let known = {}; // the draws of the input that was shown last, and the right answers
+
+  function askedFor(state) {
+    const key = INPUT.map((name) => state[name]).join();
+    if (known.key !== key) {
+      const drawn = Array.from({ length: DRAWS }, (_, seed) => drawInput(seed, state));
+      known = { key, drawn, answers: drawn.map((input) => answerTo(input, state.eps)) };
+    }
+    return known;
+  }
+
+  /** Put a draw's error where it stands to its own bound, by the edge. */
+  function put(dot, one, i, k, edge) {
+    const error = one.error === 0 ? 0 : (one.error / one.allowed[k]) * edge;
+    setAttribute(dot, "cx", across(Number.isNaN(error) ? Infinity : error));
+    setAttribute(dot, "cy", 10 + ((i * 7) % DRAWS) * 0.63);
+  }
+
+  function paintControls(state) {
+    for (const input of radios) input.checked = String(state[input.name]) === input.value;
+    for (const [name, [, stops]] of Object.entries(STOPS)) {
+      find(`[name=${name}]`).value = nearest(stops, state[name]);
+      setAttribute(find(`[name=${name}]`), "aria-valuetext", short(state[name], 3));
+      setReadout(readouts[name][0], state[name], short(state[name], 3));
+    }
+    find("[name=eps]").value = Math.log10(state.eps);
+    setAttribute(find("[name=eps]"), "aria-valuetext", short(state.eps, 3));
+    setReadout(readouts.eps[0], Math.fround(state.eps), short(state.eps, 3));
+    presets.forEach((preset, k) => setAttribute(find(`[data-preset="${k}"]`), "aria-pressed",
+      Object.entries(fromPreset(preset)).every(([key, value]) => state[key] === value)));
+  }
+
+  /**
+   * Run a layer on the draws of an input, and show what the tests say.
+   * @param {Asked} state
+   * @param {import("./faults.js").Parts} parts
+   * @param {import("./faults.js").Parts} [others]  a second layer, as rings
+   * @param {boolean} [wrong]  whether the first is wrong, where that may be told
+   */
+  return function paint(state, parts, others, wrong) {
+    paintControls(state);
+    const { drawn, answers } = askedFor(state);
+    const run = (layer) => drawn.map((input, k) => compare(input, answers[k], layer, state.eps));
+    const seen = run(parts);
+    const theirs = others && run(others);
+    const found = {
+      of: DRAWS,
+      passed: tests.map((_, k) => seen.filter((one) => passes(one, k)).length),
+      right: answers.filter(({ rightPasses }) => rightPasses).length,
+    };
+    const good = (k) => (wrong === undefined ? "" : found.passed[k] === (wrong ? 0 : DRAWS));
+    setAttribute(root, "data-wrong", wrong ?? "");
+    tests.forEach(({ node, zone, edge, dots, rings }, k) => {
+      const most = seen[0].allowed[k];
+      setAttribute(zone, "width", across(most));
+      setAttribute(edge, "x1", across(most));
+      setAttribute(edge, "x2", across(most));
+      seen.forEach((one, i) => {
+        put(dots[i], one, i, k, most);
+        setAttribute(dots[i], "class", passes(one, k) ? "bl-in" : "");
+      });
+      rings.forEach((ring, i) => {
+        if (!ring.toggleAttribute("hidden", !theirs)) put(ring, theirs[i], i, k, most);
+      });
+      setReadout(readouts.passed[k], found.passed[k], word(found, k));
+      setAttribute(node, "data-good", good(k));
+    });
+    return { ...found, seen, theirs, good, first: { x: drawn[0].x[0], weight: drawn[0].weight, bias: drawn[0].bias } };
+  };
+}

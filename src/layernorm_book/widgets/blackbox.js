@@ -1,0 +1,102 @@
+import { DRAWS, SUSPECTS, alike, bestQuestion } from "./faults.js";
+import { INPUT, askedBy, controls, fields, fits, fromPreset, painter, segments, verdicts } from "./asked.js";
+import { createLab, presetButtons } from "./shared/form.js";
+import { short } from "./shared/numbers.js";
+import { readoutsOf, setAttribute, setReadout, setText } from "./shared/page.js";
+
+/**
+ * A game: a layer with one fault, or none, in a black box. The reader asks it and picks a suspect,
+ * whose errors appear as rings, until no input tells the two apart.
+ *
+ * @typedef {import("./asked.js").Asked & { secret: number, suspect: number, named: boolean }} State
+ */
+
+const NAMES = [
+  "the mean is left in", "÷ (n − 1)", "variance in one pass", "σ + ε", "no root", "ε is always 10⁻⁶", "no ε", "(x̂ + β)·γ", "nothing is wrong",
+];
+const middle = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+
+/** An input in words. */
+export const question = ({ n, mean, sigma, eps, parameters }) =>
+  `n = ${n}, mean ${short(mean)}, σ = ${short(sigma)}, ε = ${short(eps)}, ${parameters === "fresh" ? "γ = 1 and β = 0" : "γ and β drawn"}`;
+
+/** How the game stands, in a word or two. */
+export const gameWord = ({ secret, suspect, named }, together) =>
+  suspect < 0 ? "Who is it?" : named ? (secret === suspect ? "Right" : "Not this one") : together ? "Possible" : "Ruled out";
+
+/** What the errors of box and suspect say on this input. */
+export function gameLine({ suspect }, together, error, theirs) {
+  if (suspect < 0) return "One part of this box is wrong, or none. Pick a suspect: its errors appear as rings.";
+  if (together) return "On this input the suspect errs as the box does, in draw after draw. Do they part on another?";
+  return `On this input the suspect errs by ${short(theirs, 2)} and the box by ${short(error, 2)}.`;
+}
+
+/** What would have settled it. */
+export function settled({ secret, suspect, named }, together) {
+  if (!named) return together ? "Sure? Then name it." : "";
+  if (secret !== suspect) return `Some input tells “${NAMES[suspect]}” from the box. Which?`;
+  return `It is “${NAMES[secret]}”. One question settles it: ${question(bestQuestion(secret))}. No other suspect errs like this there.`;
+}
+
+// --- the page -------------------------------------------------------------------------------------
+
+const legend = `<span class="bl-dot"></span>the box: its largest error in each of ${DRAWS} draws of x <span class="bl-dot bl-ring"></span>the suspect`;
+const skeleton = (presets) => `
+  <p class="bl-step"><b>A black box.</b> What is wrong with it?</p>
+  <div class="bl-suspects">${segments("suspect", "Suspects", Object.fromEntries(NAMES.map((name, k) => [`${k}`, name])))}
+    <button type="button" data-do="name">This is it</button> <button type="button" data-do="next">Another box</button></div>
+  ${verdicts(legend, true)}
+  <div class="ln-presets" role="group" aria-label="Inputs to start from"><b>Ask it</b>${presetButtons(presets)}</div>
+  ${controls()}`;
+
+/** The layer of a box as lines of PyTorch would give it away: the input alone. */
+const toPython = ({ n, mean, sigma, eps }) => `import torch
+import torch.nn.functional as F
+
+x = ${mean} + ${sigma} * torch.randn(6, ${n})
+right = F.layer_norm(x, (${n},), eps=${eps})
+print(right)
+`;
+
+function render(props) {
+  const presets = props.model.get("presets");
+  const lab = createLab(props, {
+    kind: "ln-bugs ln-box",
+    label: "Black box: a layer with a fault to be named",
+    body: skeleton(presets),
+    keys: ["secret", "suspect", "named", ...INPUT],
+    fields: { ...fields, secret: ["box", 0, 8], suspect: ["suspect", -1, 8] },
+    fits: (state) => fits(state) && Number.isInteger(state.secret) && Number.isInteger(state.suspect),
+  });
+  const { root, find } = lab;
+  const readouts = readoutsOf(root);
+  const paint = painter(lab, presets);
+
+  /** @param {State} state */
+  function draw(state) {
+    const { secret, suspect, named } = state;
+    const shown = named ? secret !== SUSPECTS.length - 1 : undefined;
+    const { seen, theirs } = paint(state, SUSPECTS[secret], SUSPECTS[suspect], shown);
+    const [errors, rings] = [seen, theirs ?? []].map((list) => list.map(({ error }) => error));
+    const together = suspect >= 0 && alike(errors, rings);
+    const text = gameLine(state, together, middle(errors), middle(rings));
+    setReadout(readouts.verdict[0], suspect, gameWord(state, together));
+    setAttribute(readouts.verdict[0], "data-good", named ? secret === suspect : "");
+    setText(find(".bl-headline"), text);
+    setText(find(".bl-reason"), settled(state, together));
+    lab.speak(`${gameWord(state, together)}. ${text}`);
+  }
+
+  return lab.run({
+    draw,
+    onInput: (input) => lab.change(askedBy(input) ?? { suspect: +input.value, named: false }),
+    actions: {
+      preset: ({ dataset: { preset } }) => lab.change(fromPreset(presets[preset])),
+      name: () => lab.change({ named: lab.state.suspect >= 0 }),
+      next: () => lab.change({ secret: (lab.state.secret + 4) % SUSPECTS.length, suspect: -1, named: false }),
+    },
+    python: toPython,
+  });
+}
+
+export default { render };

@@ -1,0 +1,152 @@
+"""Chapter 2's "Try this" lines, performed."""
+
+import math
+
+import pytest
+from browser import move, type_in
+from tries import tries
+
+SPHERE, ROW = ".ln-sphere", ".ln-lab:not(.ln-sphere)"
+
+
+def numbers(page, lab, quantity):
+    """Return the numbers that a lab shows of a quantity."""
+    read = "nodes => nodes.map(node => Number(node.dataset.value))"
+    return page.eval_on_selector_all(f"{lab} [data-quantity='{quantity}']", read)
+
+
+def spot(page, name):
+    """Return where a point stands on the screen."""
+    box = page.locator(f".ln-view circle.ln-{name}").bounding_box()
+    return [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+
+
+def slide(page, lab, name, steps=9):
+    """Drag a slider from end to end with the mouse; yield at each step."""
+    slider = page.locator(f"{lab} [name={name}]")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    for k in range(steps):
+        page.mouse.move(box["x"] + 8 + (box["width"] - 16) * k / (steps - 1), middle)
+        if k == 0:
+            page.mouse.down()
+        yield k
+    page.mouse.up()
+
+
+@tries(
+    "02-shift",
+    "Drag shift from end to end: x rides up and down its dashed line, and neither x − μ nor x̂ "
+    "moves.",
+)
+def test_shift_moves_x_alone(lab_page):
+    page = lab_page
+    page.locator(f"{SPHERE} [name=shift]").scroll_into_view_if_needed()
+    foot, end, heights = spot(page, "centred"), spot(page, "x_hat"), []
+    across = spot(page, "x")[0]
+    for _ in slide(page, SPHERE, "shift"):
+        assert spot(page, "centred") == pytest.approx(foot, abs=0.5)
+        assert spot(page, "x_hat") == pytest.approx(end, abs=0.5)
+        x = spot(page, "x")
+        assert x[0] == pytest.approx(across, abs=0.5)
+        heights.append(x[1])
+    assert heights == sorted(heights, reverse=True)
+    assert heights[0] > heights[-1] + 100
+
+
+@tries(
+    "02-stretch",
+    "Drag stretch to the left until σ is 0.05: x − μ glides towards the centre, and x̂ stays "
+    "where it was.",
+)
+def test_stretch_moves_the_foot_alone(lab_page):
+    page = lab_page
+    end, before = spot(page, "x_hat"), math.dist(spot(page, "centred"), spot(page, "centre"))
+    for sigma in (0.4, 0.3, 0.2, 0.1, 0.05):
+        move(page, f"{SPHERE} [name=stretch]", math.log10(sigma))
+        assert spot(page, "x_hat") == pytest.approx(end, abs=1)
+        now = math.dist(spot(page, "centred"), spot(page, "centre"))
+        assert now < before
+        before = now
+    assert numbers(page, SPHERE, "std") == pytest.approx([0.05], rel=0.05)
+    assert before < 8
+
+
+@tries(
+    "02-let-go",
+    "Drag stretch on to its left end: now x̂ lets go of the circle and falls to the centre.",
+)
+def test_a_row_that_hardly_varies_falls_to_the_centre(lab_page):
+    page = lab_page
+    move(page, f"{SPHERE} [name=stretch]", math.log10(0.05))
+    assert numbers(page, SPHERE, "radius") == pytest.approx([math.sqrt(3)], rel=0.005)
+    radii = []
+    for k in range(12):
+        move(page, f"{SPHERE} [name=stretch]", -1.3 - 0.25 * k)
+        radii += numbers(page, SPHERE, "radius")
+    assert radii == sorted(radii, reverse=True)
+    assert radii[-1] < 0.04 * math.sqrt(3)
+    assert math.dist(spot(page, "x_hat"), spot(page, "centre")) < 6
+
+
+@tries(
+    "02-constant",
+    "Press “constant”, then raise one bar a little: x̂ jumps from the centre almost to the circle.",
+)
+def test_one_step_takes_a_constant_row_almost_to_the_circle(lab_page):
+    page = lab_page
+    for index in range(3):
+        page.get_by_role("button", name="constant", exact=True).click()
+        assert numbers(page, SPHERE, "x_hat") == [0, 0, 0]
+        assert math.dist(spot(page, "x_hat"), spot(page, "centre")) < 1
+        page.focus(f"{SPHERE} [name=x][data-index='{index}']")
+        page.keyboard.press("ArrowUp")
+        assert 0.98 < numbers(page, SPHERE, "radius")[0] / math.sqrt(3) < 0.999
+
+
+@tries(
+    "02-mark",
+    "Drag stretch to the left: no bar of x̂ moves until the mark ε = σ² comes near the handle of ε.",
+)
+def test_x_hat_stands_still_until_the_mark_is_near(lab_page):
+    page = lab_page
+    before = bars(page)
+    moved, logs = [], []
+    for k in range(81):
+        move(page, f"{ROW} [name=stretch]", -0.05 * k)
+        (std,) = numbers(page, ROW, "std")
+        logs.append(math.log10(std**2 / 1e-5))
+        moved.append(max(abs(a - b) for a, b in zip(before, bars(page), strict=True)))
+    # A mark is near its handle where less than a fifth of the slider, 2.6 decades, is between them.
+    assert all(m < 1 for m, log in zip(moved, logs, strict=True) if log > 2.6)
+    assert max(moved) > 10
+    at_the_mark = min(zip(moved, logs, strict=True), key=lambda pair: abs(pair[1]))
+    assert at_the_mark[0] > 3
+
+
+def bars(page):
+    """Return how high the bars of x̂ are, in pixels."""
+    plot = page.locator(f"{ROW} [data-step=x_hat] .ln-plot")
+    scale = plot.bounding_box()["height"] / 100
+    d = plot.locator("path.ln-bars").get_attribute("d")
+    return [scale * float(part.split("V")[1].split("h")[0]) for part in d.split("M")[1:]]
+
+
+@tries(
+    "02-half",
+    "Type 0.01 for ε and stretch the row to σ = 0.1: ε equals σ², and x̂ has lost half of its "
+    "variance.",
+)
+def test_where_eps_equals_the_variance_half_of_it_is_left(lab_page):
+    page = lab_page
+    type_in(page, f"{ROW} [name=eps-typed]", "0.01")
+    move(page, f"{ROW} [name=stretch]", -1)
+    assert numbers(page, ROW, "std") == pytest.approx([0.1])
+    x_hat = numbers(page, ROW, "x_hat")
+    assert sum(v * v for v in x_hat) / 8 == pytest.approx(0.5, rel=1e-4)
+    mark = page.locator(f"{ROW} .ln-knee.ln-inside").bounding_box()
+    slider = page.locator(f"{ROW} [name=eps]")
+    box, where = slider.bounding_box(), (float(slider.input_value()) + 12) / 13
+    handle = box["x"] + 8 + where * (box["width"] - 16)
+    assert mark["x"] + mark["width"] / 2 == pytest.approx(handle, abs=2)
