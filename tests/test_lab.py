@@ -361,6 +361,7 @@ def test_shift_and_stretch_leave_every_bar_of_x_hat_where_it_is(show, make):
             move(page, "[name=shift]", shift)
             assert min(values(page, "var")) > 1e4 * eps
             seen.add(values(page, "x")[0])
+            assert values(page, "std")[0] == pytest.approx(10**stretch, rel=0.02)
             tops = page.evaluate(TOPS)
             assert max(abs(a - b) for a, b in zip(before, tops, strict=True)) <= 1
     assert len(seen) > 100
