@@ -18,14 +18,15 @@ from engines import wait_for
 
 CHAPTERS = {  # chapter -> what its lab asks PyTorch for, worked out in the chapter's kernel
     "03_gamma_and_beta": (
-        "F.layer_norm(torch.tensor(lab.x), (len(lab.x),), torch.tensor(lab.weight), "
-        "torch.tensor(lab.bias), lab.eps)"
+        "F.layer_norm(torch.tensor(lab.x), (lab.n,), torch.tensor(lab.weight), "
+        "torch.tensor(lab.bias), lab.eps).flatten()"
     ),
     "05_backward": "(lambda x: torch.autograd.grad(F.layer_norm(x, x.shape, eps=lab.eps), x, "
     "torch.tensor(lab.grad_y))[0])(torch.tensor(lab.x, requires_grad=True))",
 }
+ROW = "torch.tensor(lab.x).flatten().tolist()"
 READY = """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel
-    ?.status === "idle"""
+    ?.status === 'idle'"""
 RUN = "() => void jupyterapp.commands.execute('notebook:run-all-cells')"
 CELLS = """const cells = jupyterapp.shell.currentWidget.content.widgets.map(({ model }) => model)
     .filter(model => model.type === "code" && model.sharedModel.source.trim());"""
@@ -85,7 +86,7 @@ def front_end(chromium):
 
 
 def ask(page, expression):
-    """Return the value of an expression in the kernel of the open notebook."""
+    """Return the numbers of an expression in the kernel of the open notebook."""
     answer = page.evaluate(ASK, f"[float(v) for v in {expression}]")
     return np.float32(ast.literal_eval(answer))
 
@@ -120,15 +121,18 @@ def test_a_chapter_runs_and_its_lab_and_python_follow_each_other(front_end, addr
     assert page.evaluate(ERRORS) == []
 
     page.wait_for_selector(".ln-lab [data-value]", state="attached")
-    before = ask(page, "lab.x")
+    before = ask(page, ROW)
     np.testing.assert_array_equal(shown(page, "x"), before)
     page.evaluate(KEEP_BUSY)
     drag(page, "x", 0, 30)
     says = page.locator(".ln-says").first
     assert says.text_content() == "PyTorch: waiting …"
-    page.wait_for_function("document.querySelector('.ln-says').textContent.includes(' says: ')")
+    answered = """() => {
+        const { textContent } = document.querySelector(".ln-says");
+        return textContent.includes("PyTorch") && !textContent.includes("waiting"); }"""
+    page.wait_for_function(answered)
 
-    after = ask(page, "lab.x")
+    after = ask(page, ROW)
     assert after[0] > before[0]
     np.testing.assert_array_equal(after[1:], before[1:])
     np.testing.assert_array_equal(shown(page, "x"), after)
