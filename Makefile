@@ -1,6 +1,6 @@
 # make book      build the book into _build/html, every cell executed
 # make test      lint, then every test; one of them builds the book
-# make browsers  install a browser for the tests and the audit, where there is none
+# make browsers  install what is missing of the browsers for the tests and the audit
 # make bench     time the lab in a browser beside a live kernel, and the ladder of layer norms
 # make serve     serve the built book on this machine
 # make audit     measure every page of the built book in a browser

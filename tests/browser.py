@@ -112,14 +112,14 @@ class Site:
         return f"{self.addresses[scheme]}/{name}"
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
+class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
 
-def serve(folder):
+def serve(folder, handler=Quiet):
     """Serve a folder on a free port of this machine; return (Site, function that stops it)."""
-    handler = functools.partial(_Quiet, directory=str(folder))
+    handler = functools.partial(handler, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("localhost", 0), handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -12,19 +12,26 @@ import sys
 
 import numpy as np
 import pytest
-from browser import foreign, values
+from browser import foreign
 from conftest import ROOT
 from engines import wait_for
 
-CHAPTERS = {  # chapter -> what its lab asks PyTorch for, worked out in the chapter's kernel
-    "03_gamma_and_beta": (
-        "F.layer_norm(torch.tensor(lab.x), (lab.n,), torch.tensor(lab.weight), "
-        "torch.tensor(lab.bias), lab.eps).flatten()"
+CHAPTERS = {  # chapter -> the kind of lab that is taken, what that asks PyTorch for
+    "02_normalize": (
+        "LayerNormLab",
+        "F.layer_norm(torch.tensor(lab.x), (len(lab.x),), eps=lab.eps)",
     ),
-    "05_backward": "(lambda x: torch.autograd.grad(F.layer_norm(x, x.shape, eps=lab.eps), x, "
-    "torch.tensor(lab.grad_y))[0])(torch.tensor(lab.x, requires_grad=True))",
+    "05_backward": (
+        "GradientLab",
+        "(lambda x: torch.autograd.grad(F.layer_norm(x, x.shape, eps=lab.eps), x, "
+        "torch.tensor(lab.grad_y))[0])(torch.tensor(lab.x, requires_grad=True))",
+    ),
 }
-ROW = "torch.tensor(lab.x).flatten().tolist()"
+# Names the lab of a kind that a chapter has, and says its place among all of them.
+NAME = """from ipywidgets.widgets.widget import _instances
+labs = [widget for widget in _instances.values() if hasattr(widget, "ask_pytorch")]
+place = next(k for k, lab in enumerate(labs) if type(lab).__name__ == "{}")
+lab = labs[place]"""
 READY = """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel
     ?.status === 'idle'"""
 RUN = "() => void jupyterapp.commands.execute('notebook:run-all-cells')"
@@ -36,9 +43,9 @@ ERRORS = f"""() => {{ {CELLS}
     return cells.flatMap(model => model.outputs.toJSON())
         .filter(output => output.output_type === "error").map(output => output.evalue); }}"""
 KERNEL = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-ASK = f"""async expression => {{
+TELL = f"""async ([code, expression]) => {{
     const request = {KERNEL}.requestExecute(
-        {{ code: "", store_history: false, user_expressions: {{ it: expression }} }});
+        {{ code, store_history: false, user_expressions: {{ it: expression }} }});
     const answer = (await request.done).content.user_expressions.it;
     return answer.data?.["text/plain"] ?? answer.evalue; }}"""
 KEEP_BUSY = f"""() => void {KERNEL}.requestExecute(
@@ -57,6 +64,9 @@ def address(tmp_path_factory):
     own |= {"HOME": str(home), "IPYTHONDIR": str(home), "PYTHONPATH": str(ROOT / "src")}
     options = ("--no-browser", "--allow-root", "--expose-app-in-browser", "--ServerApp.port=0")
     options += ("--IdentityProvider.token=", f"--ServerApp.root_dir={home / 'chapters'}")
+    # Should this process be killed, the server ends by itself.
+    options += ("--ServerApp.shutdown_no_activity_timeout=300",)
+    options += ("--MappingKernelManager.cull_idle_timeout=240",)
     with (home / "printed").open("wb") as printed:
         program = subprocess.Popen(
             (sys.executable, "-m", "jupyterlab", *options),
@@ -87,24 +97,24 @@ def front_end(chromium):
 
 def ask(page, expression):
     """Return the numbers of an expression in the kernel of the open notebook."""
-    answer = page.evaluate(ASK, f"[float(v) for v in {expression}]")
+    answer = page.evaluate(TELL, ["", f"[float(v) for v in {expression}]"])
     return np.float32(ast.literal_eval(answer))
 
 
-def shown(page, quantity):
+def shown(lab, quantity):
     """Return the numbers that a lab shows, in the float32 that they are."""
-    return np.float32(values(page, quantity))
+    read = "nodes => nodes.map(node => node.dataset.value)"
+    nodes = lab.locator(f"[data-quantity={quantity}]")
+    return np.float32([float(value) for value in nodes.evaluate_all(read)])
 
 
-def drag(page, name, index, pixels):
-    """Take the handle of an element and move it that far up."""
-    control = page.locator(f".ln-lab [name={name}][data-index='{index}']").first
-    control.scroll_into_view_if_needed()
-    box = control.bounding_box()
-    scale = "({ min, max, value }) => [min, max, value].map(Number)"
-    low, high, value = control.evaluate(scale)
-    x = box["x"] + box["width"] / 2
-    y = box["y"] + box["height"] * (high - value) / (high - low)
+def drag(page, handle, pixels):
+    """Take a handle and move it that far up."""
+    handle.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)  # JupyterLab lays out cells as they come into view
+    handle.hover()  # waits until it stands still
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x, y - pixels, steps=5)
@@ -113,27 +123,28 @@ def drag(page, name, index, pixels):
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_runs_and_its_lab_and_python_follow_each_other(front_end, address, name):
-    page = front_end
+    page, (kind, pytorch) = front_end, CHAPTERS[name]
     page.goto(f"{address}lab/tree/{name}.ipynb?reset")
     page.wait_for_function(READY)
     page.evaluate(RUN)
     page.wait_for_function(FINISHED, timeout=120_000)
     assert page.evaluate(ERRORS) == []
 
-    page.wait_for_selector(".ln-lab [data-value]", state="attached")
-    before = ask(page, ROW)
-    np.testing.assert_array_equal(shown(page, "x"), before)
+    place = int(page.evaluate(TELL, [NAME.format(kind), "place"]))
+    lab = page.locator(".ln-lab").nth(place)
+    lab.locator("[data-value]").first.wait_for(state="attached")
+    before = ask(page, "lab.x")
+    np.testing.assert_array_equal(shown(lab, "x"), before)
     page.evaluate(KEEP_BUSY)
-    drag(page, "x", 0, 30)
-    says = page.locator(".ln-says").first
+    drag(page, lab.locator("[name=x] + .ln-handle").first, 12)
+    says = lab.locator(".ln-says")
     assert says.text_content() == "PyTorch: waiting …"
-    answered = """() => {
-        const { textContent } = document.querySelector(".ln-says");
-        return textContent.includes("PyTorch") && !textContent.includes("waiting"); }"""
-    page.wait_for_function(answered)
+    page.wait_for_function(
+        "says => !says.textContent.includes('waiting')", arg=says.element_handle()
+    )
 
-    after = ask(page, ROW)
+    after = ask(page, "lab.x")
     assert after[0] > before[0]
     np.testing.assert_array_equal(after[1:], before[1:])
-    np.testing.assert_array_equal(shown(page, "x"), after)
-    np.testing.assert_array_equal(shown(page, "torch"), ask(page, CHAPTERS[name]))
+    np.testing.assert_array_equal(shown(lab, "x"), after)
+    np.testing.assert_array_equal(shown(lab, "torch"), ask(page, pytorch))
