@@ -27,7 +27,9 @@ READY := $(VENV)/.ready
 WILD_READY := $(WILD)/.ready
 CENSUS_READY := $(CENSUS)/.ready
 export PYTHONPATH := $(CURDIR)/src
-# Python compiles what it imports; compiling all that pip installs would take half a minute more.
+# Python compiles what it imports, and has to keep that: each import of torch compiles 1.5 s otherwise.
+# Compiling all that pip installs would take half a minute more.
+unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check
 
 .PHONY: book test browsers bench bundle serve audit links zip colab wild census tidy repository clean

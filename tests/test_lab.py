@@ -180,6 +180,35 @@ def test_the_other_sentences_change_where_they_should(run):
     )
 
 
+def in_one_pass(row):
+    """E[x²] − μ², each step rounded to float32."""
+    n, total, squares = np.float32(len(row)), np.float32(0), np.float32(0)
+    for v in row:
+        total, squares = total + v, squares + v * v
+    mean = total / n
+    return squares / n - mean * mean
+
+
+def test_the_variance_in_one_pass_is_float32s_and_the_truth_is_float64s(run):
+    generator = np.random.default_rng(0)
+    scale, mean = 10 ** generator.uniform(-3, 3, (2, 1000, 1))
+    rows = np.float32(mean + scale * generator.normal(size=(1000, 8)))
+    passes = "given[0].map(row => m.onePassVariance(Float32Array.from(row)))"
+    expected = [float(in_one_pass(row)) for row in rows]
+    assert run("layernorm.js", passes, rows.tolist()) == expected
+    assert min(expected) < 0
+    weight, bias = generator.normal(size=(2, 8))
+    for placement in ("inside", "outside"):
+        state = {"weight": weight.tolist(), "bias": bias.tolist(), "eps": 1e-3}
+        truths = "given[0].map(x => m.layerNorm64({ x, ...given[1] }))"
+        truth = run("layernorm.js", truths, rows.tolist(), state | {"placement": placement})
+        x = rows.astype(float)
+        var = x.var(-1, keepdims=True)
+        std = np.sqrt(var + 1e-3) if placement == "inside" else np.sqrt(var) + 1e-3
+        y = (x - x.mean(-1, keepdims=True)) / std * weight + bias
+        np.testing.assert_allclose(truth, y, rtol=0, atol=1e-9)
+
+
 def test_a_row_is_moved_to_any_mean_and_spread_and_keeps_its_pattern(run):
     generator = np.random.default_rng(0)
     for _ in range(50):
@@ -332,6 +361,7 @@ def test_shift_and_stretch_leave_every_bar_of_x_hat_where_it_is(show, make):
             move(page, "[name=shift]", shift)
             assert min(values(page, "var")) > 1e4 * eps
             seen.add(values(page, "x")[0])
+            assert values(page, "std")[0] == pytest.approx(10**stretch, rel=0.02)
             tops = page.evaluate(TOPS)
             assert max(abs(a - b) for a, b in zip(before, tops, strict=True)) <= 1
     assert len(seen) > 100

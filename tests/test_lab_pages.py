@@ -9,7 +9,7 @@ PAGES = {  # page -> a control of its lab, and where to move it
     "index": ("[name=x][data-index='0']", 3),
     "01_mean_and_variance": ("[name=x][data-index='0']", 3),
     "02_normalize": ("[name=eps]", -1),
-    "03_gamma_and_beta": ("[name=weight][data-index='0']", 1),
+    "03_gamma_and_beta": ("[name=weight][data-index='0']", 2),
     "04_parity": ("[name=eps]", -1),
     "05_backward": ("[name=grad_y][data-index='0']", 0.5),
     "06_precision": ("[name=eps]", -5),
@@ -37,9 +37,9 @@ def test_a_page_is_alive_and_quiet(page, book, scheme, name):
 
 
 def test_a_link_survives_the_themes_own_scripts(page, book):
-    state = "#lab=0&x=1,2,9&weight=1,1,1&bias=0,0,0&eps=0.1&placement=outside"
+    state = "#lab=0&x=1,2,9,4&weight=1,1&bias=0,0&eps=0.1&placement=outside"  # two rows
     open_lab(page, book.url(f"book/03_gamma_and_beta.html{state}"))
-    assert values(page, "x") == [1.0, 2.0, 9.0]
+    assert values(page, "x") == [1.0, 2.0, 9.0, 4.0]
     assert page.is_checked("[value=outside]")
 
 

@@ -201,6 +201,16 @@ def test_a_finger_drags_what_a_mouse_drags(chromium, site, name):
             touch("touchEnd")
             assert seen == sorted(seen)  # up and to the right it grows
             assert len(set(seen)) > 5
+            if upright:  # beside the handle a swipe is the page's
+                plot, handle = target.bounding_box(), target.locator(".ln-handle").bounding_box()
+                above = handle["y"] - plot["y"] > plot["height"] / 2
+                y = plot["y"] + 1 if above else plot["y"] + plot["height"] - 1
+                for k in range(5):
+                    point = (plot["x"] + plot["width"] / 2, y - 3 * k)
+                    touch("touchMove" if k else "touchStart", point)
+                touch("touchEnd")
+                assert float(control.input_value()) == seen[-1]
+                page.evaluate("top => scrollTo(0, top)", top)
         page.wait_for_function(f"before => ({PAINTED})() !== before", arg=before)
         assert page.evaluate("scrollY") == top
     context.close()

@@ -22,7 +22,7 @@ def passed(page):
 
 @tries(
     "04-eps",
-    'Press the four buttons behind "Ask it", one after the other. Only one makes all three tests '
+    'Press the four buttons after "Ask it", one after the other. Only one makes all three tests '
     "catch the layer in every draw.",
 )
 def test_a_large_eps_shows_where_eps_stands(lab_page):
@@ -37,8 +37,8 @@ def test_a_large_eps_shows_where_eps_stands(lab_page):
 @tries(
     "04-long-rows",
     "Choose ÷ (n − 1) and put ε back inside the root. The usual randn shows the mistake to all "
-    "three tests. Press n = 768: now the tolerance of a thousandth lets it through, twenty times "
-    "of twenty.",
+    "three tests. Press n = 768: now the tolerance of a thousandth lets it through in all "
+    "twenty draws.",
 )
 def test_long_rows_hide_n_minus_one_from_a_loose_test(lab_page):
     choose(lab_page, "count", "n-1")

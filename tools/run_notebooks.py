@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.metadata import distributions
 from pathlib import Path
 
+from forked_kernels import kernels_are_forked
 from jupyter_cache.cache.main import JupyterCacheBase
 from jupyter_cache.executors.utils import create_cache_bundle, single_nb_execution
 from myst_nb.core.read import is_myst_markdown_notebook
@@ -30,7 +31,8 @@ from traitlets.config import Config
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / ".book_cache"
-INPUTS = ("src/**/*", "book/data/**/*", "requirements.txt", "_config.yml", "tools/run_notebooks.py")
+INPUTS = ("src/**/*", "book/data/**/*", "requirements.txt", "_config.yml")
+INPUTS += ("tools/run_notebooks.py", "tools/forked_kernels.py")
 TIMEOUT = 300  # seconds for one cell
 # Kernels speak to us encrypted; without this each one warns that it does not.
 ENCRYPTED = Config({"KernelManager": {"transport_encryption": "auto"}})
@@ -112,6 +114,7 @@ def run():
     # a thread that waits sleeps: it would keep a core busy that another notebook can use.
     os.environ |= {"PYTHONPATH": str(ROOT / "src"), "OMP_WAIT_POLICY": "passive"}
     os.environ["OMP_NUM_THREADS"] = "1"
-    failed = run_and_keep(cache, together, os.cpu_count())
+    with kernels_are_forked():
+        failed = run_and_keep(cache, together, os.cpu_count())
     del os.environ["OMP_NUM_THREADS"]
     return folder, failed + run_and_keep(cache, alone, 1)

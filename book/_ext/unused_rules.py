@@ -1,4 +1,4 @@
-"""Take the rules that nothing can match out of the theme's style sheets, once the book is whole.
+"""Take the rules that nothing can match out of the style sheets, once the book is whole.
 
 The theme carries all of Bootstrap and 1900 glyphs of Font Awesome: 66 kB packed on every page, of
 which 23 kB are used. PurgeCSS does this too, and would make Node.js part of every build. A rule
@@ -42,9 +42,8 @@ def trim(app, exception):
     sources = [*folder.rglob("*.html"), *folder.glob("_static/**/*.js")]
     words = {w for s in sources for w in re.findall(r"[\w-]+", s.read_text(encoding="utf-8"))}
     for sheet in folder.glob("_static/**/*.css"):
-        if sheet.name != "book.css":
-            css = sheet.read_text(encoding="utf-8")
-            sheet.write_text(trimmed(css, words), encoding="utf-8")
+        css = sheet.read_text(encoding="utf-8")
+        sheet.write_text(trimmed(css, words), encoding="utf-8")
 
 
 def setup(app):

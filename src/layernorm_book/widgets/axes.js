@@ -1,4 +1,4 @@
-import { readout, readoutsOf, setAttribute, setReadout, setText } from "./shared/page.js";
+import { readout, readoutsOf, setAttribute, setReadout, setText, srOnly } from "./shared/page.js";
 import { createLab } from "./shared/form.js";
 import { fixed, short, typeset } from "./shared/numbers.js";
 import { ALPHA, consequence, whatMoved } from "./relatives.js";
@@ -55,7 +55,7 @@ const skeleton = (byHand, layouts, groups) => `
   </div>
   <p class="ln-consequence"><span data-quantity="consequence"></span></p>
   <div class="ln-grids"></div>
-  <p class="ln-legend">Frame: shares with your cell. Line below: has moved.</p>
+  <p class="ln-legend">Same colour: same mean. Frame: shares with your cell. Line below: has moved.</p>
   <div class="ln-pull"><label><span class="ln-where"></span> <input type="range" name="x" min="${-LARGEST}" max="${LARGEST}" step="1"></label>
     ${readout("value")} <button type="button" data-do="back">Put x back</button></div>
   <div class="ln-answer">
@@ -140,7 +140,7 @@ function render(props) {
     const number = (quantity) => (cell) => `<span class="ln-cell" data-quantity="${quantity}" data-index="${cell}"></span>`;
     const handle = (cell) => {
       const where = place(cell, shape).map((at, k) => `${names[k]} ${at}`).join(", ");
-      return `<label class="ln-cell" data-index="${cell}"><input type="radio" name="cell" value="${cell}" aria-label="${where}"><span data-quantity="x" data-index="${cell}"></span></label>`;
+      return `<label class="ln-cell" data-index="${cell}"><input type="radio" name="cell" value="${cell}">${srOnly(`${where}: `)}<span data-quantity="x" data-index="${cell}"></span></label>`;
     };
     const node = document.createElement("div");
     node.innerHTML = set("axes", "Cells share along", [...axes].map((letter, k) =>

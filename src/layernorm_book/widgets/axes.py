@@ -111,7 +111,7 @@ def find_layer(
     alone = "".join(letter for letter in axes if letter not in shared)
     each = f"Each {WHO[layout].get(alone)} by itself."
     channel = LAYOUTS[layout]["names"][axes.index("C")]
-    batch = f"Each {channel} by itself, over all of the batch; after eval() by running averages."
+    batch = f"Each {channel}, over all of the batch; after eval(), stored averages."
     d = len(axes) - 2  # the layers that take a batch first and channels second name the rest so
     channels = shape[axes.index("C")]
     second = "{}(x)" if axes[1] == "C" else "{}(x.mT).mT"

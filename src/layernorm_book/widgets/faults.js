@@ -59,7 +59,11 @@ export function draw(seed, { n, mean, sigma, rows, parameters }) {
   if (!drawn.has(key)) drawn.set(key, noise(seed, (ROWS + 2) * n));
   const z = rows === "level" ? level(drawn.get(key), n) : drawn.get(key);
   const spread = parameters === "trained" ? 0.5 : 0;
-  const row = (k, from, by) => Float32Array.from(z.subarray(k * n, (k + 1) * n), (v) => from + by * v);
+  const row = (k, from, by) => {
+    const out = new Float32Array(n);
+    for (let i = 0; i < n; i++) out[i] = from + by * z[k * n + i];
+    return out;
+  };
   return {
     x: Array.from({ length: ROWS }, (_, k) => row(k, mean, sigma)),
     weight: row(ROWS, 1, spread),

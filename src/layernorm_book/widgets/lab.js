@@ -34,11 +34,12 @@ const SHIFT_TICKS = [[-1e4, "−10⁴"], [-100, "−100"], [0, "0"], [100, "100"
 /** The two handles of a whole row: where its mean is, and how far it spreads. */
 function handles(stage, r, count) {
   const scale = shiftScale(FAR[stage]);
-  const ticks = SHIFT_TICKS.map(([v, text]) => [scale.at(v), text]);
+  // The outermost are left out where two rows leave less room.
+  const ticks = SHIFT_TICKS.slice(count - 1, count > 1 ? -1 : undefined).map(([v, text]) => [scale.at(v), text]);
   const of = count > 1 ? ` row ${r + 1}` : "";
   const index = count > 1 ? r : undefined;
-  return dial("shift", `shift${of}`, `μ = ${readout("mean")}`, scale, ticks, { index, words: `shift${of || " the row"}: its mean` })
-    + dial("stretch", `stretch${of}`, `σ = ${readout("std")}`, STRETCH, [[-4, "10⁻⁴"], [-2, "0.01"], [0, "1"], [2, "100"]],
+  return dial("shift", count > 1 ? `row ${r + 1}: shift` : "shift", `μ = ${readout("mean")}`, scale, ticks, { index, words: `shift${of || " the row"}: its mean` })
+    + dial("stretch", "stretch", `σ = ${readout("std")}`, STRETCH, [[-4, "10⁻⁴"], [-2, "0.01"], [0, "1"], [2, "100"]].slice(count - 1),
       { index, words: `stretch${of || " the row"}: its standard deviation` });
 }
 

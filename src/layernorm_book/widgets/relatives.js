@@ -95,7 +95,6 @@ export function consequence({ cells, statistic, out }, statistics) {
   const rest = out.length - outputs;
   const means = { variance: "mean", square: "mean square" }[statistics];
   const who = [means && some(count(statistic), means), some(outputs, "output")].filter(Boolean).join(" and ");
-  const others = !rest ? "Nobody stands still"
-    : !outputs ? "They all stand still" : rest === 1 ? "The other one stands still" : `The other ${rest} stand still`;
-  return `You moved ${some(count(cells), "cell")}: ${who} moved. ${others}.`;
+  const others = !rest ? "nobody stands still" : `${rest} ${rest === 1 ? "stands" : "stand"} still`;
+  return `You moved ${some(count(cells), "cell")}: ${who} moved, ${others}.`;
 }

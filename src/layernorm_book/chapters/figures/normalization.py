@@ -42,6 +42,25 @@ def plane_and_circle(x, centred, x_hat):
     return picture
 
 
+def before_and_after(rows, limit):
+    """Draw rows of x̂ as bars, a panel each, under a line that none of them can pass.
+
+    Args:
+        rows: {title: array of shape (n,)}.
+        limit: the most that one number of x̂ can be.
+    """
+    picture, axes = new_picture(columns=len(rows), width=6, height=2.1)
+    for ax, (title, x_hat) in zip(axes, rows.items(), strict=True):
+        ax.bar(np.arange(len(x_hat)), x_hat, width=0.6, color=X_HAT)
+        ax.axhline(0, color=SOFT, linewidth=1)
+        ax.axhline(limit, color=SOFT, linewidth=1, linestyle="--")
+        ax.set_title(title, loc="left")
+        ax.set(xticks=[], ylim=(-1, limit + 0.4))
+        ax.spines["bottom"].set_visible(False)
+    name(axes[0], f"√{len(x_hat) - 1}", (0, limit), SOFT, (0, -8))
+    return picture
+
+
 def strengths(std, curves):
     """Draw what forms of normalization leave of a row, against the row's own size.
 

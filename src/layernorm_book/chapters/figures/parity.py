@@ -101,7 +101,10 @@ def further(right, wrong, allowed):
     rng = np.random.default_rng(0)
     for level, ((asked, values), colour) in enumerate(((right, X_HAT), (wrong, VERMILION))):
         ax.plot(values, level + rng.uniform(-0.22, 0.22, len(values)), ".", color=colour, alpha=0.5)
-        ax.annotate(asked, (np.exp(np.log(values).mean()), level - 0.32), ha="center", va="bottom")
+        if level:
+            name(ax, asked, (values.max(), level))
+        else:
+            name(ax, asked, (np.median(values), -0.3), offset=(0, 7))
     for text, value in allowed.items():
         ax.axvline(value, 0, 0.86, color=INK, linewidth=1)
         ax.annotate(text, (value, -0.85), ha="center", va="center")

@@ -6,16 +6,15 @@ from layernorm_book.chapters.figures.statistics import shared_cells
 from layernorm_book.chapters.figures.style import SOFT, VERMILION, name, new_picture
 
 
-def sharing(panels, columns=None):
+def sharing(panels):
     """Draw image batches cell by cell; cells with the same number share their statistics.
 
     Args:
         panels: list of (title, groups), with `groups` an integer tensor of shape (N, C, H, W) that
             gives the number of each cell's group.
-        columns: panels side by side; all of them unless given.
     """
     panels = [(f"{title}\n{_counted(groups)}", np.asarray(groups)) for title, groups in panels]
-    return shared_cells(panels, ("image", "channel", "height", "width"), columns)
+    return shared_cells(panels, ("image", "channel", "height", "width"))
 
 
 def company(sizes, batch_norm):

@@ -32,7 +32,7 @@ _GAP = 0.6  # between two blocks of cells, in cells
 _CELL = 0.27  # inches
 
 
-def shared_cells(panels, names, columns=None):
+def shared_cells(panels, names):
     """Draw arrays cell by cell; cells with the same number share one mean and one variance.
 
     The last two axes are a block of cells. Blocks are stacked along the third axis from the end
@@ -42,7 +42,6 @@ def shared_cells(panels, names, columns=None):
         panels: list of (title, groups), with `groups` an integer array of rank 2 to 4 that gives,
             for each cell, the number of the mean it shares.
         names: tuple with the name of each axis, for the longest of the arrays, last axis last.
-        columns: panels side by side, in a column wide enough; as many as fit unless given.
     """
     return Picture([_panel(title, groups, names[-groups.ndim :]) for title, groups in panels])
 

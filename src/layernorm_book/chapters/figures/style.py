@@ -36,7 +36,6 @@ INK, SOFT, LINE, GROUND, X, CENTRED, X_HAT, AFFINE, Y, GRADIENT = (
 )
 # The same six where they stand for no quantity; readers with any colour vision tell them apart.
 BLUE, SKY, GREEN, ORANGE, VERMILION, PURPLE = X, CENTRED, X_HAT, AFFINE, Y, GRADIENT
-GREY = SOFT
 
 STYLE = {
     "axes.edgecolor": LINE,
