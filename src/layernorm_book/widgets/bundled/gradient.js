@@ -46,4 +46,4 @@ x = torch.tensor([${t.join(", ")}], dtype=torch.float32, requires_grad=True)
 grad_y = torch.tensor([${e.join(", ")}], dtype=torch.float32)
 F.layer_norm(x, x.shape, eps=${n}).backward(grad_y)
 print(x.grad)
-`,me=t=>It(t,{kind:"ln-gradient",label:"Gradient lab",title:"Gradients",hint:"Drag a bar of x or of g, or type a number: the three terms and grad_x follow.",rows:le,steps:ie,controls:ce,after:{grad_y:pe},fits:({x:e})=>e.length<=se,show:he,paint:ue,fromPreset:({x:e,grad_y:n,eps:a})=>({x:e,grad_y:n,eps:a}),python:fe}),mn={render:me};export{mn as default};
+`,me=t=>It(t,{kind:"ln-gradient",label:"Gradient lab",title:"Gradients",hint:"Drag a bar of x or of g, or type a number: the three terms and grad_x follow.",rows:le,steps:ie,controls:ce,after:{grad_y:pe},fits:({x:e})=>e.length<=se,show:he,paint:ue,fromPreset:({x:e,grad_y:n,eps:a})=>({x:e,grad_y:n,eps:a}),python:fe}),xn={render:me};export{xn as default};
