@@ -85,8 +85,14 @@ class _Spoken:
     """A browser that is a program of its own and takes WebDriver's actions."""
 
     def __init__(self):
+        found = self.find()
         self.programs = []
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        try:
+            self.begin(found)
+        except BaseException:
+            _Spoken.close(self)
+            raise
 
     def start(self, *command, **environment):
         """Start a program at home in our folder; return the file of what it prints."""
@@ -128,13 +134,14 @@ class _Spoken:
 class Firefox(_Spoken):
     """Firefox, which speaks WebDriver BiDi by itself."""
 
-    def __init__(self):
-        super().__init__()
+    find = staticmethod(find_firefox)
+
+    def begin(self, found):
         self.heard = []
         lines = (f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in PROFILE.items())
         Path(self.folder.name, "user.js").write_text("".join(lines))
         options = ("--headless", "--no-remote", "--profile", self.folder.name)
-        printed = self.start(find_firefox(), *options, "--remote-debugging-port", "0")
+        printed = self.start(found, *options, "--remote-debugging-port", "0")
         address = wait_for(lambda: re.search(r"BiDi listening on (\S+)", printed.read_text()))[1]
         self.socket = create_connection(f"{address}/session", suppress_origin=True, timeout=60)
         self.asked = 0
@@ -187,9 +194,10 @@ class WebKit(_Spoken):
     Its driver does not pass on what the console says: EAR in test_engines.py listens.
     """
 
-    def __init__(self):
-        super().__init__()
-        driver, browser, screen = find_webkit()
+    find = staticmethod(find_webkit)
+
+    def begin(self, found):
+        driver, browser, screen = found
         size = ("-screen", "0", "1600x1200x24")
         printed = self.start(screen, "-displayfd", "1", *size, "-nolisten", "tcp")
         display = wait_for(lambda: printed.read_text().strip())
