@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from layernorm_book.widgets.blackbox import BOXES
 from layernorm_book.widgets.bugs import DRAWS, PARTS, RIGHT, ROWS, USUAL
 
 WIDGETS = ROOT / "src/layernorm_book/widgets"
-SOURCES = {name: (WIDGETS / name).read_text("utf-8") for name in ("layernorm.js", "faults.js")}
+NAMES = ("layernorm.js", "noise.js", "faults.js")
+SOURCES = {name: (WIDGETS / name).read_text("utf-8") for name in NAMES}
 LAYOUTS = list(itertools.product(*PARTS.values()))  # every layer that can be composed
 # For each state: x, weight and bias of a draw, the layer's rows; the error; the judge's bound; the
 # right layer's error.
@@ -153,10 +155,10 @@ def sentences():
         for start, name in (("const PARTS", "bugs.js"), ("const NAMES", "blackbox.js"))
         for text in [(WIDGETS / name).read_text("utf-8")]
     ).replace("const KEYS = [...Object.keys(PARTS), ...INPUT];", "")
-    faults = SOURCES["faults.js"].replace('import { sum } from "./layernorm.js";', "")
+    faults = re.sub(r"^import .*\n", "", SOURCES["faults.js"], flags=re.MULTILINE)
     layer = SOURCES["layernorm.js"].replace("const f = Math.fround;", "")
     numbers = (WIDGETS / "shared/numbers.js").read_text("utf-8")
-    return "\n".join((layer, faults, numbers, body))
+    return "\n".join((layer, SOURCES["noise.js"], faults, numbers, body))
 
 
 def said(page, sentences, call, *args):

@@ -217,8 +217,8 @@ BROKEN = {
         "f(sum(squares) / x.length)",
         "f(sum(squares) / (x.length - 1))",
     ),
-    ("layernorm.js", "eps always inside"): ('placement === "inside" ? ', "true ? "),
-    ("layernorm.js", "eps always outside"): ('placement === "inside" ? ', "false ? "),
+    ("layernorm.js", "eps always inside"): ('"inside" ? f(', "placement ? f("),
+    ("layernorm.js", "eps always outside"): ('"inside" ? f(', "0 ? f("),
     ("layernorm.js", "no square root"): ("f(Math.sqrt(f(variance + e)))", "f(variance + e)"),
     ("layernorm.js", "no centring"): ("f(v - mean) * rstd", "v * rstd"),
     ("layernorm.js", "shift before scale"): (

@@ -8,7 +8,7 @@ import os
 import subprocess
 
 import pytest
-from browser import ROOT, move, open_lab, serve, values
+from browser import ROOT, move, open_lab, serve
 from rehearse_colab import PYTHON
 
 from layernorm_book import widgets
@@ -68,8 +68,10 @@ def test_the_pages_made_there_are_alive(page, executed, tmp_path):
     site, stop = serve(tmp_path)
     open_lab(page, site.url("page.html"))
     assert page.locator(".ln-lab").count() == len(views)
-    before = values(page, "mean")[0]
-    move(page, ".ln-lab [name=weight][data-index='0']", 0.5)
-    move(page, ".ln-lab:has([name=weight]) [name=x][data-index='0']", 4)
-    assert values(page, "mean")[0] != before
+    lab = ".ln-lab:has([name=shift])"  # LayerNormLab
+    mean = f"{lab} [data-quantity=mean]"
+    before = page.get_attribute(mean, "data-value")
+    move(page, f"{lab} [name=weight][data-index='0']", 0.5)
+    move(page, f"{lab} [name=x][data-index='0']", 4)
+    assert page.get_attribute(mean, "data-value") != before
     stop()

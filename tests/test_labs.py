@@ -149,7 +149,7 @@ def test_what_is_typed_is_taken_or_refused_with_the_reason(lab):
             type_in(lab, field, text)
             assert "takes a number from" in lab.text_content(".ln-done")
             assert lab.evaluate(PAINTED) == before
-        type_in(lab, field, "−1e0" if name != "eps-typed" else "1e−3")
+        type_in(lab, field, {"eps-typed": "1e−3", "scale-typed": "5e−1"}.get(name, "−1e0"))
         assert lab.text_content(".ln-done") == ""
 
 
@@ -428,7 +428,8 @@ def test_no_answer_stands_beside_another_state_and_waiting_is_one_word(lab, name
     lab.evaluate("answer => fromPython({ answer })", earlier)  # it comes late, for another state
     assert lab.evaluate(says) == "PyTorch: waiting …"
     # What Python changes by itself leaves with its answer, in one message.
-    key, value = ("statistics", "none") if name == "AxisPicker" else ("eps", 0.25)
+    changes = {"AxisPicker": ("statistics", "none"), "DepthLab": ("scale", 0.25)}
+    key, value = changes.get(name, ("eps", 0.25))
     setattr(python, key, value)
     (message,) = hand_over()
     assert set(message) == {key, "answer"}

@@ -91,7 +91,7 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
 
   const setOne = (name, value, i) => change({ [name]: i === undefined ? value : lab.state[name].with(+i, value) });
 
-  /** Take over what Python has set. */
+  /** Take over what Python has set. Its answer may be told before the state that it answers. */
   function onModelChange() {
     const now = fromModel();
     if (pushing || !usable(now)) return;
@@ -192,7 +192,7 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
       if (state) load(state);
     };
     addEventListener("hashchange", onLink);
-    const events = [...keys.map((key) => [`change:${key}`, onModelChange]), ["change:answer", redraw]];
+    const events = [...keys.map((key) => [`change:${key}`, onModelChange]), ["change:answer", onModelChange]];
     for (const [event, handler] of events) model.on(event, handler);
 
     const linked = fromLink();

@@ -1,6 +1,7 @@
 // Parts of a lab's page that several labs have.
 
 import { srOnly } from "./page.js";
+import "./dial.css";
 import "./legend.css";
 
 /**

@@ -1,0 +1,211 @@
+import { alive, MOST, rms, run, WIDTH } from "./stack.js";
+import { short } from "./shared/numbers.js";
+import { readout, readoutsOf, setAttribute, setReadout, srOnly } from "./shared/page.js";
+import { createLab, presetButtons } from "./shared/form.js";
+import { choice } from "./shared/choice.js";
+import { across, dial, more } from "./shared/parts.js";
+import "./depth.css";
+
+/**
+ * The depth lab: without normalization one scale of the weights survives depth; with it, every one.
+ *
+ * @typedef {object} State
+ * @property {number} scale  what all weights are multiplied by
+ * @property {number} depth  blocks
+ * @property {"none" | "layernorm"} norm
+ * @property {number} seed   which weights
+ */
+
+const SEEDS = 8;
+const SCALE = { min: -3, max: 3, step: 0.0625 }; // the slider's exponent of 2
+const DEPTH = { min: 1, max: MOST, step: 1 };
+const fields = { scale: ["the weights’ scale", 0.125, 8], depth: ["the number of blocks", 1, MOST], seed: ["the draw", 0, SEEDS - 1] };
+
+// --- words ----------------------------------------------------------------------------------------
+
+const superscript = (power) => [...String(power)].map((c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c])).join("");
+
+/** A size in words: 3.4, 600, 2 × 10²⁸. */
+export function inWords(size) {
+  if (Number.isNaN(size)) return "not a number";
+  if (size === Infinity) return "∞";
+  if (size === 0 || (size >= 0.01 && size < 9999.5)) return short(size, 2);
+  const [digits, power] = size.toExponential(0).split("e");
+  return `${digits} × 10${superscript(+power)}`;
+}
+
+const blocks = (n) => (n === 1 ? "one block" : `${n} blocks`);
+
+/**
+ * What has become of the row, in a sentence or two.
+ * @param {number[]} sizes  of the row before the first block and after each
+ * @param {number} back     the size of the gradient that comes back to block 1
+ */
+export function sentence({ norm, depth }, sizes, back) {
+  const last = sizes.at(-1);
+  if (norm === "layernorm") return `With LayerNorm the row has size ${inWords(last)} after ${blocks(depth)}. Drag the weights: it lives at every scale.`;
+  const gone = sizes.findIndex((size) => !(size < Infinity));
+  if (gone > 0) return `Block ${gone} gives numbers beyond the largest of float32, 3 × 10³⁸. What comes after is not a number.`;
+  const zero = sizes.findIndex((size) => size === 0);
+  if (zero > 0) return `After block ${zero} the row is exactly 0, and nothing brings it back.`;
+  if (depth === 1) return `After one block the row has size ${inWords(last)}. Add blocks.`;
+  if (last >= 0.1 && last <= 10) return `Here it works without LayerNorm: size ${inWords(last)} after ${blocks(depth)}. Move the weights a little.`;
+  const far = last < 0.1 ? "faded" : "grown";
+  return `Without LayerNorm the row has ${far} to size ${inWords(last)} after ${blocks(depth)}. The gradient at block 1 has size ${inWords(back)}.`;
+}
+
+// --- the picture ----------------------------------------------------------------------------------
+
+const [LEFT, RIGHT, TOP, BOTTOM] = [60, 636, 14, 142]; // of the plot, in its own units
+const [LEAST, LARGEST] = [-46, 40]; // powers of ten: below lies 0, above ∞ and NaN
+const TICKS = [30, 0, -30];
+const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);
+const up = (size) => {
+  const power = size > 0 ? Math.log10(size) : size === 0 ? LEAST : LARGEST; // NaN is above, too
+  return +(BOTTOM - ((BOTTOM - TOP) * (clamp(power, LEAST, LARGEST) - LEAST)) / (LARGEST - LEAST)).toFixed(1);
+};
+const column = (block, depth) => +(LEFT + ((RIGHT - LEFT) * (block + 0.5)) / (depth + 1)).toFixed(1);
+
+/** A line through the sizes that are numbers, and a ring for each that is 0, ∞ or NaN. */
+function curve(sizes, from, depth) {
+  let [d, pen] = ["", "M"];
+  sizes.forEach((size, k) => {
+    const [x, y] = [column(from + k, depth), up(size)];
+    if (size > 0 && size < Infinity) { d += `${pen}${x} ${y}`; pen = "L"; }
+    else { d += `M${x - 3} ${y}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0`; pen = "M"; }
+  });
+  return d;
+}
+
+const plot = `<svg class="ld-plot" viewBox="0 0 640 160" aria-hidden="true">
+  ${TICKS.map((p) => `<path class="ld-grid" d="M${LEFT} ${up(10 ** p)}H${RIGHT}"/><text class="ld-end" x="${LEFT - 6}" y="${up(10 ** p) + 4}">${p ? `10${superscript(p)}` : 1}</text>`).join("")}
+  <text class="ld-end" x="${LEFT - 6}" y="${TOP + 3}">∞</text><text class="ld-end" x="${LEFT - 6}" y="${BOTTOM + 4}">0</text>
+  <path class="ld-grads"/><path class="ld-sizes"/>
+  <text class="ld-name-sizes">size of the row</text><text class="ld-name-grads">gradient that comes back</text></svg>`;
+
+const body = (presets) => `
+  <p class="ld-says" data-answer data-quantity="sentence"></p>
+  <div class="ld-controls" data-main>
+    ${choice("norm", "What stands before each block", { none: "without LayerNorm", layernorm: "with LayerNorm" })}
+    ${dial("scale", "weights ×", `<span class="ln-value" data-quantity="scale"><label>${srOnly("Scale of the weights as a number")}<input name="scale-typed" inputmode="decimal"></label></span>`, SCALE,
+    [[-3, "⅛"], [-2, "¼"], [-1, "½"], [0, "1"], [1, "2"], [2, "4"], [3, "8"]], { words: "Scale of the weights", extra: `<rect class="ld-alive" y="4" height="6" rx="2"/><text class="ld-alive-name" y="11" dx="6">survives</text>` })}
+    ${dial("depth", "blocks", readout("depth"), DEPTH, [[1, "1"], [24, "24"], [48, "48"]], { words: "Number of blocks" })}
+  </div>
+  <div class="ld-map"><canvas height="${WIDTH}" role="img"></canvas></div>
+  <p class="ld-key"><span>Each column: the ${WIDTH} numbers after one block</span>
+    <span><i class="ld-minus"></i>−3 <i class="ld-zero"></i>0 <i class="ld-plus"></i>3 or beyond <i class="ld-none"></i>∞ or NaN</span></p>
+  ${plot}
+  <div class="ln-presets" role="group" aria-label="Weights to try"><button type="button" data-do="start">Start</button>${presetButtons(presets)}</div>
+  ${more(`<p class="ln-facts"><span>last row ${readout("size")}</span> <span>gradient at block 1 ${readout("grad")}</span>
+      <span>alive without the layer: weights × ${readout("alive")}</span></p>
+    <p class="ld-way">A block is x → W·relu(x), where relu replaces what is negative by 0; with the layer, x → W·relu(LayerNorm(x)). All of W is drawn anew in
+      each block, with standard deviation √(2/32) times the scale. <button type="button" data-do="redraw">Draw other weights</button></p>
+    <p class="ln-says"></p>`)}
+  <output class="ln-hidden" data-quantity="sizes"></output>`;
+
+const toPython = ({ scale, depth, norm }) => `import torch
+from torch.nn.functional import layer_norm
+
+torch.manual_seed(0)  # other draws than the lab's, by the same rule
+row = torch.randn(32)  # (32,)
+for block in range(${depth}):
+    weight = ${scale} * (2 / 32) ** 0.5 * torch.randn(32, 32)  # (32, 32)
+    row = weight @ torch.relu(${norm === "layernorm" ? "layer_norm(row, (32,))" : "row"})
+    print(block + 1, row.square().mean().sqrt().item())
+`;
+
+function render(props) {
+  const presets = props.model.get("presets");
+  const lab = createLab(props, {
+    kind: "ln-depth",
+    label: "A row through many blocks",
+    body: body(presets),
+    keys: ["scale", "depth", "norm", "seed"],
+    fields,
+    fits: ({ depth, norm, seed }) => ["none", "layernorm"].includes(norm) && Number.isInteger(depth) && Number.isInteger(seed),
+  });
+  const { root, find } = lab;
+  const readouts = readoutsOf(root);
+  const canvas = find("canvas");
+  const paper = canvas.getContext("2d");
+  const write = (quantity, value, text) => setReadout(readouts[quantity][0], value, text);
+
+  /** Blue below 0, orange above, nothing at 0, grey where there is no number. */
+  function drawMap(rows) {
+    canvas.width = rows.length;
+    const image = paper.createImageData(rows.length, WIDTH);
+    rows.forEach((row, k) => row.forEach((v, i) => {
+      const good = Math.abs(v) < Infinity;
+      const rgb = !good ? [110, 118, 129] : v < 0 ? [0, 114, 178] : [213, 94, 0];
+      image.data.set([...rgb, good ? 255 * Math.min(Math.abs(v) / 3, 1) : 255], 4 * (i * rows.length + k));
+    }));
+    paper.putImageData(image, 0, 0);
+  }
+
+  /** Put a name on the free side of the end of its curve, in the plot. */
+  function name(selector, x, y, anchor) {
+    for (const [key, value] of [["x", x], ["y", clamp(y, TOP + 12, BOTTOM - 2)], ["text-anchor", anchor]]) setAttribute(find(selector), key, value);
+  }
+
+  /** @param {State} state */
+  function draw(state) {
+    const { scale, depth, norm, seed } = state;
+    const { rows, grads } = run(state);
+    const sizes = rows.map(rms);
+    const back = grads.slice(1).map(rms);
+    const [least, most] = alive({ depth, seed });
+
+    find(`[name=norm][value=${norm}]`).checked = true;
+    for (const [name, value] of [["scale", Math.log2(scale)], ["depth", depth]]) {
+      find(`[name=${name}]`).value = value;
+      setAttribute(find(`[name=${name}]`), "aria-valuetext", short(state[name], 3));
+    }
+    setReadout(find(".ln-value"), scale, short(scale, 3));
+    const log = (v) => clamp(Math.log2(v), SCALE.min, SCALE.max);
+    const band = norm === "none" ? [log(least), log(most)] : [SCALE.min, SCALE.max];
+    setAttribute(find(".ld-alive"), "x", across(band[0], SCALE.min, SCALE.max));
+    setAttribute(find(".ld-alive-name"), "x", across(Math.min(band[1], 0.75), SCALE.min, SCALE.max));
+    setAttribute(find(".ld-alive"), "width", across(SCALE.min + band[1] - band[0], SCALE.min, SCALE.max));
+
+    drawMap(rows);
+    setAttribute(find(".ld-sizes"), "d", curve(sizes, 0, depth));
+    setAttribute(find(".ld-grads"), "d", curve(back, 1, depth));
+    name(".ld-name-sizes", RIGHT, up(sizes.at(-1)) + 20, "end");
+    name(".ld-name-grads", LEFT + 4, up(back[0]) + (up(back[0]) < up(back.at(-1)) ? -9 : 20), "start");
+
+    const said = sentence(state, sizes, back[0]);
+    write("sentence", said, said);
+    write("depth", depth, String(depth));
+    write("size", sizes.at(-1), inWords(sizes.at(-1)));
+    write("grad", back[0], inWords(back[0]));
+    write("alive", `${least} ${most}`, `${short(least, 2)} to ${short(most, 2)}`);
+    setAttribute(readouts.sizes[0], "data-value", sizes.join(" "));
+    setAttribute(canvas, "aria-label", `The row after each of ${blocks(depth)}. ${said}`);
+    root.classList.toggle("ld-tamed", norm === "layernorm");
+    drawAnswer(state, sizes);
+    lab.speak(said);
+  }
+
+  function drawAnswer({ scale, norm, seed, depth }, sizes) {
+    const answer = lab.answer((record) => record.scale === scale && record.norm === norm && record.seed === seed);
+    const pytorch = answer?.sizes.slice(0, depth + 1).map((size) => Number(String(size).replace("inf", "Infinity")));
+    const alike = (a, b) => (Number.isNaN(a) ? Number.isNaN(b) : a === b || Math.abs(a / b - 1) < 1e-4);
+    const off = pytorch && sizes.filter((size, k) => !alike(size, pytorch[k])).length;
+    setAttribute(find(".ln-says"), "data-off", off ?? "");
+    lab.sayAnswer(pytorch && `${lab.live ? "PyTorch’s" : "While this page was built, PyTorch’s"} sizes were ${
+      off ? `others after ${blocks(off)}` : "the same after every block, to 4 digits"}.`);
+  }
+
+  const onInput = ({ name, value }) => lab.change({ [name]: name === "norm" ? value : name === "scale" ? +(2 ** value).toPrecision(3) : +value });
+  return lab.run({
+    draw,
+    onInput,
+    actions: {
+      preset: ({ dataset: { preset } }) => lab.change({ depth: MOST, norm: "none", scale: presets[preset].scale }),
+      redraw: () => lab.change({ seed: (lab.state.seed + 1) % SEEDS }),
+    },
+    python: toPython,
+  });
+}
+
+export default { render };

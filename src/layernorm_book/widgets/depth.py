@@ -1,0 +1,135 @@
+"""Why normalize at all? A row on its way through many blocks: the depth lab."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import layer_norm
+from traitlets import Dict, Enum, Int, List
+
+from layernorm_book.widgets.base import BUNDLED, Lab, html_table
+from layernorm_book.widgets.counter import noise
+from layernorm_book.widgets.traits import Number
+
+WIDTH, MOST = 32, 48  # numbers in a row, blocks
+SEEDS = 8
+NORMS = ("none", "layernorm")
+START = {"scale": 4.0, "depth": MOST, "norm": "none"}
+PRESETS: dict[str, dict[str, float]] = {
+    "weights × ½": {"scale": 0.5},
+    "× 1": {"scale": 1.0},
+    "× 8": {"scale": 8.0},
+}
+
+
+def draw(seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what a seed stands for, float32: a row, an upstream gradient, weights.
+
+    Returns:
+        Of shape (WIDTH,), (WIDTH,) and (MOST, WIDTH, WIDTH); the weights have the standard
+        deviation √(2/WIDTH), which makes up for the half of the mean square that relu takes away.
+    """
+    z = noise(seed, (2 + MOST * WIDTH) * WIDTH).reshape(-1, WIDTH)
+    weights = np.sqrt(2 / WIDTH) * z[2:].reshape(MOST, WIDTH, WIDTH)
+    return tuple(torch.from_numpy(v.astype(np.float32)) for v in (z[0], z[1], weights))
+
+
+def run(scale: float, depth: int, norm: str, seed: int = 6) -> tuple[list[Tensor], list[Tensor]]:
+    """Send a row through blocks x → W·relu(x), or x → W·relu(LayerNorm(x)), in PyTorch.
+
+    Each number is stored as float32, and each sum runs in float64: at the edge of float32 the
+    order in which a machine adds would otherwise decide between ∞ and NaN.
+
+    Returns:
+        The row before the first block and after each, and the gradient that comes back to each of
+        these: depth + 1 tensors of shape (WIDTH,), float32.
+    """
+    x, upstream, weights = draw(seed)
+    rows = [x.requires_grad_()]
+    for weight in (scale * weights)[:depth]:
+        row = layer_norm(rows[-1], (WIDTH,)) if norm == "layernorm" else rows[-1]
+        rows.append(torch.mv(weight.double(), torch.relu(row).double()).float())
+    grads = torch.autograd.grad(rows[-1], rows, upstream)
+    return [row.detach() for row in rows], list(grads)
+
+
+def sizes(rows: list[Tensor]) -> list[float]:
+    """Return the root of the mean square of each row, worked out in float64."""
+    return [row.double().square().mean().sqrt().item() for row in rows]
+
+
+class DepthLab(Lab):
+    """Send a row of 32 numbers through up to 48 blocks, with LayerNorm before each or without.
+
+    The browser computes every block in float32. With a live kernel PyTorch sends the same row
+    through the same weights on every change. On a static page its answers to the buttons are on
+    record.
+
+    Args:
+        scale: what all weights are multiplied by, from 1/8 to 8; at 1 they have the standard
+            deviation √(2/32), at which rows hardly grow or shrink.
+        depth: blocks, from 1 to 48.
+        norm: what stands before each block, "none" or "layernorm".
+        seed: which weights are drawn, from 0 to 7.
+
+    Raises:
+        TraitError: a value is none of these; nothing changes.
+
+    Example:
+        >>> lab = DepthLab(scale=4.0, norm="layernorm")
+        >>> 1 < lab.sizes[-1] < 10
+        True
+    """
+
+    _esm, _css = BUNDLED / "depth.js", BUNDLED / "depth.css"
+
+    STATE = ("scale", "depth", "norm", "seed")
+
+    scale = Number(START["scale"], 0.125, 8.0).tag(sync=True)
+    depth = Int(MOST, min=1, max=MOST).tag(sync=True)
+    norm = Enum(NORMS, START["norm"]).tag(sync=True)
+    seed = Int(6, min=0, max=SEEDS - 1).tag(sync=True)
+    sizes = List(read_only=True)  # of the row before the first block and after each
+
+    presets = List(Dict(), read_only=True).tag(sync=True)
+    recorded = List(Dict(), read_only=True).tag(sync=True)  # the start and the buttons, both norms
+
+    def __init__(
+        self,
+        scale: float = 4.0,
+        depth: int = MOST,
+        norm: str = "none",
+        seed: int = 6,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scale=scale, depth=depth, norm=norm, seed=seed, **kwargs)
+        self.set_trait("presets", [{"label": label, **preset} for label, preset in PRESETS.items()])
+        scales = {scale, *(preset["scale"] for preset in PRESETS.values())}
+        states = [(scale, norm) for scale in sorted(scales) for norm in NORMS]
+        self.set_trait("recorded", [_record(scale, MOST, norm, seed) for scale, norm in states])
+
+    def ask_pytorch(self) -> dict[str, Any]:
+        """Let `sizes` follow; return them, as text where JSON has no number."""
+        record = _record(*(getattr(self, name) for name in self.STATE))
+        self.set_trait("sizes", [float(size) for size in record["sizes"]])
+        return {"sizes": record["sizes"]}
+
+    def to_html(self) -> str:
+        """Return an HTML table: the size after some blocks, without the layer and with it."""
+        blocks = [block for block in (1, 6, 12, 24, 48) if block <= self.depth]
+        rows = {}
+        for norm, name in zip(NORMS, ("without LayerNorm", "with LayerNorm"), strict=True):
+            found = sizes(run(self.scale, self.depth, norm, self.seed)[0])
+            rows[name] = [f"{found[block]:.2g}" for block in blocks]
+        caption = (
+            f"Size (root mean square) of a row after each block, weights × {self.scale:g}. "
+            "Without the layer it explodes or vanishes, with it it stays."
+        )
+        return html_table(caption, ["after block", *map(str, blocks)], rows)
+
+
+def _record(scale, depth, norm, seed):
+    found = sizes(run(scale, depth, norm, seed)[0])
+    shown = [float(f"{v:.6g}") if np.isfinite(v) else str(v) for v in found]
+    return {"scale": scale, "norm": norm, "seed": seed, "sizes": shown}
