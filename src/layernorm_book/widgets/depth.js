@@ -178,7 +178,7 @@ function render(props) {
     write("depth", depth, String(depth));
     write("size", sizes.at(-1), inWords(sizes.at(-1)));
     write("grad", back[0], inWords(back[0]));
-    write("alive", `${least} ${most}`, `${short(least, 2)} to ${short(most, 2)}`);
+    write("alive", `${least} ${most}`, `${short(least, 3)} to ${short(most, 3)}`);
     setAttribute(readouts.sizes[0], "data-value", sizes.join(" "));
     setAttribute(canvas, "aria-label", `The row after each of ${blocks(depth)}. ${said}`);
     root.classList.toggle("ld-tamed", norm === "layernorm");
