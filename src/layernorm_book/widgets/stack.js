@@ -83,12 +83,14 @@ export function run({ scale, depth, norm, seed }) {
   return { rows, grads };
 }
 
+const atOne = new Map(); // by seed: the size of each row at scale 1, without a norm
+
 /**
  * Between which scales of the weights the last row keeps a size from 1/10 to 10, without a norm:
  * its size is scale^depth times the size at scale 1.
  */
 export function alive({ depth, seed }) {
-  const { rows } = run({ scale: 1, depth, norm: "none", seed });
-  const size = rms(rows[depth]);
+  if (!atOne.has(seed)) atOne.set(seed, run({ scale: 1, depth: MOST, norm: "none", seed }).rows.map(rms));
+  const size = atOne.get(seed)[depth];
   return [(0.1 / size) ** (1 / depth), (10 / size) ** (1 / depth)];
 }
