@@ -1,7 +1,7 @@
 import { DRAWS, answerTo, compare, draw as drawInput, passes } from "./faults.js";
 import { atStop } from "./shared/epsilon.js";
-import { short } from "./shared/numbers.js";
-import { readout, readoutsOf, setAttribute, setReadout } from "./shared/page.js";
+import { clamp, powerOfTen, short } from "./shared/numbers.js";
+import { readout, readoutsOf, setAttribute, setReadout, setSlider } from "./shared/page.js";
 import "./asked.css";
 
 /**
@@ -35,12 +35,11 @@ const slider = (name, title, most) => `<div class="bl-slider"><label><span>${tit
 export const controls = () => `<div class="bl-asked">${Object.entries(STOPS).map(([name, [title, stops]]) => slider(name, title, stops.length - 1)).join("")}${slider("eps", "ε")}
   ${Object.entries(SWITCHES).map(([name, [title, choices]]) => segments(name, title, choices)).join("")}</div>`;
 
-const across = (value) => `${+(100 * Math.min(Math.max((Math.log10(value) - LEAST) / (MOST - LEAST), 0), 1)).toFixed(2)}%`;
+const across = (value) => `${+(100 * clamp((Math.log10(value) - LEAST) / (MOST - LEAST), 0, 1)).toFixed(2)}%`;
 const test = (name, k, rings) => `<div class="bl-test" data-test="${k}"><b>${name}</b>
   <svg aria-hidden="true"><rect y="5" height="22"/><line y1="2" y2="30"/>${`<circle r="3.5"/>`.repeat(DRAWS)}<g>${rings ? `<circle r="5.5"/>`.repeat(DRAWS) : ""}</g></svg>
   <output data-quantity="passed" data-index="${k}"></output></div>`;
 const ticks = [-8, -6, -4, -2, 0];
-const superscript = (power) => (power ? `10${String(power).replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻")}` : "1");
 
 /**
  * A word, a sentence, a row of dots for each test, and a second sentence.
@@ -50,7 +49,7 @@ const superscript = (power) => (power ? `10${String(power).replace(/./g, (c) => 
 export const verdicts = (legend, rings = false) => `<div class="bl-answer">
     <p class="bl-verdict">${readout("verdict")} <span class="bl-headline"></span></p>
     ${TESTS.map((name, k) => test(name, k, rings)).join("")}
-    <div class="bl-axis" aria-hidden="true"><span>${ticks.map((power) => `<i style="left: ${across(10 ** power)}">${superscript(power)}</i>`).join("")}</span></div>
+    <div class="bl-axis" aria-hidden="true"><span>${ticks.map((power) => `<i style="left: ${across(10 ** power)}">${powerOfTen(power)}</i>`).join("")}</span></div>
     <p class="bl-legend">${legend} <span class="bl-zone"></span>what it allows</p>
     <p class="bl-reason"></p>
   </div>`;
@@ -106,13 +105,13 @@ export function painter({ root, find }, presets) {
   function paintControls(state) {
     for (const input of radios) input.checked = String(state[input.name]) === input.value;
     for (const [name, [, stops]] of Object.entries(STOPS)) {
-      find(`[name=${name}]`).value = nearest(stops, state[name]);
-      setAttribute(find(`[name=${name}]`), "aria-valuetext", short(state[name], 3));
-      setReadout(readouts[name][0], state[name], short(state[name], 3));
+      const text = short(state[name], 3);
+      setSlider(find(`[name=${name}]`), nearest(stops, state[name]), text);
+      setReadout(readouts[name][0], state[name], text);
     }
-    find("[name=eps]").value = Math.log10(state.eps);
-    setAttribute(find("[name=eps]"), "aria-valuetext", short(state.eps, 3));
-    setReadout(readouts.eps[0], Math.fround(state.eps), short(state.eps, 3));
+    const eps = short(state.eps, 3);
+    setSlider(find("[name=eps]"), Math.log10(state.eps), eps);
+    setReadout(readouts.eps[0], Math.fround(state.eps), eps);
     presets.forEach((preset, k) => setAttribute(find(`[data-preset="${k}"]`), "aria-pressed",
       Object.entries(fromPreset(preset)).every(([key, value]) => state[key] === value)));
   }

@@ -1,4 +1,4 @@
-import { readout, readoutsOf, setAttribute, setReadout, setText, srOnly } from "./shared/page.js";
+import { more, readout, readoutsOf, setAttribute, setReadout, setSlider, setText, srOnly } from "./shared/page.js";
 import { createLab } from "./shared/form.js";
 import { fixed, short, typeset } from "./shared/numbers.js";
 import { ALPHA, consequence, whatMoved } from "./relatives.js";
@@ -62,13 +62,11 @@ const skeleton = (byHand, layouts, groups) => `
     <p class="ln-name">${readout("name")} <span data-quantity="note"></span></p>
     <pre><code data-quantity="line"></code></pre>
   </div>
-  <details class="ln-more"><summary>More</summary>
-    <p class="ln-facts"><span>groups ${readout("groups")}</span>
+  ${more(`<p class="ln-facts"><span>groups ${readout("groups")}</span>
       <span>n ${readout("n")}</span> <span>shape of γ ${readout("weight")}</span></p>
     <p class="ln-trace"></p>
     <p class="ln-says"></p>
-    <p>By keyboard: the arrow keys go from cell to cell, and Tab goes on to the slider that moves the framed one.</p>
-  </details>`;
+    <p>By keyboard: the arrow keys go from cell to cell, and Tab goes on to the slider that moves the framed one.</p>`)}`;
 
 /** The state as lines of PyTorch; `line` may be a call alone. */
 const toPython = (line, x, shape) => `import torch
@@ -216,9 +214,7 @@ function render(props) {
     });
 
     const at = (cell) => `x[${place(cell, layout.shape).join(", ")}]`;
-    const range = find("[name=x]");
-    range.value = state.x[state.cell];
-    setAttribute(range, "aria-valuetext", short(state.x[state.cell]));
+    setSlider(find("[name=x]"), state.x[state.cell], short(state.x[state.cell]));
     setText(find(".ln-where"), at(state.cell));
     setReadout(parts.value[0], state.x[state.cell], rounded(state.x[state.cell]));
     const shared = state.statistics === "variance" ? `one μ = ${short(statistic[numbers[picked]])} and one σ²`

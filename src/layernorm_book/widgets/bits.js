@@ -1,6 +1,6 @@
 import { FORMATS, addOne, fieldsOf, kindOf, store } from "./formats.js";
-import { short, typeset } from "./shared/numbers.js";
-import { readoutsOf, setAttribute, setReadout, setText, srOnly } from "./shared/page.js";
+import { short, superscript, typeset } from "./shared/numbers.js";
+import { readoutsOf, setAttribute, setReadout, setSlider, setText, srOnly } from "./shared/page.js";
 import { createLab } from "./shared/form.js";
 import "./bits.css";
 
@@ -14,8 +14,6 @@ const KINDS = {
   zero: "zero: nothing is left",
   infinite: "infinite: too large",
 };
-
-const superscript = (power) => String(power).replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻");
 
 /** How far the stored number is from the typed one, in percent or parts of a billion. */
 function errorText(error) {
@@ -73,8 +71,7 @@ function render(props) {
   const show = (quantity, k, value, text) => setReadout(readouts[quantity][k], value, text);
 
   function draw({ eps }) {
-    slider.value = Math.log10(eps);
-    setAttribute(slider, "aria-valuetext", short(eps, 4));
+    setSlider(slider, Math.log10(eps), short(eps, 4));
     if (!typed.dataset.editing) typed.value = short(eps, 12);
     FORMATS.forEach((format, k) => {
       const stored = store(eps, format);

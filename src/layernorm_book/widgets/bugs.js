@@ -2,7 +2,7 @@ import { DRAWS, FIXED, RIGHT, statistics } from "./faults.js";
 import { INPUT, askedBy, controls, fields, fits, fromPreset, painter, segments, verdicts } from "./asked.js";
 import { createLab, presetButtons } from "./shared/form.js";
 import { short } from "./shared/numbers.js";
-import { readout, readoutsOf, setAttribute, setReadout, setText } from "./shared/page.js";
+import { more, readout, readoutsOf, setAttribute, setReadout, setText } from "./shared/page.js";
 
 /**
  * A layer whose parts can be exchanged, an input, and what three tests say.
@@ -110,10 +110,9 @@ const skeleton = (presets) => `
   ${verdicts(legend)}
   <div class="ln-presets" role="group" aria-label="Inputs to start from"><b>Ask it</b>${presetButtons(presets)}</div>
   ${controls()}
-  <details class="ln-more"><summary>More</summary>
-    <p>Each draw is six rows. The largest error: <span class="ln-facts"><span>first draw ${readout("error")}</span>
+  ${more(`<p>Each draw is six rows. The largest error: <span class="ln-facts"><span>first draw ${readout("error")}</span>
       <span>the judge allows ${readout("allowed")}</span></span></p>
-    <p class="ln-says"></p></details>`;
+    <p class="ln-says"></p>`)}`;
 
 function render(props) {
   const presets = props.model.get("presets");

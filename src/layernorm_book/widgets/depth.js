@@ -1,9 +1,9 @@
 import { alive, MOST, rms, run, WIDTH } from "./stack.js";
-import { short } from "./shared/numbers.js";
-import { readout, readoutsOf, setAttribute, setReadout, srOnly } from "./shared/page.js";
+import { clamp, powerOfTen, short } from "./shared/numbers.js";
+import { more, readout, readoutsOf, setAttribute, setReadout, setSlider, srOnly } from "./shared/page.js";
 import { createLab, presetButtons } from "./shared/form.js";
 import { choice } from "./shared/choice.js";
-import { across, dial, more } from "./shared/parts.js";
+import { across, dial } from "./shared/parts.js";
 import "./depth.css";
 
 /**
@@ -23,15 +23,13 @@ const fields = { scale: ["the weights’ scale", 0.125, 8], depth: ["the number 
 
 // --- words ----------------------------------------------------------------------------------------
 
-const superscript = (power) => [...String(power)].map((c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c])).join("");
-
 /** A size in words: 3.4, 600, 2 × 10²⁸. */
 export function inWords(size) {
   if (Number.isNaN(size)) return "not a number";
   if (size === Infinity) return "∞";
   if (size === 0 || (size >= 0.01 && size < 9999.5)) return short(size, 2);
   const [digits, power] = size.toExponential(0).split("e");
-  return `${digits} × 10${superscript(+power)}`;
+  return `${digits} × ${powerOfTen(+power)}`;
 }
 
 const blocks = (n) => (n === 1 ? "one block" : `${n} blocks`);
@@ -59,7 +57,6 @@ export function sentence({ norm, depth }, sizes, back) {
 const [LEFT, RIGHT, TOP, BOTTOM] = [60, 636, 14, 142]; // of the plot, in its own units
 const [LEAST, LARGEST] = [-46, 40]; // powers of ten: below lies 0, above ∞ and NaN
 const TICKS = [30, 0, -30];
-const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);
 const up = (size) => {
   const power = size > 0 ? Math.log10(size) : size === 0 ? LEAST : LARGEST; // NaN is above, too
   return +(BOTTOM - ((BOTTOM - TOP) * (clamp(power, LEAST, LARGEST) - LEAST)) / (LARGEST - LEAST)).toFixed(1);
@@ -78,7 +75,7 @@ function curve(sizes, from, depth) {
 }
 
 const plot = `<svg class="ld-plot" viewBox="0 0 640 160" aria-hidden="true">
-  ${TICKS.map((p) => `<path class="ld-grid" d="M${LEFT} ${up(10 ** p)}H${RIGHT}"/><text class="ld-end" x="${LEFT - 6}" y="${up(10 ** p) + 4}">${p ? `10${superscript(p)}` : 1}</text>`).join("")}
+  ${TICKS.map((p) => `<path class="ld-grid" d="M${LEFT} ${up(10 ** p)}H${RIGHT}"/><text class="ld-end" x="${LEFT - 6}" y="${up(10 ** p) + 4}">${powerOfTen(p)}</text>`).join("")}
   <text class="ld-end" x="${LEFT - 6}" y="${TOP + 3}">∞</text><text class="ld-end" x="${LEFT - 6}" y="${BOTTOM + 4}">0</text>
   <path class="ld-grads"/><path class="ld-sizes"/>
   <text class="ld-name-sizes">size of the row</text><text class="ld-name-grads">gradient that comes back</text></svg>`;
@@ -157,8 +154,7 @@ function render(props) {
 
     find(`[name=norm][value=${norm}]`).checked = true;
     for (const [name, value] of [["scale", Math.log2(scale)], ["depth", depth]]) {
-      find(`[name=${name}]`).value = value;
-      setAttribute(find(`[name=${name}]`), "aria-valuetext", short(state[name], 3));
+      setSlider(find(`[name=${name}]`), value, short(state[name], 3));
     }
     setReadout(find(".ln-value"), scale, short(scale, 3));
     const log = (v) => clamp(Math.log2(v), SCALE.min, SCALE.max);

@@ -1,10 +1,9 @@
 import { bestOf, descentSays, path } from "./descends.js";
 import { short } from "./shared/numbers.js";
-import { readout, readoutsOf, setAttribute, setReadout, setText } from "./shared/page.js";
+import { readout, readoutsOf, setAttribute, setReadout, setSlider, setText } from "./shared/page.js";
 import { createLab } from "./shared/form.js";
 import { dial, legend } from "./shared/parts.js";
 import { barNodes, barRows, drawBars } from "./shared/bars.js";
-import "./shared/epsilon.css";
 import "./descent.css";
 
 /** Gradient descent of γ and β, step by step. */
@@ -73,8 +72,7 @@ function render(props) {
     const now = run[step];
     for (const name of ["weight", "bias"]) drawBars(nodes[name], COLUMNS, now[name], SCALES[name], { marks: best[name] });
     for (const [name, value] of Object.entries({ step, rate })) {
-      find(`[name=${name}]`).value = value;
-      setAttribute(find(`[name=${name}]`), "aria-valuetext", String(value));
+      setSlider(find(`[name=${name}]`), value, String(value));
       setReadout(readouts[name][0], value, short(value));
     }
     setReadout(readouts.loss[0], now.loss, short(now.loss, 4));

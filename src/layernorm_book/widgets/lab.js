@@ -2,7 +2,7 @@ import { layerNorm, layerNorm64, onePassVariance, relativeGap, ulp } from "./lay
 import { moved, placeOf, shiftScale, STRETCH } from "./moves.js";
 import { errorsSay, onePassSays, placementSays } from "./says.js";
 import { short } from "./shared/numbers.js";
-import { readout, setAttribute } from "./shared/page.js";
+import { readout, setAttribute, setSlider } from "./shared/page.js";
 import { dial, legend } from "./shared/parts.js";
 import { rowsLab } from "./shared/rows.js";
 import { largest, LARGEST } from "./shared/bars.js";
@@ -137,9 +137,8 @@ const paintIn = (stage, count) => ({ root, find }, { all, facts }, state) => {
     const at = count > 1 ? `[data-index="${r}"]` : "";
     for (const [name, { at: where }, value] of [["shift", scale, mean], ["stretch", STRETCH, std]]) {
       const range = find(`[name=${name}]${at}`);
-      range.value = where(value);
+      setSlider(range, where(value), short(value, 3));
       range.disabled = name === "stretch" && !std;
-      setAttribute(range, "aria-valuetext", short(value, 3));
     }
   });
   if (stage === "statistics") {

@@ -1,7 +1,7 @@
 import { fixed, short } from "./shared/numbers.js";
-import { readout, readoutsOf, setAttribute, setReadout, setText, srOnly } from "./shared/page.js";
+import { more, readout, readoutsOf, setAttribute, setReadout, setSlider, srOnly } from "./shared/page.js";
 import { createLab, presetButtons } from "./shared/form.js";
-import { dial, more } from "./shared/parts.js";
+import { dial } from "./shared/parts.js";
 import { atStop, drawEpsilon, EPS, epsilon } from "./shared/epsilon.js";
 import { CIRCLE, LARGEST, project, sentence, shifted, SMALLEST_STD, stretched, through } from "./space.js";
 import "./shared/handles.css";
@@ -208,8 +208,7 @@ function render(props) {
     const level = (v) => px((100 * (LARGEST - v)) / (2 * LARGEST));
     setAttribute(find(".ln-bars"), "d", ELEMENTS.map((i) => `M${i + 0.24} 50V${level(x[i])}h.52V50z`).join(""));
     ranges.forEach((range, i) => {
-      range.value = x[i];
-      setAttribute(range, "aria-valuetext", short(x[i]));
+      setSlider(range, x[i], short(x[i]));
       setAttribute(range.nextElementSibling, "style", `top:${level(x[i])}%`);
     });
   }
@@ -270,12 +269,9 @@ function render(props) {
     write("radius", numbers.radius, short(numbers.radius, 4));
     write("azimuth", state.azimuth, String(Math.round(state.azimuth)));
     write("elevation", state.elevation, String(Math.round(state.elevation)));
-    find("[name=shift]").value = numbers.mean;
-    find("[name=stretch]").value = Math.log10(Math.max(numbers.std, SMALLEST_STD));
+    setSlider(find("[name=shift]"), numbers.mean, readouts.mean[0].textContent);
+    setSlider(find("[name=stretch]"), Math.log10(Math.max(numbers.std, SMALLEST_STD)), readouts.std[0].textContent);
     for (const name of ["azimuth", "elevation"]) find(`[name=${name}]`).value = state[name];
-    for (const [name, says] of [["shift", "mean"], ["stretch", "std"]]) {
-      setAttribute(find(`[name=${name}]`), "aria-valuetext", readouts[says][0].textContent);
-    }
     drawEpsilon(find, state.eps, { inside: numbers.variance });
     const text = sentence(numbers);
     write("sentence", text, text);

@@ -5,13 +5,12 @@
  * @typedef {{ lo: number, hi: number, step: number, digits: number }} Scale
  */
 
-import { fixed, short } from "./numbers.js";
-import { setAttribute, setReadout, setText, srOnly } from "./page.js";
+import { clamp, fixed, short } from "./numbers.js";
+import { setAttribute, setReadout, setSlider, setText, srOnly } from "./page.js";
 import "./handles.css";
 import "./bars.css";
 
 export const LARGEST = 1e9;
-export const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);
 export const largest = (values) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
 
 // --- scales ---------------------------------------------------------------------------------------
@@ -109,9 +108,9 @@ export function barNodes(body) {
   return nodes;
 }
 
-export function setRange(range, { lo, hi, step }, value) {
+function setRange(range, { lo, hi, step }, value, text) {
   if (+range.min !== lo || +range.max !== hi) Object.assign(range, { min: lo, max: hi, step });
-  range.value = value;
+  setSlider(range, value, text);
 }
 
 /**
@@ -140,8 +139,7 @@ export function drawBars(nodes, columns, values, scale, { band = [], guide = [],
     setReadout(nodes.readouts[k], values[i], text);
     const range = nodes.sliders[k];
     if (!range) return;
-    setRange(range, scale, values[i]);
-    setAttribute(range, "aria-valuetext", text);
+    setRange(range, scale, values[i], text);
     setAttribute(nodes.handles[k], "style", `top:${height(values[i])}%`);
   });
 }

@@ -1,7 +1,7 @@
 // The slider of ε, over its logarithm, with marks where ε begins to count.
 
 import { short } from "./numbers.js";
-import { setAttribute, setReadout, srOnly } from "./page.js";
+import { setAttribute, setReadout, setSlider, srOnly } from "./page.js";
 import { across, dial } from "./parts.js";
 import "./epsilon.css";
 
@@ -23,10 +23,8 @@ export const atStop = (value) => Math.min(Math.max(+(10 ** value).toPrecision(3)
 
 /** @param {Record<string, number>} knees  by placement: the ε at which it counts, of those to be seen */
 export function drawEpsilon(find, eps, knees) {
-  const range = find("[name=eps]");
   const text = short(eps, 3);
-  range.value = Math.log10(eps);
-  setAttribute(range, "aria-valuetext", text);
+  setSlider(find("[name=eps]"), Math.log10(eps), text);
   setReadout(find(".ln-value"), Math.fround(eps), text);
   for (const placement in KNEES) {
     const node = find(`.ln-knee.ln-${placement}`);

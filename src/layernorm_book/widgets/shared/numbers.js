@@ -13,3 +13,11 @@ export function short(v, digits = 4) {
 
 /** A number as someone types it: with a real minus sign, a comma, or the word of a sign. */
 export const parse = (text) => (text.trim() ? Number(text.trim().replace("−", "-").replace(",", ".")) : NaN);
+
+/** A whole number as an exponent. */
+export const superscript = (power) => String(power).replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻");
+
+/** A power of ten: 10³, and 1. */
+export const powerOfTen = (power) => (power ? `10${superscript(power)}` : "1");
+
+export const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);

@@ -19,8 +19,17 @@ export function setReadout(node, value, text) {
   else if (!input.dataset.editing && input.value !== text) input.value = text;
 }
 
+/** Put a slider where a value stands, and say the value in words. */
+export function setSlider(range, value, text) {
+  range.value = value;
+  setAttribute(range, "aria-valuetext", text);
+}
+
 /** A text for screen readers alone. */
 export const srOnly = (text) => `<span class="ln-hidden">${text}</span>`;
+
+/** All that is not for the first look. */
+export const more = (body) => `<details class="ln-more"><summary>More</summary>${body}</details>`;
 
 /** A place for a number that is not one of several. */
 export const readout = (quantity) => `<output data-quantity="${quantity}"></output>`;

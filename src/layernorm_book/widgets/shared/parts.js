@@ -12,9 +12,6 @@ import "./legend.css";
 export const legend = (entries) => `<p class="ln-legend">${entries.map(([mark, hue, words]) =>
   `<span><i class="ln-swatch ln-as-${mark} ln-${hue}"></i>${words}</span>`).join(" ")}</p>`;
 
-/** All that is not for the first look. */
-export const more = (body) => `<details class="ln-more"><summary>More</summary>${body}</details>`;
-
 /**
  * A horizontal slider under a line that names it, with ticks below.
  * @param {string} name

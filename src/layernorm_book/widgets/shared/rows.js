@@ -1,8 +1,7 @@
-import { fixed, short } from "./numbers.js";
-import { readoutsOf, setAttribute, setReadout, setText, srOnly } from "./page.js";
-import { more } from "./parts.js";
+import { clamp, fixed, short } from "./numbers.js";
+import { more, readoutsOf, setAttribute, setReadout, setText, srOnly } from "./page.js";
 import { createLab, presetButtons } from "./form.js";
-import { barNodes, barRows, clamp, drawBars, largest, LARGEST, panel, scaleFor, torchRows } from "./bars.js";
+import { barNodes, barRows, drawBars, largest, LARGEST, panel, scaleFor, torchRows } from "./bars.js";
 import { atStop, drawEpsilon, EPS } from "./epsilon.js";
 
 /**
