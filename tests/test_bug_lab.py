@@ -120,7 +120,7 @@ def test_the_noise_is_all_but_gaussian_and_each_draw_another():
 
 # --- the discovery --------------------------------------------------------------------------------
 
-SINGLE = [parts for parts in bug_lab._one_fault_each() if parts != RIGHT]
+SINGLE = [parts for parts in bug_lab.one_fault_each() if parts != RIGHT]
 
 
 @pytest.mark.parametrize(
@@ -132,14 +132,14 @@ def test_every_fault_has_an_input_that_shows_it_and_one_that_hides_it(parts):
     inputs = [
         dict(zip(USUAL, asked, strict=True)) for asked in itertools.product(*choices, (1e-5, 0.5))
     ]
-    counts = [bug_lab._record(parts, asked)["passes"] for asked in inputs]
+    counts = [bug_lab.record(parts, asked)["passes"] for asked in inputs]
     assert [0, 0, 0] in counts
     assert [DRAWS] * 3 in counts
 
 
 def test_a_right_layer_passes_but_for_assert_close_at_a_large_mean():
-    assert bug_lab._record(RIGHT, USUAL)["passes"] == [DRAWS] * 3
-    assert bug_lab._record(RIGHT, USUAL | {"mean": 2000.0})["passes"] == [0, DRAWS, DRAWS]
+    assert bug_lab.record(RIGHT, USUAL)["passes"] == [DRAWS] * 3
+    assert bug_lab.record(RIGHT, USUAL | {"mean": 2000.0})["passes"] == [0, DRAWS, DRAWS]
 
 
 # --- its sentences --------------------------------------------------------------------------------

@@ -11,11 +11,12 @@ from torch import Tensor
 from layernorm_book.parity.bugs import VARIANTS
 from layernorm_book.parity.cases import Case, max_abs
 from layernorm_book.parity.formula import LAYER_NORM
+from layernorm_book.widgets.bugs import TOLERANCES as USUAL
 
 SEEDS = range(200)
 TOLERANCES = {
-    "assert_close": {"rtol": 1.3e-6, "atol": 1e-5},
-    "10⁻³": {"rtol": 1e-3, "atol": 1e-3},
+    "assert_close": USUAL["assert_close"],
+    "10⁻³": USUAL["1e-3"],
     "10⁻²": {"rtol": 1e-2, "atol": 1e-2},
 }
 """What usual tests allow: the defaults of torch.testing.assert_close for float32, and two more."""

@@ -11,11 +11,11 @@ from layernorm_book.widgets.bugs import (
     RIGHT,
     USUAL,
     Asked,
-    _one_fault_each,
-    _record,
+    one_fault_each,
+    record,
 )
 
-BOXES = [*_one_fault_each()[1:], RIGHT]
+BOXES = [*one_fault_each()[1:], RIGHT]
 """The layers that a box may hold, in the order of the browser's list of suspects."""
 
 
@@ -59,6 +59,6 @@ class BlackBox(Asked):
         """Return, as an HTML table, how many draws of each preset pass, for this box."""
         rows = {}
         for name, changed in PRESETS.items():
-            rows[name] = _record(self.parts, USUAL | changed)["passes"]
+            rows[name] = record(self.parts, USUAL | changed)["passes"]
         caption = f"In how many of {DRAWS} draws three tests pass the layer in the box."
         return html_table(caption, ["input", "assert_close", "10⁻³", "the judge’s bound"], rows)

@@ -167,13 +167,13 @@ class BugLab(Asked):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         records = [self._record()]
-        for parts, changed in product(_one_fault_each(), PRESETS.values()):
-            records.append(_record(parts, USUAL | changed))
+        for parts, changed in product(one_fault_each(), PRESETS.values()):
+            records.append(record(parts, USUAL | changed))
         self.set_trait("recorded", records)
 
     def _record(self):
         parts = {part: getattr(self, part) for part in PARTS}
-        return _record(parts, self._input())
+        return record(parts, self._input())
 
     def ask_pytorch(self) -> dict[str, Any]:
         """Return in how many of the draws each test passes the layer, run by PyTorch."""
@@ -182,20 +182,21 @@ class BugLab(Asked):
     def to_html(self) -> str:
         """Return, as an HTML table, how many draws of each preset let each fault pass."""
         rows = {}
-        for parts in _one_fault_each():
+        for parts in one_fault_each():
             wrong = [choice for part, choice in parts.items() if choice != RIGHT[part]]
-            cells = [_record(parts, USUAL | v)["passes"][0] for v in PRESETS.values()]
+            cells = [record(parts, USUAL | v)["passes"][0] for v in PRESETS.values()]
             rows[wrong[0] if wrong else "nothing is wrong"] = cells
         caption = f"In how many of {DRAWS} draws assert_close passes a layer with one fault."
         return html_table(caption, ["fault", *PRESETS], rows)
 
 
-def _one_fault_each():
+def one_fault_each() -> list[dict[str, str]]:
     """Return the parts of the right layer, and of each layer with one fault."""
     faults = [{p: c} for p, choices in PARTS.items() for c in list(choices)[1:]]
     return [RIGHT | fault for fault in ({}, *faults)]
 
 
-def _record(parts, asked):
+def record(parts: dict[str, str], asked: dict[str, Any]) -> dict[str, Any]:
+    """Return parts and input with the counts of `passes`, for JSON."""
     found = passes(tuple(parts.values()), *(asked[key] for key in USUAL))
     return {**parts, **asked, "passes": found}

@@ -1,5 +1,6 @@
 """Why normalize at all? A row on its way through many blocks: the depth lab."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from layernorm_book.widgets.traits import Number
 WIDTH, MOST = 32, 48  # numbers in a row, blocks
 SEEDS = 8
 NORMS = ("none", "layernorm")
-START = {"scale": 4.0, "depth": MOST, "norm": "none"}
 PRESETS: dict[str, dict[str, float]] = {
     "weights × ½": {"scale": 0.5},
     "× 1": {"scale": 1.0},
@@ -23,6 +23,7 @@ PRESETS: dict[str, dict[str, float]] = {
 }
 
 
+@lru_cache(maxsize=SEEDS)
 def draw(seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return what a seed stands for, float32: a row, an upstream gradient, weights.
 
@@ -46,7 +47,7 @@ def run(scale: float, depth: int, norm: str, seed: int = 6) -> tuple[list[Tensor
         these: depth + 1 tensors of shape (WIDTH,), float32.
     """
     x, upstream, weights = draw(seed)
-    rows = [x.requires_grad_()]
+    rows = [x.clone().requires_grad_()]  # the drawn row itself is kept for the next call
     for weight in (scale * weights)[:depth]:
         row = layer_norm(rows[-1], (WIDTH,)) if norm == "layernorm" else rows[-1]
         rows.append(torch.mv(weight.double(), torch.relu(row).double()).float())
@@ -86,9 +87,9 @@ class DepthLab(Lab):
 
     STATE = ("scale", "depth", "norm", "seed")
 
-    scale = Number(START["scale"], 0.125, 8.0).tag(sync=True)
+    scale = Number(4.0, 0.125, 8.0).tag(sync=True)
     depth = Int(MOST, min=1, max=MOST).tag(sync=True)
-    norm = Enum(NORMS, START["norm"]).tag(sync=True)
+    norm = Enum(NORMS, "none").tag(sync=True)
     seed = Int(6, min=0, max=SEEDS - 1).tag(sync=True)
     sizes = List(read_only=True)  # of the row before the first block and after each
 
