@@ -149,9 +149,13 @@ def _still(widget):
     return widget.to_html() if hasattr(widget, "to_html") else ""
 
 
-def values(page, quantity):
-    """Return the full values of a quantity's readouts, in the order of their elements."""
-    nodes = f"[data-quantity='{quantity}']"
+def values(page, quantity, lab=""):
+    """Return the full values of a quantity's readouts, in the order of their elements.
+
+    Args:
+        lab: a selector for one of several labs.
+    """
+    nodes = f"{lab} [data-quantity='{quantity}']"
     read = "nodes => nodes.map(node => node.dataset.value)"
     return [float(value) for value in page.eval_on_selector_all(nodes, read)]
 
@@ -163,6 +167,20 @@ def move(page, selector, value):
         input.dispatchEvent(new Event("input", { bubbles: true }));
     }"""
     page.eval_on_selector(selector, script, str(value))
+
+
+def slide(page, slider, steps=9):
+    """Drag a horizontal slider from end to end with the mouse; yield at each step."""
+    slider = page.locator(slider)
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    for k in range(steps):
+        page.mouse.move(box["x"] + 1 + (box["width"] - 2) * k / (steps - 1), middle)
+        if k == 0:
+            page.mouse.down()
+        yield k
+    page.mouse.up()
 
 
 def type_in(page, selector, text):

@@ -16,7 +16,7 @@ import re
 from contextlib import suppress
 from decimal import Decimal
 
-from cells import RAISES, claims_in
+from cells import RAISES, claims_in, parsed
 from reading_time import EXERCISE, place, words
 
 WORDS, WORDS_IN_A_BOX, LINES = 1400, 250, 6
@@ -64,7 +64,6 @@ NUMBER = re.compile(
     r"(?:e(?P<e>[-+]?\d+)| · 10(?P<ten>[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?(?P<percent> ?%)?(?![\w.]*\w)"
 )
 TEN = re.compile(r"(?<![\w· ])10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
-MAGIC = re.compile(r"^(\s*)[%!].*", re.MULTILINE)
 SUM = (ast.BinOp, ast.UnaryOp, ast.Constant, ast.operator, ast.unaryop)
 LITERAL = re.compile(r"(?<![\w.])\d[\d_,]*(?:\.\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
 
@@ -119,7 +118,7 @@ def boxes(chapter):
 def has_asserts(chapter):
     """A reader meets no assert outside a check."""
     for cell in code(chapter, "main path", "predict", "deeper", "solution"):
-        tree = ast.parse(MAGIC.sub(r"\1pass", cell["text"]))
+        tree = parsed(cell["text"])
         calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
         names = {getattr(call.func, "attr", getattr(call.func, "id", "")) for call in calls}
         quiet = any(RAISES.fullmatch(name) and name.startswith("assert") for name in names)
@@ -191,7 +190,7 @@ def constants(cells):
         if cell["cell_type"] != "code":
             continue
         found |= {float(re.sub("[_,]", "", number)) for number in LITERAL.findall(cell["text"])}
-        for node in ast.walk(ast.parse(MAGIC.sub(r"\1pass", cell["text"]))):
+        for node in ast.walk(parsed(cell["text"])):
             if isinstance(node, ast.BinOp) and all(isinstance(n, SUM) for n in ast.walk(node)):
                 with suppress(ArithmeticError, TypeError):
                     found.add(float(eval(compile(ast.Expression(node), "", "eval"))))

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browser import move, open_lab, serve, values
+from browser import move, open_lab, values
 
 PAGES = {  # page -> a control of its lab, and where to move it
     "index": ("[name=x][data-index='0']", 3),
@@ -20,48 +20,41 @@ READ = """() => [...document.querySelectorAll(".ln-lab [data-quantity]")].map(
     node => node.dataset.value).join()"""
 
 
-@pytest.fixture(scope="module")
-def book(built_book):
-    site, stop = serve(built_book)
-    yield site
-    stop()
-
-
 @pytest.mark.parametrize("scheme", ["localhost", "file"])
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_alive_and_quiet(page, book, scheme, name):
-    open_lab(page, book.url(f"book/{name}.html", scheme))
+def test_a_page_is_alive_and_quiet(page, site, scheme, name):
+    open_lab(page, site.url(f"book/{name}.html", scheme))
     before, (control, value) = page.evaluate(READ), PAGES[name]
     page.click(control) if value is None else move(page, control, value)
     assert page.evaluate(READ) != before
 
 
-def test_a_link_survives_the_themes_own_scripts(page, book):
+def test_a_link_survives_the_themes_own_scripts(page, site):
     state = "#lab=0&x=1,2,9,4&weight=1,1&bias=0,0&eps=0.1&placement=outside"  # two rows
-    open_lab(page, book.url(f"book/03_gamma_and_beta.html{state}"))
+    open_lab(page, site.url(f"book/03_gamma_and_beta.html{state}"))
     assert values(page, "x") == [1.0, 2.0, 9.0, 4.0]
     assert page.is_checked("[value=outside]")
 
 
-def test_the_host_is_loaded_where_a_lab_is_and_nowhere_else(book):
-    for path in (book.folder / "book").glob("*.html"):
+def test_the_host_is_loaded_where_a_lab_is_and_nowhere_else(site):
+    for path in (site.folder / "book").glob("*.html"):
         scripts = re.findall(r"<script[^>]*widgets\.js[^>]*>", path.read_text(encoding="utf-8"))
         assert len(scripts) == (path.stem in PAGES), path.name
         assert all("defer" in script for script in scripts)
 
 
-def test_without_javascript_every_lab_is_a_table(chromium, book):
+def test_without_javascript_every_lab_is_a_table(chromium, site):
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     for name in PAGES:
-        page.goto(book.url(f"book/{name}.html"))
+        page.goto(site.url(f"book/{name}.html"))
         assert page.locator("table.ln-still caption").count() >= 1, name
     context.close()
 
 
-def test_dark_is_the_readers_choice(page, book):
+def test_dark_is_the_readers_choice(page, site):
     page.emulate_media(color_scheme="dark")
-    open_lab(page, book.url("book/index.html"))
+    open_lab(page, site.url("book/index.html"))
     ground = "getComputedStyle(document.querySelector('.ln-lab')).backgroundColor"
     dark = page.evaluate(ground)
     page.evaluate("document.documentElement.dataset.theme = 'light'")

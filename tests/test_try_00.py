@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from browser import move
+from browser import move, slide, values
 from tries import tries
 
 DEPTH, ROW = ".ln-depth", ".ln-lab:not(.ln-depth)"
@@ -20,12 +20,6 @@ GREY = """canvas => {
 }"""
 
 
-def numbers(page, lab, quantity):
-    """Return the numbers that a lab shows of a quantity."""
-    read = "nodes => nodes.map(node => Number(node.dataset.value))"
-    return page.eval_on_selector_all(f"{lab} [data-quantity='{quantity}']", read)
-
-
 def sizes(page):
     """Return the size of the row before the first block and after each."""
     text = page.get_attribute(f"{DEPTH} [data-quantity=sizes]", "data-value")
@@ -36,20 +30,6 @@ def choose(page, norm):
     """Flip the switch with the mouse."""
     page.locator(f"{DEPTH} label:has([name=norm][value={norm}])").click()
     assert page.is_checked(f"{DEPTH} [name=norm][value={norm}]")
-
-
-def slide(page, lab, name, steps=9):
-    """Drag a slider from end to end with the mouse; yield at each step."""
-    slider = page.locator(f"{lab} [name={name}]")
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    middle = box["y"] + box["height"] / 2
-    for k in range(steps):
-        page.mouse.move(box["x"] + 1 + (box["width"] - 2) * k / (steps - 1), middle)
-        if k == 0:
-            page.mouse.down()
-        yield k
-    page.mouse.up()
 
 
 def mark(page):
@@ -67,7 +47,7 @@ def test_with_the_layer_it_lives_at_every_scale(lab_page):
     assert sizes(lab_page)[-1] > 1e28  # as the page opens
     choose(lab_page, "layernorm")
     scales = []
-    for _ in slide(lab_page, DEPTH, "scale"):
+    for _ in slide(lab_page, f"{DEPTH} [name=scale]"):
         scales.append(float(lab_page.input_value(f"{DEPTH} [name=scale]")))
         assert len(sizes(lab_page)) == 49
         assert all(0.05 < size < 12 for size in sizes(lab_page))
@@ -138,11 +118,11 @@ def bars(page):
 def stand_still(page, name):
     """Drag a control from end to end; yield x, with x̂ where it was to a pixel."""
     page.locator(f"{ROW} [name={name}]").scroll_into_view_if_needed()
-    before, values = bars(page), numbers(page, ROW, "x_hat")
-    for _ in slide(page, ROW, name):
-        yield numbers(page, ROW, "x")
+    before, x_hat = bars(page), values(page, "x_hat", ROW)
+    for _ in slide(page, f"{ROW} [name={name}]"):
+        yield values(page, "x", ROW)
         assert bars(page) == pytest.approx(before, abs=1)
-        assert numbers(page, ROW, "x_hat") == pytest.approx(values, abs=5e-3)
+        assert values(page, "x_hat", ROW) == pytest.approx(x_hat, abs=5e-3)
 
 
 @tries("00-shift", "Drag shift from end to end: x goes thousands away, and no bar of x̂ moves.")
@@ -157,15 +137,15 @@ def test_shift_moves_no_bar(lab_page):
     "Drag stretch to its right end: x spreads over thousands, and again no bar of x̂ moves.",
 )
 def test_stretch_moves_no_bar(lab_page):
-    before, values = bars(lab_page), numbers(lab_page, ROW, "x_hat")
+    before, x_hat = bars(lab_page), values(lab_page, "x_hat", ROW)
     least, most = (
         float(lab_page.get_attribute(f"{ROW} [name=stretch]", end)) for end in ("min", "max")
     )
     for k in range(9):
         move(lab_page, f"{ROW} [name=stretch]", most * k / 8)
         assert bars(lab_page) == pytest.approx(before, abs=1)
-        assert numbers(lab_page, ROW, "x_hat") == pytest.approx(values, abs=1e-3)
-    x = numbers(lab_page, ROW, "x")
+        assert values(lab_page, "x_hat", ROW) == pytest.approx(x_hat, abs=1e-3)
+    x = values(lab_page, "x", ROW)
     assert max(x) - min(x) > 1000
     assert least < 0
 
@@ -176,12 +156,12 @@ def test_stretch_moves_no_bar(lab_page):
     "they stand up again.",
 )
 def test_eps_decides_where_the_bars_sink(lab_page):
-    before = numbers(lab_page, ROW, "x_hat")
+    before = values(lab_page, "x_hat", ROW)
     least = lab_page.get_attribute(f"{ROW} [name=stretch]", "min")
     move(lab_page, f"{ROW} [name=stretch]", least)
-    assert max(map(abs, numbers(lab_page, ROW, "x_hat"))) < 0.1
+    assert max(map(abs, values(lab_page, "x_hat", ROW))) < 0.1
     move(lab_page, f"{ROW} [name=eps]", lab_page.get_attribute(f"{ROW} [name=eps]", "min"))
-    assert numbers(lab_page, ROW, "x_hat") == pytest.approx(before, abs=0.05)
+    assert values(lab_page, "x_hat", ROW) == pytest.approx(before, abs=0.05)
 
 
 @tries(
@@ -194,5 +174,5 @@ def test_an_outlier_has_its_limit(lab_page):
     most = float(lab_page.get_attribute(last, "max"))
     for k in range(6):
         move(lab_page, last, most * (k + 1) / 6)
-        assert numbers(lab_page, ROW, "x_hat")[7] < 2.6458
-    assert numbers(lab_page, ROW, "x_hat")[7] > 2.6
+        assert values(lab_page, "x_hat", ROW)[7] < 2.6458
+    assert values(lab_page, "x_hat", ROW)[7] > 2.6

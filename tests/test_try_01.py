@@ -1,22 +1,15 @@
 """Chapter 1: each line of its "Try this" lists, done on the built page."""
 
-from browser import move
+from browser import move, values
 from tries import tries
 
-PICKER = ".ln-lab >> nth=0"
+PICKER, ROW = ".ln-picker", ".ln-lab:not(.ln-picker)"
 SHIFT, STRETCH = "[name=shift]", "[name=stretch]"
-READ = """(lab, quantity) => [...lab.querySelectorAll(`[data-quantity='${quantity}']`)].map(
-    node => Number(node.dataset.value))"""
-
-
-def numbers(page, quantity, lab=0):
-    """Return the full values of a quantity in one of the page's labs."""
-    return page.locator(".ln-lab").nth(lab).evaluate(READ, quantity)
 
 
 def pull(page, cell, by):
     """Drag a cell of x up by some steps; return (means that moved, outputs that moved)."""
-    before = numbers(page, "mean"), numbers(page, "x_hat")
+    before = values(page, "mean", PICKER), values(page, "x_hat", PICKER)
     handle = page.locator(f".ln-cells label[data-index='{cell}']")
     handle.scroll_into_view_if_needed()
     box = handle.bounding_box()
@@ -25,7 +18,7 @@ def pull(page, cell, by):
     page.mouse.down()
     page.mouse.move(x, y - 8 * by, steps=4)
     page.mouse.up()
-    after = numbers(page, "mean"), numbers(page, "x_hat")
+    after = values(page, "mean", PICKER), values(page, "x_hat", PICKER)
     return [
         {i for i in range(24) if old[i] != new[i]} for old, new in zip(before, after, strict=True)
     ]
@@ -43,9 +36,9 @@ def tick(page, wanted):
     "belong to the other sequence.",
 )
 def test_a_neighbour_moves(lab_page):
-    assert numbers(lab_page, "x")[3] == 6
+    assert values(lab_page, "x", PICKER)[3] == 6
     _, outputs = pull(lab_page, 3, 4)
-    assert numbers(lab_page, "x")[3] == 10
+    assert values(lab_page, "x", PICKER)[3] == 10
     assert len(outputs) == 6
     assert len([i for i in outputs if i >= 12]) == 3
     said = lab_page.locator(PICKER).locator("[data-quantity=consequence]").text_content()
@@ -57,7 +50,7 @@ def test_a_number_alone_is_zero(lab_page):
     tick(lab_page, "")
     for cell, by in ((0, 5), (7, -9), (20, 3)):
         pull(lab_page, cell, by)
-        assert set(numbers(lab_page, "x_hat")) == {0}
+        assert set(values(lab_page, "x_hat", PICKER)) == {0}
 
 
 @tries(
@@ -69,7 +62,7 @@ def test_a_token_moves_alone(lab_page):
     name = lab_page.locator(PICKER).locator("[data-quantity=line]").text_content()
     assert name == "nn.LayerNorm(4)(x)"  # the lab now names it
     for cell in range(24):
-        up = 1 if numbers(lab_page, "x")[cell] < 10 else -1
+        up = 1 if values(lab_page, "x", PICKER)[cell] < 10 else -1
         means, outputs = pull(lab_page, cell, up)
         token = set(range(cell // 4 * 4, cell // 4 * 4 + 4))
         assert means == token
@@ -86,12 +79,12 @@ def test_two_moves_balance(lab_page):
     tick(lab_page, "C")
     pull(lab_page, 9, 3)
     lab_page.click("[data-do=back]")
-    start = numbers(lab_page, "mean"), numbers(lab_page, "x_hat")
+    start = values(lab_page, "mean", PICKER), values(lab_page, "x_hat", PICKER)
     pull(lab_page, 0, 2)
     pull(lab_page, 3, -2)
-    assert numbers(lab_page, "x")[:4] == [3, 2, 3, 4]
-    assert numbers(lab_page, "mean") == start[0]
-    moved = [i for i in range(24) if numbers(lab_page, "x_hat")[i] != start[1][i]]
+    assert values(lab_page, "x", PICKER)[:4] == [3, 2, 3, 4]
+    assert values(lab_page, "mean", PICKER) == start[0]
+    moved = [i for i in range(24) if values(lab_page, "x_hat", PICKER)[i] != start[1][i]]
     assert len(moved) == 3
     said = lab_page.locator(PICKER).locator("[data-quantity=consequence]").text_content()
     assert "no means and 3 outputs" in said
@@ -102,7 +95,7 @@ def variances(page, shift, stretch=None):
     move(page, SHIFT, shift)
     if stretch is not None:
         move(page, STRETCH, stretch)
-    return [numbers(page, name, lab=1)[0] for name in ("mean", "var", "var_one_pass")]
+    return [values(page, name, ROW)[0] for name in ("mean", "var", "var_one_pass")]
 
 
 @tries(

@@ -3,36 +3,16 @@
 import math
 
 import pytest
-from browser import move, type_in
+from browser import move, slide, type_in, values
 from tries import tries
 
 SPHERE, ROW = ".ln-sphere", ".ln-lab:not(.ln-sphere)"
-
-
-def numbers(page, lab, quantity):
-    """Return the numbers that a lab shows of a quantity."""
-    read = "nodes => nodes.map(node => Number(node.dataset.value))"
-    return page.eval_on_selector_all(f"{lab} [data-quantity='{quantity}']", read)
 
 
 def spot(page, name):
     """Return where a point stands on the screen."""
     box = page.locator(f".ln-view circle.ln-{name}").bounding_box()
     return [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
-
-
-def slide(page, lab, name, steps=9):
-    """Drag a slider from end to end with the mouse; yield at each step."""
-    slider = page.locator(f"{lab} [name={name}]")
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    middle = box["y"] + box["height"] / 2
-    for k in range(steps):
-        page.mouse.move(box["x"] + 8 + (box["width"] - 16) * k / (steps - 1), middle)
-        if k == 0:
-            page.mouse.down()
-        yield k
-    page.mouse.up()
 
 
 @tries(
@@ -45,7 +25,7 @@ def test_shift_moves_x_alone(lab_page):
     page.locator(f"{SPHERE} [name=shift]").scroll_into_view_if_needed()
     foot, end, heights = spot(page, "centred"), spot(page, "x_hat"), []
     across = spot(page, "x")[0]
-    for _ in slide(page, SPHERE, "shift"):
+    for _ in slide(page, f"{SPHERE} [name=shift]"):
         assert spot(page, "centred") == pytest.approx(foot, abs=0.5)
         assert spot(page, "x_hat") == pytest.approx(end, abs=0.5)
         x = spot(page, "x")
@@ -69,7 +49,7 @@ def test_stretch_moves_the_foot_alone(lab_page):
         now = math.dist(spot(page, "centred"), spot(page, "centre"))
         assert now < before
         before = now
-    assert numbers(page, SPHERE, "std") == pytest.approx([0.05], rel=0.05)
+    assert values(page, "std", SPHERE) == pytest.approx([0.05], rel=0.05)
     assert before < 8
 
 
@@ -80,11 +60,11 @@ def test_stretch_moves_the_foot_alone(lab_page):
 def test_a_row_that_hardly_varies_falls_to_the_centre(lab_page):
     page = lab_page
     move(page, f"{SPHERE} [name=stretch]", math.log10(0.05))
-    assert numbers(page, SPHERE, "radius") == pytest.approx([math.sqrt(3)], rel=0.005)
+    assert values(page, "radius", SPHERE) == pytest.approx([math.sqrt(3)], rel=0.005)
     radii = []
     for k in range(12):
         move(page, f"{SPHERE} [name=stretch]", -1.3 - 0.25 * k)
-        radii += numbers(page, SPHERE, "radius")
+        radii += values(page, "radius", SPHERE)
     assert radii == sorted(radii, reverse=True)
     assert radii[-1] < 0.04 * math.sqrt(3)
     assert math.dist(spot(page, "x_hat"), spot(page, "centre")) < 6
@@ -99,12 +79,12 @@ def test_one_step_takes_a_constant_row_almost_to_the_circle(lab_page):
     page = lab_page
     for index in range(3):
         page.get_by_role("button", name="constant", exact=True).click()
-        assert numbers(page, SPHERE, "x_hat") == [0, 0, 0]
+        assert values(page, "x_hat", SPHERE) == [0, 0, 0]
         assert math.dist(spot(page, "x_hat"), spot(page, "centre")) < 1
         page.focus(f"{SPHERE} [name=x][data-index='{index}']")
         page.keyboard.press("ArrowUp")
-        assert numbers(page, SPHERE, "x")[index] == pytest.approx(1.05)
-        assert 0.98 < numbers(page, SPHERE, "radius")[0] / math.sqrt(3) < 0.999
+        assert values(page, "x", SPHERE)[index] == pytest.approx(1.05)
+        assert 0.98 < values(page, "radius", SPHERE)[0] / math.sqrt(3) < 0.999
 
 
 @tries(
@@ -117,7 +97,7 @@ def test_x_hat_stands_still_until_the_mark_is_near(lab_page):
     moved, logs = [], []
     for k in range(81):
         move(page, f"{ROW} [name=stretch]", -0.05 * k)
-        (std,) = numbers(page, ROW, "std")
+        (std,) = values(page, "std", ROW)
         logs.append(math.log10(std**2 / 1e-5))
         moved.append(max(abs(a - b) for a, b in zip(before, bars(page), strict=True)))
     # A mark is near its handle where less than a fifth of the slider, 2.6 decades, is between them.
@@ -144,8 +124,8 @@ def test_where_eps_equals_the_variance_half_of_it_is_left(lab_page):
     page = lab_page
     type_in(page, f"{ROW} [name=eps-typed]", "0.01")
     move(page, f"{ROW} [name=stretch]", -1)
-    assert numbers(page, ROW, "std") == pytest.approx([0.1])
-    x_hat = numbers(page, ROW, "x_hat")
+    assert values(page, "std", ROW) == pytest.approx([0.1])
+    x_hat = values(page, "x_hat", ROW)
     assert sum(v * v for v in x_hat) / 8 == pytest.approx(0.5, rel=1e-4)
     mark = page.locator(f"{ROW} .ln-knee.ln-inside").bounding_box()
     slider = page.locator(f"{ROW} [name=eps]")

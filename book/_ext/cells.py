@@ -30,6 +30,7 @@ LINKS = (nodes.reference, pending_xref)
 BREAK = re.compile(r"cell (\d+)\b *(.*)")
 # What fails a cell: an assert, or a function that raises for the caller.
 RAISES = re.compile(r"assert_\w+|raise_for_failure")
+MAGIC = re.compile(r"^(\s*)[%!].*", re.MULTILINE)
 
 
 class div(nodes.Element):
@@ -210,8 +211,13 @@ def claims_in(code):
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
         return bool(RAISES.fullmatch(name))
 
-    found = ast.walk(ast.parse(re.sub(r"^(\s*)[%!].*", r"\1pass", code, flags=re.MULTILINE)))
+    found = ast.walk(parsed(code))
     return sum(isinstance(n, ast.Assert) or (isinstance(n, ast.Call) and called(n)) for n in found)
+
+
+def parsed(code):
+    """Return the syntax tree of a cell's code, its magic commands left out."""
+    return ast.parse(MAGIC.sub(r"\1pass", code))
 
 
 def fold(cells, docname):

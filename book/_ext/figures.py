@@ -7,6 +7,7 @@ alternative text stands in its cell's metadata, where MyST-NB looks for it, but 
 import re
 from html import escape
 
+from cells import is_code
 from docutils import nodes
 from sphinx.util import logging
 
@@ -17,7 +18,7 @@ PICTURE = re.compile(r'(<style>.*?</style>)(<div class="ln-figure" role="img")',
 def describe(app, doctree):
     """Label each picture of a page, and leave its rules to the first."""
     first = True
-    for cell in doctree.findall(is_cell):
+    for cell in doctree.findall(is_code):
         alt = cell["cell_metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
         for node in list(cell.findall(nodes.raw)):
             found = PICTURE.match(node.astext())
@@ -31,10 +32,6 @@ def describe(app, doctree):
             node.children = []
             node += nodes.Text(words + node.rawsource[found.end() :])
             first = False
-
-
-def is_cell(node):
-    return isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"
 
 
 def setup(app):

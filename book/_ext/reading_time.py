@@ -77,9 +77,7 @@ def minutes(chapter):
     """Return (minutes for the main path with its guesses, more for boxes and exercises)."""
     main, answers = chapter.where("main path"), chapter.where("predict")
     guesses = sum(cell["cell_type"] == "code" for cell in answers)
-    exercises = sum(
-        len(re.findall(r"\*\*Exercise: |\{exercise(?:-start)?\}", c["text"])) for c in main
-    )
+    exercises = sum(len(EXERCISE.findall(cell["text"])) for cell in main)
     more = seconds(chapter.where("deeper", "solution")) + SECONDS["exercise"] * exercises
     return (
         round((seconds(main + answers) + SECONDS["guess"] * guesses) / 60),
