@@ -30,7 +30,7 @@ PRESETS = {
         {
             "label": "1, 2, 3, 6",
             "x": [1.0, 2.0, 3.0, 6.0],
-            "story": "The mean is 3. The distances from it are −2, −1, 0 and 3, their squares 4, "
+            "story": "The mean is 3. The differences from it are −2, −1, 0 and 3, their squares 4, "
             "1, 0 and 9, and the mean of those is σ² = 3.5.",
         },
         {
