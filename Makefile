@@ -5,6 +5,7 @@
 # make serve     serve the built book on this machine
 # make audit     measure every page of the built book in a browser
 # make zip       pack the built book, for reading without a network
+# make picture   film the lab and a report for README, after a change of either
 # make bundle    bundle the labs' front ends anew, after a change of their JavaScript or CSS (Node.js)
 # make colab     run every chapter on Colab's versions, from an empty folder
 # make tidy      strip and format the notebooks
@@ -32,7 +33,7 @@ export PYTHONPATH := $(CURDIR)/src
 unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check
 
-.PHONY: book test browsers bench bundle serve audit links zip colab wild census tidy repository clean
+.PHONY: book test browsers bench bundle picture serve audit links zip colab wild census tidy repository clean
 .DELETE_ON_ERROR:
 
 book: $(READY)
@@ -55,6 +56,9 @@ serve: book
 
 audit: book
 	@$(BIN)/python tools/audit.py $(PAGES)
+
+picture: book
+	@$(BIN)/python tools/picture.py
 
 links: $(READY)
 	@$(BIN)/python tools/build_book.py --links

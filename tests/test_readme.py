@@ -2,7 +2,9 @@
 
 import re
 
+import picture
 from conftest import ROOT
+from PIL import Image
 
 from layernorm_book import check_parity
 
@@ -28,3 +30,11 @@ def test_every_chapter_has_its_row():
     )
     assert re.findall(r"\]\((book/\d\d\w+)\.ipynb\)", README) == listed
     assert re.findall(r"blob/main/(book/\d\d\w+)\.ipynb", README) == listed
+
+
+def test_the_picture_shows_the_lab_and_the_report_of_today():
+    with Image.open(picture.PICTURE) as shown:
+        assert shown.info["comment"].decode() == picture.digest(), "stale: run make picture"
+        assert shown.n_frames > 20  # it moves
+    assert picture.PICTURE.stat().st_size < 2e6
+    assert f"]({picture.PICTURE.relative_to(ROOT)})" in README
