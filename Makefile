@@ -5,6 +5,7 @@
 # make serve     serve the built book on this machine
 # make audit     measure every page of the built book in a browser
 # make zip       pack the built book, for reading without a network
+# make pdf       print the whole book into _build/layernorm-book.pdf
 # make picture   film the lab and a report for README, after a change of either
 # make bundle    bundle the labs' front ends anew, after a change of their JavaScript or CSS (Node.js)
 # make colab     run every chapter on Colab's versions, from an empty folder
@@ -33,7 +34,7 @@ export PYTHONPATH := $(CURDIR)/src
 unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check
 
-.PHONY: book test browsers bench bundle picture serve audit links zip colab wild census tidy repository clean
+.PHONY: book test browsers bench bundle picture pdf serve audit links zip colab wild census tidy repository clean
 .DELETE_ON_ERROR:
 
 book: $(READY)
@@ -56,6 +57,9 @@ serve: book
 
 audit: book
 	@$(BIN)/python tools/audit.py $(PAGES)
+
+pdf: book
+	@$(BIN)/python tools/print_book.py
 
 picture: book
 	@$(BIN)/python tools/picture.py

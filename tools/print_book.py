@@ -19,64 +19,17 @@ ROOT = Path(__file__).parents[1]
 HTML = ROOT / "_build" / "html"
 PDF = ROOT / "_build" / "layernorm-book.pdf"
 
-# One page's article as it stands, made to live beside the others: ids carry the page's name, what a
-# control holds is written down, and a link to another page of the book leads into the document.
-TAKE = r"""async name => {
-  await Promise.all([...document.querySelectorAll(".widget")].map(async box => {
-    while (!box.querySelector(".ln-lab")) await new Promise(later => setTimeout(later, 20));
-  }));
-  const article = document.querySelector("article.bd-article");
-  for (const unwanted of article.querySelectorAll("script, .headerlink, .copybtn")) unwanted.remove();
-  for (const input of article.querySelectorAll("input")) {
-    input.setAttribute("value", input.value);
-    input.toggleAttribute("checked", input.checked);
-    if (input.name) input.name = `${name}--${input.name}`;
-  }
-  const known = new Set([...article.querySelectorAll("[id]")].map(e => e.id));
-  const inHere = id => known.has(id) ? `${name}--${id}` : id;
-  for (const element of article.querySelectorAll("*")) {
-    for (const { name: key, value } of [...element.attributes]) {
-      if (key === "id") element.id = inHere(value);
-      else if (key === "for" || key.startsWith("aria-")) {
-        element.setAttribute(key, value.split(" ").map(inHere).join(" "));
-      } else if (value.includes("url(#")) {
-        element.setAttribute(key, value.replace(/url\(#([^)]+)\)/g, (_, id) => `url(#${inHere(id)})`));
-      } else if (key === "src") element.setAttribute(key, element.src);
-    }
-  }
-  for (const style of article.querySelectorAll("style")) {
-    style.textContent = style.textContent.replace(/url\(#([^)]+)\)/g, (_, id) => `url(#${inHere(id)})`);
-  }
-  const here = new URL(".", location);
-  for (const link of article.querySelectorAll("a[href]")) {
-    const to = new URL(link.href);
-    const inside = to.protocol === "file:" && /^([\w]+)\.html$/.exec(to.href.slice(here.href.length).split("#")[0]);
-    if (inside) {
-      const id = decodeURIComponent(to.hash.slice(1));
-      link.setAttribute("href", id ? `#${inside[1]}--${id}` : `#${inside[1]}`);
-    } else if (to.protocol === "file:") link.removeAttribute("href");
-  }
-  return { body: article.innerHTML, title: document.querySelector("h1").firstChild.textContent.trim(),
-           styles: [...document.querySelectorAll("head style")].map(s => s.textContent),
-           sections: [...article.querySelectorAll("section > h2")].map(h => [h.closest("section").id, h.textContent.trim()]) };
-}"""
-STYLE = """
-body { font: 10.5pt/1.5 var(--pst-font-family-base); } main { display: block; }
-.bd-main .bd-content .bd-article-container .bd-article h1:first-of-type { display: block; margin-top: 0; }
-article { break-before: page; } .title { padding-top: 40%; text-align: center; }
-.contents ol, .contents ul { list-style: none; padding: 0; }
-.contents a { display: flex; color: inherit; text-decoration: none; }
-.contents a::after { content: attr(data-page); order: 2; }
-.contents a::before { content: ""; flex: 1; order: 1; margin: 0 .4em .3em; border-bottom: 1px dotted #999; }
-.contents > ol > li { break-inside: avoid; margin-top: .5em; font-weight: 600; }
-.contents ul { padding-left: 1.2em; font-weight: 400; font-size: 9pt; }
-.ln-lab { break-inside: avoid; } .ln-lab :is(.ln-more, .ln-presets, button) { display: none; }
-"""
+PAPER = 673  # CSS pixels between the margins of A4
+
+TAKE = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
 FOOTER = """<div style="width: 100%; font: 8pt sans-serif; text-align: center; color: #555">
 <span class="pageNumber"></span></div>"""
-DOCUMENT = """<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8"><title>{title}</title>
-{head}<main class="bd-main"><div class="bd-content"><div class="bd-article-container">
-<div class="title"><h1>{title}</h1><p>{edition}</p></div>{contents}{articles}</div></div></main></html>"""
+DOCUMENT = """<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8">
+<title>{title}</title>{head}
+<main class="bd-main"><div class="bd-content"><div class="bd-article-container">
+<div class="title"><h1>{title}</h1><p>{edition}</p></div>
+{contents}{articles}</div></div></main></html>"""
 
 
 def pages():
@@ -132,7 +85,7 @@ def print_book(target=PDF):
         browser = playwright.chromium.launch(
             executable_path=find_browser(), args=["--no-sandbox", "--disable-gpu"]
         )
-        page = browser.new_page(viewport={"width": 720, "height": 1000}, color_scheme="light")
+        page = browser.new_page(viewport={"width": PAPER, "height": 1000}, color_scheme="light")
         page.emulate_media(media="print")
         chapters = {}
         for name in pages():
