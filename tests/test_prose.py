@@ -112,4 +112,5 @@ def test_every_work_says_why_it_is_here():
     entries = (ROOT / "book" / "references.bib").read_text(encoding="utf-8").split("\n@")
     for entry in entries:
         why = re.search(r"^  note = \{(.+)\},?$", entry, re.MULTILINE)
-        assert why and len(why[1].split()) >= 5, entry
+        assert why, entry
+        assert len(why[1].split()) >= 5, entry
