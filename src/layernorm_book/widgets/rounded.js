@@ -21,7 +21,7 @@ export const STEPS = {
   twice: ["mean", "centred", "again", "var", "rstd", "x_hat"],
   welford: ["mean", "var", "centred", "rstd", "x_hat"],
 };
-const SEED = 11;
+const SEED = 1596;
 let shape; // the row before it is shifted and stretched
 
 const wide = (v) => v;

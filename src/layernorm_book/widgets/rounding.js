@@ -1,4 +1,5 @@
-import { EPS, N, STEPS, WAYS, errorOf, lookAt } from "./rounded.js";
+import { N, STEPS, WAYS, errorOf, lookAt } from "./rounded.js";
+import { NAMES, TITLES, grouped, sentence } from "./roundsays.js";
 import { clamp, powerOfTen, short } from "./shared/numbers.js";
 import { more, readout, readoutsOf, setAttribute, setReadout, setSlider, setText } from "./shared/page.js";
 import { createLab, presetButtons } from "./shared/form.js";
@@ -20,59 +21,6 @@ const MEAN = { min: 0, max: 6, step: 0.25 }; // the sliders' exponents of 10
 const SIGMA = { min: -2, max: 2, step: 0.25 };
 const fields = { mean: ["the mean", 1, 1e6], sigma: ["σ", 0.01, 100] };
 const FORMATS = ["float32", "bfloat16", "float16"];
-const NAMES = { one: "one pass", two: "two passes", twice: "centred twice", welford: "Welford" };
-const TITLES = { mean: "μ", centred: "x − μ", again: "minus its mean", var: "σ²", rstd: "1/√(σ² + ε)", x_hat: "x̂" };
-
-// --- words ----------------------------------------------------------------------------------------
-
-const grouped = (v) => String(v).replace(/\B(?=(\d{3})+$)/g, ",");
-/** A ratio in words: 3,500 times, 7 times. */
-const times = (ratio) => `${grouped(ratio < 10 ? Math.round(ratio) : +ratio.toPrecision(2))} times`;
-const instead = ({ found, truth }) => `σ² comes out as ${short(found.var, 3)} instead of ${short(truth.var, 3)}`;
-
-/** Why nothing can be said of an error, or "": the row itself, or a number on the way, is beyond the format. */
-function beyond({ way, format }, { x, found, truth }) {
-  const end = `65,504, where ${format} ends`;
-  if (x.some((v) => !Number.isFinite(v))) return `The row itself passes ${end}: x holds ∞, and no layer can bring it back.`;
-  if (x.every((v) => v === x[0])) {
-    const made = found.xHat[0];
-    return `In ${format} all ${N} numbers of this row are stored as ${short(x[0], 6)}: its digits are gone before the layer begins.${
-      made === 0 ? "" : ` x̂ is ${Number.isNaN(made) ? "NaN" : short(made, 3)} all the same, made of the rounding of μ.`}`;
-  }
-  if (!Number.isFinite(found.mean)) return `The sum of the ${N} numbers passes ${end}: μ = ∞, and x̂ is NaN.`;
-  if (found.var === Infinity) return `The squares pass ${end}: σ² = ∞, and all of x̂ is 0. No NaN gives it away.`;
-  if (Number.isNaN(found.var)) return `The squares pass ${end}: ∞ − ∞ is NaN, and so is all of x̂.`;
-  if (!(found.var + EPS > 0)) return `${instead({ found, truth })}: a negative number has no square root, so all of x̂ is NaN.`.replace(/^σ² comes/, way === "one" ? "In one pass σ² comes" : "σ² comes");
-  return "";
-}
-
-/** Which step costs the most, and how. */
-function cause({ way }, seen) {
-  const { alone, worst, error, found, truth, errors } = seen;
-  if (way === "one" && (worst === "mean" || worst === "var")) return `${instead(seen)}: it is the small difference of two numbers near μ².`;
-  if (worst === "mean") {
-    const how = way === "welford" ? `Welford’s mean is rounded ${N} times on its way and ends ${short(Math.abs(found.mean - truth.mean), 2)} off`
-      : `The step that rounds away the most is μ: it is ${short(Math.abs(found.mean - truth.mean), 2)} off, and shifts every number of the row alike`;
-    return `${how}.${errors.twice * 3 < error ? " Centre the row once more." : ""}`;
-  }
-  if (worst === "var") return `The step that rounds away the most is σ²: ${instead(seen)}.`;
-  return error <= 4 * alone.x_hat ? "No step stands out: to round x̂ alone costs nearly as much."
-    : `The step that rounds away the most is ${TITLES[worst]}.`;
-}
-
-/**
- * What has become of the digits, in a sentence or two.
- * @param {State} state
- * @param {ReturnType<import("./rounded.js").lookAt>} seen
- */
-export function sentence(state, seen) {
-  const lost = beyond(state, seen);
-  if (lost) return lost;
-  const { error, errors } = seen;
-  const lead = `x̂ is off by up to ${short(error, 2)}.`;
-  if (state.way !== "twice" || !(errors.two > 3 * error)) return `${lead} ${cause(state, seen)}`;
-  return `${lead} Two passes without the second centring: ${short(errors.two, 2)}, ${times(errors.two / error)} as much. The mean of the centred row was the rounding of μ, and one line took it away.`;
-}
 
 // --- the picture ----------------------------------------------------------------------------------
 
@@ -111,7 +59,7 @@ const body = (presets) => `
   <div class="ln-presets" role="group" aria-label="Rows to try"><button type="button" data-do="start">Start</button>${presetButtons(presets)}</div>
   ${more(`<p class="ln-facts"><span>error ${readout("error")}</span> <span>κ ${readout("kappa")}</span> <span>different numbers in the row ${readout("distinct")} of ${N}</span></p>
     <p class="ln-facts"><span>μ as found ${readout("found-mean")}, exactly ${readout("true-mean")}</span> <span>σ² as found ${readout("found-var")}, exactly ${readout("true-var")}</span></p>
-    <p class="lr-way">The row is μ + σ·z, with ${N} numbers z drawn once from a bell curve, stored in the format. From there every sum, difference, product and root rounds to
+    <p class="lr-how">The row is μ + σ·z, with ${N} numbers z drawn once from a bell curve, stored in the format. From there every sum, difference, product and root rounds to
       the format, and sums run in halves. The error is the largest distance to x̂ in float64, of the same stored row, with ε = 10⁻⁵.</p>
     <p class="ln-says"></p>`)}
   <output class="ln-hidden" data-quantity="errors"></output>`;
