@@ -24,7 +24,7 @@ const TICKS = [[AXIS.min, "0"], ...[-12, -9, -6, -3, 0, 3].map((p) => [p, powerO
 const FIELDS = ["sign", "exponent", "fraction"];
 const MOST = [1, 8, 23]; // cells of each field, in the widest format
 const SYMBOLS = { var: "σ²", eps: "ε", sum: "σ² + ε", rstd: "1/√(σ² + ε)" };
-const KINDS = { normal: "", subnormal: "subnormal: fewer digits", zero: "zero", infinite: "too large", nan: "" };
+const KINDS = { normal: "", subnormal: "subnormal: fewer digits", zero: "zero", infinite: "infinite", nan: "" };
 const DIGITS = { float32: 9, float16: 5, bfloat16: 4 }; // enough to tell a number from its neighbours
 const byName = Object.fromEntries(FORMATS.map((format) => [format.name, format]));
 
@@ -37,7 +37,7 @@ const cells = (name, field, width) => Array.from({ length: width }, (_, k) => (n
 
 const number = (name) => `
   <div class="lb-number" data-number="${name}">
-    <p><b>${SYMBOLS[name]}</b> = <output data-quantity="${name in fields ? "stored" : name}" data-index="${name}"></output>
+    <p>${name === "rstd" ? "x − μ is multiplied by " : ""}<b>${SYMBOLS[name]}</b> = <output data-quantity="${name in fields ? "stored" : name}" data-index="${name}"></output>
       <span class="lb-reading"></span> <span class="lb-kind"></span></p>
     <div class="lb-bits" role="${name in fields ? "group" : "img"}" data-quantity="bits" data-index="${name}">${MOST
       .map((width, f) => `<span class="lb-${FIELDS[f]}">${cells(name, f, width)}</span>`).join("")}</div>
