@@ -121,7 +121,7 @@ def test_a_thousand_states_of_each_format_agree_with_pytorch_bit_for_bit(page, f
         kinds["digits"] += ((expected > 0) & (expected < 1)).sum()
         # float64 itself is off by about κ·2⁻⁵³; a row of equal numbers divides that by √ε
         np.testing.assert_allclose(errors[mine], expected, rtol=1e-6, atol=1e-7)
-    assert kinds["digits"] > 300
+    assert kinds["digits"] > 200
     assert kinds["NaN"] > 20
     assert format == "float32" or kinds["zeros"] > 50
 
