@@ -230,7 +230,7 @@ def test_its_sentence_follows_the_state(run_module, state, says):
 def test_what_a_sentence_says_the_numbers_bear_out(run_module):
     seen = set()
     for format in FORMATS:
-        for state in states(format, 150):
+        for state in states(format, 50):
             said = run_module("roundsays.js", SAY, state)
             x = row(state["mean"], state["sigma"], format)
             x_hat = normalize(x, format, state["way"])

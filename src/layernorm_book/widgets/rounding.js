@@ -135,9 +135,9 @@ function render(props) {
       const step = STEPS[way][k];
       const [chip, error] = [chips[k], seen.alone[step]];
       chip.hidden = !step;
+      setAttribute(chip, "class", step && step === seen.worst ? "lr-lit" : "");
+      setAttribute(chip, "data-step", step ?? "");
       if (!step) return setAttribute(readouts.alone[k], "data-value", "");
-      setAttribute(chip, "data-step", step);
-      setAttribute(chip, "class", step === seen.worst ? "lr-lit" : "");
       setText(chip.firstChild, TITLES[step]);
       setReadout(readouts.alone[k], error, Number.isNaN(error) ? "NaN" : short(error, 2));
       setAttribute(chip.lastChild, "style", `width:${share(error)}%`);
