@@ -15,6 +15,7 @@ PAGES = {  # page -> a control of its lab, and where to move it
     "06_precision": ("[name=eps]", -5),
     "08_trained_gamma_beta": ("[name=bias][data-index='0']", 1),
     "10_relatives": ("[name=axis][value=H]", None),
+    "12_census": ("[name=verdict][value=wrong]", None),
 }
 READ = """() => [...document.querySelectorAll(".ln-lab [data-quantity]")].map(
     node => node.dataset.value).join()"""

@@ -26,6 +26,10 @@ TERMS = {
         "How often does a test miss?": ["tolerance", "assert_close", "allclose"],
         "Bring your own": ["check_parity", "check my layer"],
     },
+    "12_census": {
+        "One table": ["census", "published layers", "is my layer right"],
+        "Check your own in CI": ["parity_test", "continuous integration", "exit codes"],
+    },
 }
 
 

@@ -22,6 +22,8 @@ export const presetButtons = (presets) =>
 const read = (text, like) => Array.isArray(like) ? text.split(",").map(parse)
   : typeof like === "number" ? parse(text) : typeof like === "boolean" ? text === "true" : text;
 
+const write = (value) => typeof value === "string" ? encodeURIComponent(value) : String(value).replaceAll("+", "");
+
 /**
  * @param {object} props
  * @param {import("@anywidget/types").AnyModel} props.model
@@ -68,7 +70,7 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
     return usable(state) ? { ...start, ...state } : null;
   }
   const toLink = () => `${location.href.split("#")[0]}#lab=${ownPlace()}${keys
-    .map((key) => `&${key}=${String(lab.state[key]).replaceAll("+", "")}`).join("")}`;
+    .map((key) => `&${key}=${write(lab.state[key])}`).join("")}`;
 
   let draw;
   let pushing = false;
