@@ -15,7 +15,7 @@ from layernorm_book.chapters.figures.style import (
 )
 
 KINDS = {"convention": SOFT, "documented choice": ORANGE, "bug": VERMILION}
-NAMES = {"layer_norm": "LayerNorm", "rms_norm": "RMSNorm"}
+MOST_LINES = 5.9  # of the taller panel, in bars, so that a bar is as high in both
 
 
 def agreement(rows):
@@ -25,17 +25,26 @@ def agreement(rows):
         rows: those of census.json.
     """
     judged = [row for row in rows if "against" in row]
-    picture, (precision, reasons) = new_picture(1, 2, width=7.0, height=2.7)
-    bars = {NAMES[k]: _parts([row for row in judged if row["against"] == k]) for k in NAMES}
-    hues = {"in all precisions": GREEN, "from float32 up": SKY, "nowhere": VERMILION}
-    _stack(precision, bars, hues)
-    precision.set_title("Layers that agree with PyTorch’s", loc="left")
+    picture, (precision, reasons) = new_picture(1, 2, width=7.0, height=3.4)
+    groups = {
+        "LayerNorm": [row for row in judged if row["against"] == "layer_norm"],
+        "RMSNorm": [row for row in judged if row["against"] == "rms_norm"],
+        "of PyTorch": [row for row in judged if row["framework"] == "pytorch"],
+        "of other frameworks": [row for row in judged if row["framework"] != "pytorch"],
+    }
+    hues = {
+        "agree in every precision": GREEN,
+        "in float32, not below": SKY,
+        "differ in float32 too": VERMILION,
+    }
+    _stack(precision, {name: _parts(group) for name, group in groups.items()}, hues)
+    precision.set_title("Layers compared with PyTorch’s", loc="left")
     found = Counter(
         (family(row), row["confirmation"]["kind"]) for row in judged if row["verdict"] == "wrong"
     )
     bars = {name: [found[name, kind] for kind in KINDS] for name in FAMILIES}
     _stack(reasons, bars, KINDS)
-    reasons.set_title("What the others do, and on purpose?", loc="left")
+    reasons.set_title("What those that differ do", loc="left")
     return picture
 
 
@@ -51,20 +60,15 @@ def _stack(ax, bars, hues):
     most = max(map(sum, bars.values()))
     for at, (name, parts) in enumerate(bars.items()):
         start = 0
-        ax.text(0, at - 0.32, f"{name}: {sum(parts)}", color=INK, va="bottom")
+        ax.text(0, at - 0.24, f"{name}: {sum(parts)}", color=INK, va="bottom")
         for part, colour in zip(parts, hues.values(), strict=True):
-            ax.barh(at, part, left=start, height=0.5, color=colour, alpha=0.8, edgecolor=GROUND)
+            ax.barh(at, part, left=start, height=0.42, color=colour, alpha=0.8, edgecolor=GROUND)
             if part > most / 12:
                 ax.text(start + part / 2, at, str(part), ha="center", va="center")
             start += part
-    for k, (words, colour) in enumerate(hues.items()):
-        at = len(bars) - 0.35 + 0.62 * most_lines(bars) * k
-        ax.plot(most / 60, at, "s", color=colour, alpha=0.8, clip_on=False)
-        ax.text(most / 22, at, words, va="center", color=INK)
-    ax.set(xlim=(0, most), ylim=(len(bars) + 0.62 * most_lines(bars) * 2, -0.75))
+    for at, (words, colour) in enumerate(hues.items()):
+        down = len(bars) - 0.4 + 0.48 * at
+        ax.plot(most / 60, down, "s", color=colour, alpha=0.8, clip_on=False)
+        ax.text(most / 22, down, words, va="center", color=INK)
+    ax.set(xlim=(0, most), ylim=(MOST_LINES, -0.75))
     ax.axis("off")
-
-
-def most_lines(bars):
-    """Return how far apart the lines of the legend stand, in bars."""
-    return len(bars) / 3.2
