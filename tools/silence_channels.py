@@ -1,4 +1,4 @@
-"""Silence each of a sentence encoder's 384 channels once, and record what is left of its embeddings.
+"""Silence each channel of a sentence encoder once, and record what is left of its embeddings.
 
 python tools/silence_channels.py           write the data file
 python tools/silence_channels.py --check   compare it, and exit 1 where it differs

@@ -19,18 +19,18 @@ const DEPTH = 100; // of the lower picture: a cosine of 0 is this far below one 
 const LEVELS = 8;
 const PICTURES = ["weight", "bias", "share"];
 const SHOWS = {
-  weight: ["γ", "the darker, the larger |γ|; the numbers are the channel’s own"],
-  bias: ["β", "the darker, the larger |β|; the numbers are the channel’s own"],
-  share: ["share of x̂²", "the darker, the larger the share of all x̂², by factors; an even share is 0.26%"],
+  weight: "the stronger the colour, the larger |γ|; at the right, the channel’s own γ",
+  bias: "the stronger the colour, the larger |β|; at the right, the channel’s own β",
+  share: "the stronger the colour, the larger the share of all x̂²; an even one is 0.26%",
 };
 
 const lines = (names) => names.map((name) => `<span>${name}</span>`).join("");
 const body = (presets, names) => `
-  <div class="ln-presets" role="group" aria-label="Channels to start from"><button type="button" data-do="start">Start</button>${presetButtons(presets)}</div>
+  <div class="ln-presets" role="group" aria-label="Channels to start from"><button type="button" data-do="start">Start</button> <span>channel</span> ${presetButtons(presets)}</div>
   <p class="ln-story" data-quantity="sentence"></p>
   <div class="ln-choices">${choice("rows", "where the channel is silenced", { all: "every token", cls: "[CLS] alone", others: "all but [CLS]" })}</div>
   <div class="ln-channels">
-    <p class="ln-title ln-y">cosine that is left</p>
+    <div class="ln-title"><b>cosine that is left</b> ${legend([["bar", "y", "median"], ["band", "y", "worst of 24 sentences"]])}</div>
     <div class="ln-ends"><span>1</span><span>0.5</span><span>0</span></div>
     <svg class="ln-cost ln-pick" viewBox="0 0 ${CHANNELS} ${DEPTH}" preserveAspectRatio="none" aria-hidden="true"><path class="ln-level" d="M0 0H${CHANNELS}M0 ${DEPTH / 2}H${CHANNELS}M0 ${DEPTH}H${CHANNELS}"/><path class="ln-worst"/><path class="ln-median"/><path class="ln-frame"/></svg>
     <div class="ln-left"><p>worst<output data-quantity="worst"></output></p><p>median<output data-quantity="median"></output></p></div>
@@ -41,8 +41,7 @@ const body = (presets, names) => `
     <div class="ln-own">${names.map((_, k) => `<output data-quantity="own" data-index="${k}"></output>`).join("")}</div>
     <div class="ln-views">${choice("view", "what the map shows", { weight: "γ", bias: "β", share: "x̂²" })} <span data-quantity="shows"></span></div>
   </div>
-  ${more(`${legend([["bar", "y", "the median of the 24 sentences"], ["band", "y", "the worst of them"]])}
-    <p class="ln-says">A row of the map is one of the model’s 13 LayerNorms, in the order in which a token meets them: emb, the embeddings; att and ff, what follows attention and the feed-forward part of a block. A column is a channel, and it stands under its own bar. Arrow keys move the slider by one channel. All cosines were measured by <code>make wild</code> on <span class="ln-date"></span>.</p>`)}`;
+  ${more(`<p class="ln-says">A row of the map is one of the model’s 13 LayerNorms, in the order in which a token meets them: emb, the embeddings; att and ff, what follows attention and the feed-forward part of a block. A column is a channel, and it stands under its own bar. Arrow keys move the slider by one channel. All cosines were measured by <code>make wild</code> on <span class="ln-date"></span>.</p>`)}`;
 
 const toPython = ({ channel, rows }) => `import torch
 from layernorm_book.chapters.trained import load_layer_norms, load_measured
@@ -73,7 +72,7 @@ function levels(view, values) {
 }
 
 const depth = (cosine) => +(DEPTH * (1 - clamp(cosine, 0, 1))).toFixed(1);
-const hanging = (cosines) => cosines.map((v, c) => `M${c} 0V${depth(v)}h1V0z`).join("");
+const hanging = (cosines) => cosines.map((v, c) => `M${c - 1} 0V${depth(v)}h3V0z`).join("");
 
 function render(props) {
   const { model } = props;
@@ -116,7 +115,7 @@ function render(props) {
     write("channel", channel, String(channel));
     write("worst", worst[channel], fixed(worst[channel], 4));
     write("median", median[channel], fixed(median[channel], 4));
-    write("shows", VIEWS.indexOf(view), SHOWS[view][1]);
+    write("shows", VIEWS.indexOf(view), SHOWS[view]);
     for (let layer = 0; layer < LAYERS; layer++) write("own", ...own(view, layer, channel), layer);
     setSlider(range, channel, `channel ${channel}`);
     for (const radio of radios) radio.checked = radio.value === (radio.name === "rows" ? rows : view);

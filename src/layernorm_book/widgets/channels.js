@@ -1,5 +1,7 @@
 /** What the channel lab knows, and says, of a model's channels. Numbers come packed, as int16. */
 
+import { clamp } from "./shared/numbers.js";
+
 export const LAYERS = 13;
 export const CHANNELS = 384;
 export const VIEWS = ["weight", "bias", "share"];
@@ -19,9 +21,15 @@ export function unpack(text) {
   return { ...views, cosine };
 }
 
-/** How strongly a number is drawn, from 0 to 1. Shares differ by factors, so theirs is a logarithm. */
-export const strength = (view, value) => view === "share"
-  ? Math.max(0, Math.log10(Math.max(value, 5e-4) / 5e-4) / Math.log10(0.32 / 5e-4)) : Math.min(1, Math.abs(value) / 1.65);
+/**
+ * How strongly a number is drawn, from 0 to 1: γ and β by their squares, so that what is large
+ * stands out; shares, which differ by factors, by a logarithm that begins at twice the even share.
+ */
+export function strength(view, value) {
+  if (view !== "share") return Math.min(1, (value / 1.65) ** 2);
+  const even = 1 / CHANNELS;
+  return clamp(Math.log(value / (1.4 * even) || 1e-9) / Math.log(0.32 / (1.4 * even)), 0, 1);
+}
 
 /** In how many layers a channel's γ is more than five standard deviations from its layer's mean. */
 export function outliers(weight, channel) {
@@ -43,10 +51,11 @@ const TIMES = ["most", "second most", "third most"];
 
 /** What silencing a channel does, in three sentences. */
 export function channelSays({ channel, rows, worst, median, above, hints }) {
+  const digits = (cosine) => cosine.toFixed(cosine > 0.985 ? 4 : 2); // where two would say 1.00
   const cost = worst > 0.99995
-    ? "no sentence is moved by as much as the fourth decimal of a cosine"
-    : `the worst of 24 sentences keeps a cosine of ${worst.toFixed(2)} to its embedding, and the median is ${median.toFixed(2)}`;
+    ? "no sentence moves in the first four decimals of its cosine"
+    : `the worst of 24 sentences keeps a cosine of ${digits(worst)} to its embedding, and the median is ${digits(median)}`;
   const rank = above < TIMES.length ? `Of all 384 it costs the ${TIMES[above]}.` : `${above} of the others cost more.`;
-  const hint = hints ? `Its γ is an outlier in ${hints} of 13 layers.` : "Its γ is an outlier in no layer.";
+  const hint = `Its γ is an outlier in ${hints ? `${hints} ${hints > 1 ? "layers" : "layer"} of 13` : "no layer"}.`;
   return `Channel ${channel}, ${WHERE[rows]}: ${cost}. ${rank} ${hint}`;
 }
