@@ -54,8 +54,8 @@ const body = `
   ${legend([["bar", "", "between memory and cache"], ["line", "thin", "between cache and registers"]])}
   ${more(`<p class="ln-facts"><span>from memory ${readout("read")}</span> <span>to memory ${readout("written")}</span> <span>together ${readout("bytes")} bytes, ${readout("each")} for each number</span></p>
     <div class="ln-dials">${dialOf("rows", "rows", 1, [4, 8, 12, 16])}${dialOf("n", "n", 64, [64, 1024, 2048, 4096])}${dialOf("cache", "cache holds", 1, [2, 20, 40, 60, 80])}${dialOf("block", "rows in a block", 1, [1, 4, 8, 12, 16])}</div>
-    <p class="lk-allocate"><label><input type="checkbox" name="allocate"> What is written is fetched first, where the cache does not hold it</label></p>
-    <p class="lk-kernels">A fused backward: ${choice("kernels", "Kernels of a fused backward", { 2: "two kernels, as PyTorch on a GPU", 1: "one, as on a CPU" })}</p>
+    <p class="lk-check"><label><input type="checkbox" name="allocate"> A row that is written is fetched first, if the cache does not hold it</label></p>
+    <p class="lk-check"><label><input type="checkbox" name="kernels"> A fused backward is one kernel, like PyTorch’s for a CPU; for a GPU it has two</label></p>
     <p class="lk-way">The machine is small, and so are its arrays: what counts is how many of their rows fit. One copy reads all rows and writes as many. When room is needed, the row
       that was used longest ago leaves the cache. The count ends when the result is in memory; γ, β and the two statistics of a row are left out, less than 0.3% of an array of 8,192 rows of 768.</p>`)}`;
 
@@ -183,8 +183,9 @@ function render(props) {
     const now = run(program, ticks, state, at);
     const copies = ({ read, written }) => (read + written) / (2 * rows);
 
-    for (const name of ["way", "direction", "kernels"]) find(`[name=${name}][value="${state[name]}"]`).checked = true;
+    for (const name of ["way", "direction"]) find(`[name=${name}][value="${state[name]}"]`).checked = true;
     find("[name=allocate]").checked = state.allocate;
+    find("[name=kernels]").checked = state.kernels === 1;
     for (const name in MACHINE) {
       setSlider(find(`[name=${name}]`), state[name], String(state[name]));
       write(name, state[name], String(state[name]));
@@ -224,6 +225,7 @@ function render(props) {
   function onInput({ name, value, checked, max }) {
     if (name === "way" || name === "direction") lab.change({ [name]: value });
     else if (name === "allocate") lab.change({ allocate: checked });
+    else if (name === "kernels") lab.change({ kernels: checked ? 1 : 2 });
     else lab.change({ [name]: name === "done" ? value / max : +value });
   }
   return lab.run({ draw, onInput, actions: {}, python: toPython });
