@@ -207,7 +207,7 @@ function render(props) {
       setAttribute(row.querySelector(".lk-ahead"), "d", bar(copies(own), 2, 10));
       setAttribute(row.querySelector(".lk-past"), "d", name === way ? bar(copies(now), 2, 10) : "");
       setAttribute(row.querySelector(".lk-thin"), "d", bar(through(own), 14, 2));
-      write("total", copies(own), `${name === way && at <= ticks.length ? `${+copies(now).toFixed(2)} of ` : ""}${inCopies(copies(own))}`, k);
+      write("total", copies(own), name === way && at <= ticks.length ? `${+copies(now).toFixed(2)} of ${+copies(own).toFixed(2)}` : inCopies(copies(own)), k);
     });
     setAttribute(readouts.sentence[0], "data-value", at);
     setText(readouts.sentence[0], said);
