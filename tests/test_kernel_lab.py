@@ -347,7 +347,7 @@ def test_what_is_drawn_is_what_cache_and_memory_hold(show):
 SAYS = [
     (
         {"way": "in blocks", "direction": "backward"},
-        61,
+        57,
         "Row 4: the mean of g · x̂. Row 4 of g and of x̂ are still in the cache.",
     ),
     ({}, 0, "Each operation makes a new array. Drag, and watch"),
