@@ -366,7 +366,11 @@ SAYS = [
     ({}, 13, "Step 2 of 8, x − μ. Row 0 of x comes from memory."),
     ({"cache": 40}, 13, "Step 2 of 8, x − μ. Row 0 of x is still in the cache."),
     ({}, 17, "Step 2 of 8, x − μ. Row 4 of x comes from memory. To make room, row 0 of x − μ goes"),
-    ({"cache": 24}, 55, "Step 5 of 8, x − μ once more. Row 6 of x comes from memory. To make room, "),
+    (
+        {"cache": 24},
+        55,
+        "Step 5 of 8, x − μ once more. Row 6 of x comes from memory. To make room, ",
+    ),
     ({"way": "in blocks"}, 3, "Row 0: x − μ. Row 0 of x is still in the cache."),
     ({"way": "fused"}, 2, "Row 0: x̂, times γ, plus β. Row 0 of x is still in the cache."),
     (
