@@ -58,7 +58,7 @@ const body = `
     <p class="lk-check"><label><input type="checkbox" name="kernels"> A fused backward is one kernel, like PyTorch’s for a CPU; for a GPU it has two</label></p>
     <p class="lk-way">The machine is small, and so are its arrays: what counts is how many of their rows fit. One copy reads all rows and writes as many. When room is needed, the row
       that was used longest ago leaves the cache. The count ends when the result is in memory. γ, β and the two statistics of a row are left out: less than 0.3% of an array of 8,192 rows of 768.
-      Backward begins with x, grad_y and the statistics. Plain and in place compute the three terms of grad_x. Autograd of the plain formula makes 20 copies.</p>`)}`;
+      Backward begins with x, grad_y and the statistics. Plain and in place compute the three terms of grad_x. Autograd of the plain formula passes 40 times over an array: 20 copies.</p>`)}`;
 
 const toPython = ({ way, direction, kernels, allocate, rows, n, cache, block }) => `import torch
 from layernorm_book.widgets.traffic import traffic

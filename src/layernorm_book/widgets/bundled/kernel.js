@@ -30,7 +30,7 @@ function Se({groups:e},{rows:t,block:n}){let d=[];for(let{over:s,local:w,loops:o
     <p class="lk-check"><label><input type="checkbox" name="kernels"> A fused backward is one kernel, like PyTorch’s for a CPU; for a GPU it has two</label></p>
     <p class="lk-way">The machine is small, and so are its arrays: what counts is how many of their rows fit. One copy reads all rows and writes as many. When room is needed, the row
       that was used longest ago leaves the cache. The count ends when the result is in memory. γ, β and the two statistics of a row are left out: less than 0.3% of an array of 8,192 rows of 768.
-      Backward begins with x, grad_y and the statistics. Plain and in place compute the three terms of grad_x. Autograd of the plain formula makes 20 copies.</p>`)}`,Ke=({way:e,direction:t,kernels:n,allocate:d,rows:s,n:w,cache:o,block:c})=>`import torch
+      Backward begins with x, grad_y and the statistics. Plain and in place compute the three terms of grad_x. Autograd of the plain formula passes 40 times over an array: 20 copies.</p>`)}`,Ke=({way:e,direction:t,kernels:n,allocate:d,rows:s,n:w,cache:o,block:c})=>`import torch
 from layernorm_book.widgets.traffic import traffic
 
 x = torch.zeros(${s}, ${w})
