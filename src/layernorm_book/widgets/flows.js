@@ -17,7 +17,7 @@ export function lineSays({ g, xHat, rest, rstd }, { mu, sigma }) {
   const what = mu === "used" ? (slope ? "straight line over x̂" : "mean of g") : slope ? "line through 0" : "";
   const share = Math.hypot(...rest) / size;
   const goes = share < ALL_BUT ? "next to nothing" : `${short(100 * share, 2)}% of the length of g`;
-  return `${what ? `The ${what} stays` : "Nothing stays"} behind, and ${goes} goes on to x, times rstd = ${short(rstd, 3)}.`;
+  return `${what ? `The ${what} stays` : "Nothing stays"} behind, and ${goes} goes on, times rstd = ${short(rstd, 3)}.`;
 }
 
 /**
