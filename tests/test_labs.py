@@ -217,7 +217,7 @@ def test_a_finger_drags_what_a_mouse_drags(chromium, site, name):
 
 
 # The labs whose chapters are not written anew yet.
-TALL = ("BitLab", "GradientLab")
+TALL = ("BitLab",)
 TALL_ON_A_PHONE = ("AxisPicker",)  # the cells and what they show are; the choices are above
 # How high a lab is without what stands behind "More" and the buttons at its foot.
 WORKING = """() => {
@@ -453,7 +453,14 @@ BAD = {
         "stage": ["all"],
         "y": [[1.0]],
     },
-    "GradientLab": {"x": [[1.0] * 21, "row"], "grad_y": [[1.0]], "eps": [0.0]},
+    "GradientLab": {
+        "x": [[1.0] * 21, "row"],
+        "grad_y": [[1.0]],
+        "weight": [[1.0] * 3],
+        "eps": [0.0],
+        "mu": ["gone", None],
+        "sigma": ["absent"],
+    },
     "BitLab": {"eps": [0, -1e-5, math.nan, math.inf, 1e60, "1e-5", True, None]},
     "AxisPicker": {
         "shared": ["T", "HC", 3],
@@ -484,7 +491,7 @@ def test_a_bad_value_is_refused_with_the_reason_and_changes_nothing(name):
         (widgets.BitLab(eps=1e-5), ["<td>0010101000</td><td>1.00136e-05</td>"]),
         (widgets.AxisPicker(), [">LayerNorm<", "nn.GroupNorm(2, 4)(x)"]),
         (widgets.AxisPicker("tokens"), ["nn.LayerNorm(4)(x)"]),
-        (widgets.GradientLab(), ["−x̂·mean(g·x̂)"]),
+        (widgets.GradientLab(), [">grad_x<", "0.5, 0.5, 1.25e-06, 0."]),
     ],
 )
 def test_the_html_form_stands_beside_the_view_and_holds_the_numbers(lab, cells):
