@@ -266,7 +266,7 @@ def test_the_sentence_on_the_line_says_what_is_so(page):
     states = sample_states(300)
     for given, text in zip(states, ask(page, states, LINE), strict=True):
         g = np.array(given["grad_y"]) * given["weight"]
-        gradient = backward_at(**given).double().norm()
+        gradient = backward_at(**given).double().norm().item()
         power = np.var(given["x"]) if given["mu"] != "absent" else np.square(given["x"]).mean()
         share = gradient * (power + given["eps"]) ** 0.5 / max(np.linalg.norm(g), 1e-30)
         if "No gradient" in text:

@@ -137,6 +137,7 @@ def test_copied_python_runs_and_without_a_clipboard_lies_ready_to_be_copied(lab)
 
 
 def test_what_is_typed_is_taken_or_refused_with_the_reason(lab):
+    lab.evaluate(OPEN)
     fields = "nodes => [...new Set(nodes.map(node => node.name))]"
     for name in lab.eval_on_selector_all(".ln-lab [name$=typed]", fields):
         field = f"[name={name}] >> nth=0"
