@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 EPS = 1e-5
-STEPS = ("the sums", "the mean", "x − mean", "the variance", "1/√(σ² + ε)")
+STEPS = ("the sums", "μ", "x − μ", "σ²", "1/√(σ² + ε)")
 """The steps that `one_step_rounded` can round, in the order in which the layer takes them."""
 
 
@@ -152,9 +152,9 @@ def one_step_rounded(x: Tensor, step: str | None = None) -> Tensor:
 
     average = _average_in_steps if step == "the sums" else _average
     wide = x.float()  # (rows, n)
-    mean = kept("the mean", average(wide, x.dtype))  # (rows, 1)
-    centred = kept("x − mean", wide - mean)  # (rows, n)
-    var = kept("the variance", average(centred.square(), x.dtype))  # (rows, 1)
+    mean = kept("μ", average(wide, x.dtype))  # (rows, 1)
+    centred = kept("x − μ", wide - mean)  # (rows, n)
+    var = kept("σ²", average(centred.square(), x.dtype))  # (rows, 1)
     rstd = kept("1/√(σ² + ε)", torch.rsqrt(var + EPS))  # (rows, 1)
     return (centred * rstd).to(x.dtype)
 
