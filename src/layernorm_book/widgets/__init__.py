@@ -8,6 +8,7 @@ from layernorm_book.widgets.depth import DepthLab
 from layernorm_book.widgets.descent import DescentLab
 from layernorm_book.widgets.gradient import GradientLab
 from layernorm_book.widgets.lab import LayerNormLab
+from layernorm_book.widgets.rounding import RoundingLab
 from layernorm_book.widgets.sphere import SphereLab
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "DescentLab",
     "GradientLab",
     "LayerNormLab",
+    "RoundingLab",
     "SphereLab",
 ]

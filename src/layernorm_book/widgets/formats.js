@@ -23,15 +23,15 @@ function exponentOf(value) {
   return ((view.getUint16(0) >> 4) & 0x7ff) - 1023;
 }
 
-/** The exponent of the smallest normal number; subnormal numbers share its step. */
-const leastExponent = ({ exponent }) => 2 - 2 ** (exponent - 1);
+/** The powers of two that a float64 can be, in a table: `**` costs more than all the rest. */
+const POWERS = Float64Array.from({ length: 2200 }, (_, k) => 2 ** (k - 1100));
+const powerOfTwo = (power) => POWERS[power + 1100];
 
-/** The nearest whole number, and the even one from halfway. */
-function nearestEven(value) {
-  const below = Math.floor(value);
-  const rest = value - below;
-  return below + (rest > 0.5 || (rest === 0.5 && below % 2 === 1));
-}
+/** The exponent of the smallest normal number; subnormal numbers share its step. */
+const leastExponent = ({ exponent }) => 2 - (1 << (exponent - 1));
+
+/** The nearest whole number, and the even one from halfway: above 2^52 a float64 has no other. */
+const nearestEven = (value) => value + 2 ** 52 - 2 ** 52;
 
 /**
  * What the format stores of a number. Dividing by a power of two is exact, so this rounds once.
@@ -40,10 +40,10 @@ function nearestEven(value) {
  */
 export function store(value, format) {
   const size = Math.abs(value);
-  const step = 2 ** (Math.max(exponentOf(size), leastExponent(format)) - format.fraction);
-  const largest = (2 - 2 ** -format.fraction) * 2 ** (1 - leastExponent(format));
+  const step = powerOfTwo(Math.max(exponentOf(size), leastExponent(format)) - format.fraction);
+  const largest = (2 - powerOfTwo(-format.fraction)) * powerOfTwo(1 - leastExponent(format));
   const rounded = size < Infinity ? nearestEven(size / step) * step : size;
-  return (Object.is(Math.sign(value), -0) || value < 0 ? -1 : 1) * (rounded > largest ? Infinity : rounded);
+  return (value < 0 || Object.is(value, -0) ? -1 : 1) * (rounded > largest ? Infinity : rounded);
 }
 
 /**
