@@ -7,6 +7,7 @@ are left out here.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -119,15 +120,16 @@ WAYS: dict[str, Callable[[Tensor], Tensor]] = {
 """The ways by the names that pictures give them."""
 
 
-def error(way: Callable[[Tensor], Tensor], x: Tensor) -> float:
+def error(way: Callable[..., Tensor], x: Tensor, *args: Any) -> float:
     """Return the largest absolute difference of a way's x̂ from the same row's in float64.
 
     Args:
         way: a function of `x` that returns x̂ in the shape of `x`.
         x: tensor of shape (rows, n). It is taken as it is, so its own rounding does not count.
+        args: what `way` takes after `x`.
     """
     true = pytorch(x.double())  # (rows, n)
-    return (way(x).double() - true).abs().max().item()
+    return (way(x, *args).double() - true).abs().max().item()
 
 
 def one_step_rounded(x: Tensor, step: str | None = None) -> Tensor:
