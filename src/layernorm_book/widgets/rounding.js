@@ -1,6 +1,6 @@
 import { N, STEPS, WAYS, errorOf, lookAt } from "./rounded.js";
-import { NAMES, TITLES, grouped, sentence } from "./roundsays.js";
-import { clamp, powerOfTen, short } from "./shared/numbers.js";
+import { NAMES, TITLES, sentence } from "./roundsays.js";
+import { clamp, grouped, powerOfTen, short } from "./shared/numbers.js";
 import { more, readout, readoutsOf, setAttribute, setReadout, setSlider, setText } from "./shared/page.js";
 import { createLab, presetButtons } from "./shared/form.js";
 import { choice } from "./shared/choice.js";

@@ -1,13 +1,11 @@
 // What the rounding lab says: functions of its state and of what was found there.
 
 import { EPS, N } from "./rounded.js";
-import { short } from "./shared/numbers.js";
+import { grouped, short } from "./shared/numbers.js";
 
 export const NAMES = { one: "one pass", two: "two passes", twice: "centred twice", welford: "Welford" };
 export const TITLES = { mean: "μ", centred: "x − μ", again: "minus its mean", var: "σ²", rstd: "1/√(σ² + ε)", x_hat: "x̂" };
 
-/** A number with commas: 10,000. */
-export const grouped = (v) => String(v).replace(/\B(?=(\d{3})+$)/g, ",");
 /** A ratio in words: 4,200 times, 7 times. */
 const times = (ratio) => `${grouped(ratio < 10 ? Math.round(ratio) : +ratio.toPrecision(2))} times`;
 
