@@ -22,13 +22,13 @@ from layernorm_book.chapters.figures.style import (
 WAYS = {
     "one pass": (VERMILION, "o"),
     "shifted": (SKY, "v"),
-    "Welford": (GREEN, "^"),
-    "tournament": (PURPLE, "P"),
+    "Welford": (PURPLE, "^"),
+    "tournament": (BLUE, "P"),
     "PyTorch": (ORANGE, "D"),
-    "two passes": (BLUE, "s"),
-    "centred twice": (INK, "X"),
+    "two passes": (INK, "s"),
+    "centred twice": (GREEN, "X"),
 }
-"""Colour and marker of each way to a variance or to x̂, told apart without colour too."""
+"""Colour and marker of each way, told apart without colour too; colours as in the rounding lab."""
 
 _TINTS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION)
 _GAP = 0.6  # between two blocks of cells, in cells
