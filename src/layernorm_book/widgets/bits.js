@@ -49,7 +49,7 @@ const lost = `<rect class="lb-lost" y="3" height="7" rx="2"/><text class="lb-los
 
 const body = (presets) => `
   <p class="lb-says" data-answer data-quantity="sentence"></p>
-  ${choice("format", "The format of every number", Object.fromEntries(["float32", "bfloat16", "float16"].map((name) => [name, name])))}
+  ${choice("format", "The format of every number", Object.fromEntries(FORMATS.map(({ name }) => [name, name])))}
   <div class="lb-axis" data-main>
     ${dial("var", "σ²", field("var", "σ² as a number"), AXIS, [], { words: "σ² on a logarithmic scale", extra: strips })}
     ${dial("eps", "ε", field("eps", "ε as a number"), AXIS, TICKS, { words: "ε on a logarithmic scale", extra: lost + strips })}
@@ -80,7 +80,7 @@ function render(props) {
     kind: "ln-bits",
     label: "Bits of σ² and ε",
     body: body(presets),
-    keys: ["format", "var", "eps", "var_bits", "eps_bits"],
+    keys: ["var_bits", "eps_bits", "var", "eps", "format"],
     fields,
     fits: ({ format, var_bits, eps_bits }) => format in byName
       && [var_bits, eps_bits].every((word) => Number.isInteger(word) && word >= -1 && word < 2 ** widthOf(byName[format])),

@@ -1,3 +1,4 @@
+import { FORMATS } from "./formats.js";
 import { N, STEPS, WAYS, errorOf, lookAt } from "./rounded.js";
 import { NAMES, TITLES, sentence } from "./roundsays.js";
 import { clamp, grouped, powerOfTen, short } from "./shared/numbers.js";
@@ -20,7 +21,6 @@ import "./rounding.css";
 const MEAN = { min: 0, max: 6, step: 0.25 }; // the sliders' exponents of 10
 const SIGMA = { min: -2, max: 2, step: 0.25 };
 const fields = { mean: ["the mean", 1, 1e6], sigma: ["σ", 0.01, 100] };
-const FORMATS = ["float32", "bfloat16", "float16"];
 
 // --- the picture ----------------------------------------------------------------------------------
 
@@ -48,7 +48,7 @@ const ten = ([lo, hi], every) => Array.from({ length: Math.floor((hi - lo) / eve
 const body = (presets) => `
   <p class="lr-says" data-answer data-quantity="sentence"></p>
   <div class="lr-choices" data-main>${choice("way", "The way to the statistics", Object.fromEntries(WAYS.map((way) => [way, swatch(way)])))}
-    ${choice("format", "The format of every number", Object.fromEntries(FORMATS.map((name) => [name, name])))}</div>
+    ${choice("format", "The format of every number", Object.fromEntries(FORMATS.map(({ name }) => [name, name])))}</div>
   <div class="lr-dials">
     ${dial("mean", "mean μ", `= ${readout("mean")}`, MEAN, ten([0, 6], 1), { words: "Mean of the row" })}
     ${dial("sigma", "σ", `= ${readout("sigma")}`, SIGMA, ten([-2, 2], 1), { words: "Standard deviation of the row" })}
@@ -102,7 +102,7 @@ function render(props) {
     body: body(presets),
     keys: ["mean", "sigma", "format", "way"],
     fields,
-    fits: ({ format, way }) => FORMATS.includes(format) && WAYS.includes(way),
+    fits: ({ format, way }) => FORMATS.some(({ name }) => name === format) && WAYS.includes(way),
   });
   const { root, find } = lab;
   const readouts = readoutsOf(root);

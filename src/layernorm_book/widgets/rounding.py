@@ -15,7 +15,7 @@ from layernorm_book.widgets.traits import Number
 
 N, EPS, SEED = 768, 1e-5, 1596
 FORMATS = {
-    name: getattr(torch, name) for name in ("float32", "bfloat16", "float16")
+    name: getattr(torch, name) for name in ("float32", "float16", "bfloat16")
 }  # {name: dtype}
 # The steps of each way, in their order.
 STEPS = {
@@ -191,18 +191,18 @@ class RoundingLab(Lab):
         return _record(self.mean, self.sigma, self.format)
 
     def to_html(self) -> str:
-        """Return an HTML table: the error of each way, and what each step alone would cost."""
-        x = self.x.double().numpy()
-        rows = {}
-        for way, words in WAYS.items():
-            error = largest_error(normalize(x, self.format, way), x)
-            rows[words] = [f"{error:.1e}"]
-        rows["PyTorch's kernel"] = [str(self.answer["error"])]
+        """Return an HTML table: the error of each way in each format, for this mean and σ."""
+        rows = {words: [] for words in (*WAYS.values(), "PyTorch's kernel")}
+        for format in FORMATS:
+            x = row(self.mean, self.sigma, format)
+            for way, words in WAYS.items():
+                rows[words].append(f"{largest_error(normalize(x, format, way), x):.1e}")
+            rows["PyTorch's kernel"].append(_record(self.mean, self.sigma, format)["error"])
         caption = (
-            f"Largest error of x̂ in {self.format} for a row of {N} numbers with mean "
-            f"{self.mean:g} and σ = {self.sigma:g}, against float64."
+            f"Largest error of x̂, against float64, for a row of {N} numbers with mean "
+            f"{self.mean:g} and σ = {self.sigma:g}."
         )
-        return html_table(caption, ["way to the statistics", "error"], rows)
+        return html_table(caption, ["way to the statistics", *FORMATS], rows)
 
 
 def _record(mean, sigma, format):
