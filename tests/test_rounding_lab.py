@@ -173,7 +173,8 @@ def test_python_gives_the_same_bits_and_the_same_step(run_module, format):
         assert list(alone) == list(STEPS[state["way"]])
         np.testing.assert_equal(alone, lab.alone)
         size = {step: np.inf if np.isnan(v) else v for step, v in lab.alone.items()}
-        assert size[worst] == max(size.values())
+        blamed = max(size.values()) > 0 and np.isfinite(x).all()
+        assert size[worst] == max(size.values()) if blamed else worst is None
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ def test_its_sentence_follows_the_state(run_module, state, says):
 def test_what_a_sentence_says_the_numbers_bear_out(run_module):
     seen = set()
     for format in FORMATS:
-        for state in states(format, 150):
+        for state in states(format, 50):
             said = run_module("roundsays.js", SAY, state)
             x = row(state["mean"], state["sigma"], format)
             x_hat = normalize(x, format, state["way"])
@@ -325,6 +326,20 @@ def test_each_way_lights_its_own_steps(lab):
         assert len(lit(lab)) == 1
 
 
+def test_no_step_is_lit_where_none_is_to_blame(lab):
+    move(lab, "[name=sigma]", -2)
+    move(lab, "[name=mean]", 6)
+    assert "their digits are gone before the layer begins" in said(lab)
+    assert lit(lab) == []
+    choose(lab, "format", "float16")
+    assert "x holds ∞" in said(lab)
+    assert lit(lab) == []
+    choose(lab, "format", "bfloat16")
+    move(lab, "[name=sigma]", 0)
+    assert "Yet the layer makes" in said(lab)
+    assert lit(lab) == ["mean"]
+
+
 def test_each_button_is_its_row_and_has_pytorchs_answer(lab):
     for k, preset in enumerate(PRESETS.values()):
         lab.click(f"[data-preset='{k}']")
@@ -335,7 +350,11 @@ def test_each_button_is_its_row_and_has_pytorchs_answer(lab):
         theirs = largest_error(layer_norm(x, (N,)).double().numpy(), x.double().numpy())
         shown = float(lab.get_attribute(".ln-says", "data-error"))
         assert shown == pytest.approx(theirs, rel=0.06)
-    assert "all of x̂ is 0" in said(lab)
+        if preset["format"] != "float32":  # float32 to the end, and one rounding: the last box
+            assert RoundingLab(**preset).alone["x_hat"] == pytest.approx(theirs, rel=0.01)
+        if k == list(PRESETS).index("σ = 100 in float16"):
+            assert "all of x̂ is 0" in said(lab)
+            assert lit(lab) == ["var"]
     lab.click("[data-do=start]")
     move(lab, "[name=mean]", 2.5)
     assert lab.get_attribute(".ln-says", "data-error") == ""

@@ -88,8 +88,9 @@ export function errorOf({ mean, sigma, format, way }) {
 
 /**
  * All that the lab tells of a state.
- * @returns {{ x: Float64Array, truth: object, found: object, error: number, errors: Record<Way, number>, alone: Record<Step, number>, worst: Step }}
- *   `alone` is the error that is left when that step alone rounds, and `worst` the step with the largest
+ * @returns {{ x: Float64Array, truth: object, found: object, error: number, errors: Record<Way, number>, alone: Record<Step, number>, worst: Step | null }}
+ *   `alone` is the error that is left when that step alone rounds, and `worst` the step with the largest,
+ *   or null where none is to blame: no step costs anything, or x itself is ∞
  */
 export function lookAt({ mean, sigma, format, way }) {
   const x = rowOf({ mean, sigma, format });
@@ -97,11 +98,12 @@ export function lookAt({ mean, sigma, format, way }) {
   const gap = (steps, by = way) => largestGap(normalize(x, format, by, steps).xHat, truth.xHat);
   const errors = Object.fromEntries(WAYS.map((by) => [by, gap(undefined, by)]));
   const alone = Object.fromEntries(STEPS[way].map((step) => [step, gap([step])]));
-  return { x, truth, found: normalize(x, format, way), error: errors[way], errors, alone, worst: worstOf(alone) };
+  return { x, truth, found: normalize(x, format, way), error: errors[way], errors, alone, worst: x.every(Number.isFinite) ? worstOf(alone) : null };
 }
 
-/** The step with the largest error; no number counts as more than any. */
-export function worstOf(alone) {
+/** The step with the largest error, or null where all are 0; no number counts as more than any. */
+function worstOf(alone) {
   const size = (step) => (Number.isNaN(alone[step]) ? Infinity : alone[step]);
-  return Object.keys(alone).reduce((worst, step) => (size(step) > size(worst) ? step : worst));
+  const worst = Object.keys(alone).reduce((most, step) => (size(step) > size(most) ? step : most));
+  return size(worst) ? worst : null;
 }

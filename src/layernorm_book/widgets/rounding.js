@@ -60,7 +60,8 @@ const body = (presets) => `
   ${more(`<p class="ln-facts"><span>error ${readout("error")}</span> <span>κ ${readout("kappa")}</span> <span>different numbers in the row ${readout("distinct")} of ${N}</span></p>
     <p class="ln-facts"><span>μ as found ${readout("found-mean")}, exactly ${readout("true-mean")}</span> <span>σ² as found ${readout("found-var")}, exactly ${readout("true-var")}</span></p>
     <p class="lr-how">The row is μ + σ·z, with ${N} numbers z drawn once from a bell curve, stored in the format. From there every sum, difference, product and root rounds to
-      the format, and sums run in halves. The error is the largest distance to x̂ in float64, of the same stored row, with ε = 10⁻⁵.</p>
+      the format, and sums run in halves. The error is the largest distance to x̂ in float64, of the same stored row, with ε = 10⁻⁵. In 16 bits PyTorch’s own kernel
+      keeps float32 to the end and rounds x̂ alone, which is the last box.</p>
     <p class="ln-says"></p>`)}
   <output class="ln-hidden" data-quantity="errors"></output>`;
 
@@ -134,9 +135,9 @@ function render(props) {
       const step = STEPS[way][k];
       const [chip, error] = [chips[k], seen.alone[step]];
       chip.hidden = !step;
+      setAttribute(chip, "class", step && step === seen.worst ? "lr-lit" : "");
+      setAttribute(chip, "data-step", step ?? "");
       if (!step) return setAttribute(readouts.alone[k], "data-value", "");
-      setAttribute(chip, "data-step", step);
-      setAttribute(chip, "class", step === seen.worst ? "lr-lit" : "");
       setText(chip.firstChild, TITLES[step]);
       setReadout(readouts.alone[k], error, Number.isNaN(error) ? "NaN" : short(error, 2));
       setAttribute(chip.lastChild, "style", `width:${share(error)}%`);
@@ -169,7 +170,7 @@ function render(props) {
   function drawAnswer({ mean, sigma, format }) {
     const answer = lab.answer((record) => record.mean === mean && record.sigma === sigma && record.format === format);
     setAttribute(find(".ln-says"), "data-error", answer?.error ?? "");
-    lab.sayAnswer(answer && `${lab.live ? "PyTorch’s" : "While this page was built, PyTorch’s"} own kernel, which computes in float32, erred by ${
+    lab.sayAnswer(answer && `${lab.live ? "PyTorch’s" : "While this page was built, PyTorch’s"} own kernel erred by ${
       Number.isFinite(answer.error) ? short(answer.error, 2) : "NaN"} on this row.`);
   }
 
