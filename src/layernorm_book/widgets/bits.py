@@ -14,7 +14,7 @@ EXPONENT_BITS = {torch.float32: 8, torch.float16: 5, torch.bfloat16: 8}
 LARGEST = 1e50
 NAMES = {str(dtype).removeprefix("torch."): dtype for dtype in FORMATS}  # {name: dtype}
 PRESETS: dict[str, dict[str, Any]] = {
-    "equal numbers, ε = 10⁻⁵": {"format": "float16", "var": 0.0, "eps": 1e-5},
+    "σ² = 0, ε = 10⁻⁵": {"format": "float16", "var": 0.0, "eps": 1e-5},
     "σ² = 1, ε = 10⁻⁵": {"format": "float16", "var": 1.0, "eps": 1e-5},
     "σ² = 1, ε = 10⁻⁸": {"format": "float32", "var": 1.0, "eps": 1e-8},
     "σ² = 10⁻⁷, ε = 10⁻⁸": {"format": "float16", "var": 1e-7, "eps": 1e-8},

@@ -80,6 +80,9 @@ const largestGap = (a, b) => a.reduce((most, v, i) => Math.max(most, Math.abs(v 
 /** The truth that a row is compared with: its own x̂ in float64. */
 const exact = (x) => normalize(x, "float32", "two", []);
 
+/** Whether nothing is left of a row before the layer begins: its numbers are all the same, or one is ∞. */
+export const isGone = (x) => x.every((v) => v === x[0]) || !x.every(Number.isFinite);
+
 /** @returns {number} the largest error of x̂, against float64 of the same row */
 export function errorOf({ mean, sigma, format, way }) {
   const x = rowOf({ mean, sigma, format });

@@ -1,5 +1,5 @@
 import { FORMATS } from "./formats.js";
-import { N, STEPS, WAYS, errorOf, lookAt } from "./rounded.js";
+import { N, STEPS, WAYS, errorOf, isGone, lookAt, rowOf } from "./rounded.js";
 import { NAMES, TITLES, sentence } from "./roundsays.js";
 import { clamp, grouped, powerOfTen, short } from "./shared/numbers.js";
 import { more, readout, readoutsOf, setAttribute, setReadout, setSlider, setText } from "./shared/page.js";
@@ -40,6 +40,7 @@ const plot = `<svg class="lr-plot" viewBox="0 0 640 218" role="img">
   <text class="lr-end" x="${LEFT - 6}" y="${TOP + 4}">NaN</text><text class="lr-top" x="${LEFT + 6}" y="${TOP + 4}">error of x̂</text>
   ${[-2, 0, 2, 4, 6].map((p) => `<text x="${across(10 ** p)}" y="${BOTTOM + 18}">${powerOfTen(p)}</text>`).join("")}<text class="lr-end" x="${RIGHT}" y="${BOTTOM + 18}">κ = μ/σ</text>
   <path class="lr-grid" d="M${LEFT} ${BOTTOM}H${RIGHT}"/>
+  <path class="lr-gone"/><text class="lr-gone-name" y="${BOTTOM - 8}">no digits left in x</text>
   ${WAYS.map((way) => `<path class="lr-way lr-${way}"/>`).join("")}${WAYS.map((way) => `<path class="lr-ghost lr-${way}"/>`).join("")}<path class="lr-dot"/></svg>`;
 
 const swatch = (way) => `<i class="lr-swatch lr-${way}"></i>${NAMES[way]}`;
@@ -53,7 +54,7 @@ const body = (presets) => `
     ${dial("mean", "mean μ", `= ${readout("mean")}`, MEAN, ten([0, 6], 1), { words: "Mean of the row" })}
     ${dial("sigma", "σ", `= ${readout("sigma")}`, SIGMA, ten([-2, 2], 1), { words: "Standard deviation of the row" })}
   </div>
-  <p class="lr-key">Error of x̂ when that step alone rounds:</p>
+  <p class="lr-key"></p>
   <ol class="lr-steps">${STEPS.twice.map((_, k) => `<li><b></b> <output data-quantity="alone" data-index="${k}"></output><i></i></li>`).join("")}</ol>
   ${plot}
   <div class="ln-presets" role="group" aria-label="Rows to try"><button type="button" data-do="start">Start</button>${presetButtons(presets)}</div>
@@ -110,13 +111,15 @@ function render(props) {
   const chips = [...root.querySelectorAll(".lr-steps li")];
   const write = (quantity, value, text) => setReadout(readouts[quantity][0], value, text);
   const means = Array.from({ length: 13 }, (_, k) => 10 ** (k / 2));
-  const curves = new Map(); // [mean, error][] for each format, σ and way: what a drag of the mean does not change
+  const curves = new Map(); // for each format and σ, what a drag of the mean does not change
 
-  function curveOf({ format, sigma }, way) {
-    const key = `${format} ${sigma} ${way}`;
+  /** For each mean: whether nothing is left of the row, and else the error of each way. */
+  function curvesOf({ format, sigma }) {
+    const key = `${format} ${sigma}`;
     if (!curves.has(key)) {
-      if (curves.size > 400) curves.clear();
-      curves.set(key, means.map((mean) => [mean, errorOf({ mean, sigma, format, way })]));
+      if (curves.size > 100) curves.clear();
+      curves.set(key, means.map((mean) => ({ mean, gone: isGone(rowOf({ mean, sigma, format })),
+        errors: Object.fromEntries(WAYS.map((way) => [way, errorOf({ mean, sigma, format, way })])) })));
     }
     return curves.get(key);
   }
@@ -131,6 +134,7 @@ function render(props) {
       write(name, state[name], grouped(short(state[name], 7)));
     }
 
+    setText(find(".lr-key"), `${NAMES[way][0].toUpperCase()}${NAMES[way].slice(1)}, ${format}. Error if one step alone rounds:`);
     STEPS.twice.forEach((_, k) => {
       const step = STEPS[way][k];
       const [chip, error] = [chips[k], seen.alone[step]];
@@ -143,18 +147,24 @@ function render(props) {
       setAttribute(chip.lastChild, "style", `width:${share(error)}%`);
     });
 
+    const now = { mean, gone: isGone(seen.x), errors: seen.errors };
+    const points = [...curvesOf(state).filter((point) => point.mean !== mean), now].sort((a, b) => a.mean - b.mean);
     for (const by of WAYS) {
-      const points = [...curveOf(state, by).filter(([m]) => m !== mean), [mean, seen.errors[by]]].sort((a, b) => a[0] - b[0]);
-      setAttribute(find(`.lr-way.lr-${by}`), "d", `M${points.map(([m, error]) => `${across(m / sigma)} ${up(error)}`).join("L")}`);
-      setAttribute(find(`.lr-ghost.lr-${by}`), "d", `M${across(mean / sigma)} ${up(seen.errors[by])}h0`);
+      const line = points.map(({ mean: m, gone, errors }, k) => gone ? "" : `${k && !points[k - 1].gone ? "L" : "M"}${across(m / sigma)} ${up(errors[by])}`);
+      setAttribute(find(`.lr-way.lr-${by}`), "d", line.join(""));
+      setAttribute(find(`.lr-ghost.lr-${by}`), "d", now.gone ? "" : `M${across(mean / sigma)} ${up(seen.errors[by])}h0`);
     }
+    const gone = points.filter((point) => point.gone).map((point) => across(point.mean / sigma));
+    setAttribute(find(".lr-gone"), "d", gone.map((x) => `M${Math.max(x - 15, LEFT)} ${BOTTOM}H${Math.min(x + 15, RIGHT)}`).join(""));
+    setAttribute(find(".lr-gone-name"), "x", gone.length ? clamp(gone[0], LEFT + 50, RIGHT - 60) : 0);
+    setAttribute(find(".lr-gone-name"), "visibility", gone.length ? "visible" : "hidden");
     setAttribute(find(".lr-dot"), "d", `M${across(mean / sigma)} ${up(seen.error)}h0`);
     setAttribute(root, "data-way", way);
 
     const said = sentence(state, seen);
     write("sentence", said, said);
     write("error", seen.error, short(seen.error, 3));
-    write("kappa", mean / sigma, short(mean / sigma, 3));
+    write("kappa", mean / sigma, grouped(short(mean / sigma, 3)));
     write("distinct", new Set(seen.x).size, String(new Set(seen.x).size));
     for (const of of ["found", "true"]) {
       const { mean: m, var: v } = of === "found" ? seen.found : seen.truth;
