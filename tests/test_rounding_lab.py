@@ -329,7 +329,7 @@ def test_where_no_digit_of_the_row_is_left_no_curve_is_drawn_and_the_axis_says_s
     choose(lab, "way", "twice")
     (twice,) = values(lab, "error")
     assert two > 1
-    assert twice < 0.02
+    assert twice < 0.05
 
 
 def test_each_way_lights_its_own_steps(lab):

@@ -52,7 +52,7 @@ const body = (presets) => `
     ${choice("format", "The format of every number", Object.fromEntries(FORMATS.map(({ name }) => [name, name])))}</div>
   <div class="lr-dials">
     ${dial("mean", "mean μ", `= ${readout("mean")}`, MEAN, ten([0, 6], 1), { words: "Mean of the row" })}
-    ${dial("sigma", "σ", `= ${readout("sigma")}`, SIGMA, ten([-2, 2], 1), { words: "Standard deviation of the row" })}
+    ${dial("sigma", "σ", `= ${readout("sigma")}`, SIGMA, ten([-2, 2], 2), { words: "Standard deviation of the row" })}
   </div>
   <p class="lr-key"></p>
   <ol class="lr-steps">${STEPS.twice.map((_, k) => `<li><b></b> <output data-quantity="alone" data-index="${k}"></output><i></i></li>`).join("")}</ol>

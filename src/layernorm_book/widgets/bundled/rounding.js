@@ -17,7 +17,7 @@ var K=[{name:"float32",exponent:8,fraction:23},{name:"float16",exponent:5,fracti
     ${he("format","The format of every number",Object.fromEntries(K.map(({name:t})=>[t,t])))}</div>
   <div class="lr-dials">
     ${me("mean","mean μ",`= ${P("mean")}`,gt,De([0,6],1),{words:"Mean of the row"})}
-    ${me("sigma","σ",`= ${P("sigma")}`,xt,De([-2,2],1),{words:"Standard deviation of the row"})}
+    ${me("sigma","σ",`= ${P("sigma")}`,xt,De([-2,2],2),{words:"Standard deviation of the row"})}
   </div>
   <p class="lr-key"></p>
   <ol class="lr-steps">${R.twice.map((t,n)=>`<li><b></b> <output data-quantity="alone" data-index="${n}"></output><i></i></li>`).join("")}</ol>
