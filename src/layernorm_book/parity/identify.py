@@ -109,12 +109,14 @@ class Search:
             if (forward := self.simplest(evidence, ("y",), most)) is not None:
                 break
         else:
-            return Explanation(unexplained=failed, seen=self.describe())
+            found, left = self.padded(self.right, failed)
+            return Explanation(found, left, self.describe() if left else "")
         graded = [r for r in evidence if len(r.came.results) > 1 and not r.came.mutated]
         found = forward + (self.simplest(graded, QUANTITIES[1:], 2, forward) or [])
         formula = self.formula(found)
         left = [(r, c) for r, c in failed if not self.explains(formula, r, c.quantity)]
-        for question in (self.narrow, self.one_pass, self.low_precision, self.nan_gradient):
+        asked = (self.narrow, self.one_pass, self.low_precision, self.nan_gradient, self.padded)
+        for question in asked:
             more, left = question(formula, left)
             found += more
         return Explanation([self.name_axes(e) for e in found], left)
@@ -214,8 +216,6 @@ class Search:
         if not result.half and result.came.y is not None and result.came.y.is_floating_point():
             dtypes.append(result.came.y.dtype)
         return max(dtypes, key=lambda dtype: torch.finfo(dtype).eps)
-
-    # --- which eps? -------------------------------------------------------------------------------
 
     def question(self, n: int, sigma: float, eps: float, **options: Any) -> Inputs:
         """Return rows of n with a mean that leaves the digits of x alone."""
@@ -416,7 +416,22 @@ class Search:
         variant = Variant({}, message, secondary=len(kept) == len(left))
         return [(BUGS["nan-gradient"], variant)], kept
 
-    # --- in words ---------------------------------------------------------------------------------
+    def padded(self, formula: Formula, left: Failed) -> Left:
+        """Ask whether all is right where n is a power of two, and something wherever it is not."""
+
+        def fits(n: int) -> bool:
+            q = self.question(n, 1.0, 0.1, dtype=torch.float32)
+            answer, came = answer_to(q, self.against), self.ask(q).results
+            pairs = [(g, answer.expected[k], answer.allowed[k]) for k, g in came.items()]
+            return bool(pairs) and all(
+                d is not None and g.shape == d.shape and max_abs(g - d) <= most
+                for g, d, most in pairs
+            )
+
+        if not left or any(fits(n) != (n.bit_count() == 1) for n in (3, 4, 7, 8, 12, 16, 20)):
+            return [], left
+        message = "it is right where n is a power of two, and wrong where padding makes it one"
+        return [(BUGS["padded-row"], Variant({}, message))], []
 
     def name_axes(self, exchange: Exchange) -> Exchange:
         """Say over which axes statistics are shared, in the layout that the candidate takes."""
