@@ -7,6 +7,7 @@ from layernorm_book.widgets.bugs import BugLab
 from layernorm_book.widgets.depth import DepthLab
 from layernorm_book.widgets.descent import DescentLab
 from layernorm_book.widgets.gradient import GradientLab
+from layernorm_book.widgets.kernel import KernelLab
 from layernorm_book.widgets.lab import LayerNormLab
 from layernorm_book.widgets.sphere import SphereLab
 
@@ -18,6 +19,7 @@ __all__ = [
     "DepthLab",
     "DescentLab",
     "GradientLab",
+    "KernelLab",
     "LayerNormLab",
     "SphereLab",
 ]
