@@ -8,6 +8,7 @@ median. The chapter on speed and `make bench` measure with this, and with nothin
 import statistics
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -28,7 +29,9 @@ class Times:
     def table(self):
         """Return one line for each version: its median, and the quartiles around it."""
         rows = ((name, *self.ratio(name)) for name in self.seconds)
-        return "\n".join(f"{name:22}{m:7.1f}   ({low:.1f} to {high:.1f})" for name, m, low, high in rows)
+        return "\n".join(
+            f"{name:22}{m:7.1f}   ({low:.1f} to {high:.1f})" for name, m, low, high in rows
+        )
 
 
 def measure(calls, unit="copy", rounds=15, device="cpu"):
@@ -53,6 +56,22 @@ def measure(calls, unit="copy", rounds=15, device="cpu"):
             seconds[name].append(once(calls[name]))
         names.append(names.pop(0))
     return Times(seconds, unit)
+
+
+def compiled(function, *args):
+    """Return {"compiled": a call of the compiled function}, or {} and print why not.
+
+    Args:
+        function: on tensors.
+        args: what it is called with.
+    """
+    call = partial(torch.compile(function), *args)
+    try:
+        call()
+    except Exception as error:  # it takes a C++ compiler, or on a GPU Triton
+        print(f"torch.compile does not work here: {type(error).__name__}")
+        return {}
+    return {"compiled": call}
 
 
 def on_cpu(call):

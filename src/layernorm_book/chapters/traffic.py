@@ -36,12 +36,9 @@ class Passes(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         if any(r.alias_info and not r.alias_info.is_write for r in func._schema.returns):
             return out  # a view
-        results = tensors(out)
-        given = {id(t): t for t in tensors(args)}
-        written = tensors((kwargs or {}).get("out"))  # given to be written, and not to be read
         self.calls += 1
-        self.reads += sum(t.nbytes for t in given.values() if id(t) not in map(id, written)) / self.bytes
-        self.writes += sum(t.nbytes for t in results) / self.bytes
+        self.reads += sum(t.nbytes for t in tensors(args)) / self.bytes  # `out` is no argument here
+        self.writes += sum(t.nbytes for t in tensors(out)) / self.bytes
         return out
 
     @property

@@ -6,23 +6,35 @@ memory. The forward kernel stands in the chapter on speed; here are the backward
 and `layer`, which makes a function with gradients of all three.
 """
 
+import inspect
+import linecache
 import math
 import os
+import sys
 from types import SimpleNamespace
 
 import torch
+import torch.nn.functional as F
 
-if not torch.cuda.is_available():
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # read once, while triton is imported
+# Triton reads this once, while it is imported; `torch.compile` imports it too.
+if not torch.cuda.is_available() and "triton" not in sys.modules:
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 try:
     import triton
     import triton.language as tl
 except ImportError:  # there are wheels for Linux alone
-    triton = SimpleNamespace(jit=lambda function: function)
+    triton = SimpleNamespace(jit=lambda function: SimpleNamespace(fn=function))
     tl = SimpleNamespace(constexpr=int)
-    MISSING = "Triton is not installed here, so no kernel was run."
+    MISSING = "Triton is not installed here (its wheels are for Linux), so no kernel is run."
 else:
     MISSING = ""
+DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
+if DEVICE == "cuda" and not torch.cuda.is_available():
+    DEVICE, MISSING = "cpu", "Triton was imported before it was told to interpret: restart."
+DTYPES = ["float32", "float16", "bfloat16"]
+"""What the kernels take. A GPU that has no bfloat16, such as Colab's T4, is not asked for it."""
+if DEVICE == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+    DTYPES.remove("bfloat16")
 PROGRAMS = 64
 """How many programs share the rows of a backward pass, at most: one partial sum for each."""
 
@@ -36,7 +48,7 @@ def rounded(value, dtype: tl.constexpr):
     """
     if dtype == tl.bfloat16:
         bits = value.to(tl.uint32, bitcast=True)
-        bits += 0x7FFF + ((bits >> 16) & 1)
+        bits += 0x7FFF + ((bits >> 16) & 1)  # half a step, or a little less
         value = bits.to(tl.float32, bitcast=True)
     return value.to(dtype)
 
@@ -91,7 +103,8 @@ def layer(forward):
 
     Returns:
         A function with the signature of `torch.nn.functional.layer_norm`, for float32, float16 and
-        bfloat16, on the CPU where Triton interprets and on a GPU where it compiles.
+        bfloat16, on the CPU where Triton interprets and on a GPU where it compiles. Where there is
+        no Triton it gives NaN.
     """
 
     class Layer(torch.autograd.Function):
@@ -120,9 +133,35 @@ def layer(forward):
             return grad_x, *grads, None, None
 
     def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
+        if MISSING:
+            return math.nan * F.layer_norm(x, normalized_shape, weight, bias, eps)
         n = math.prod(normalized_shape)
         weight = x.new_ones(n) if weight is None else weight.reshape(n)
         bias = x.new_zeros(n) if bias is None else bias.reshape(n)
-        return Layer.apply(x, weight, bias, n, eps)
+        given = (tensor.to(DEVICE) for tensor in (x, weight, bias))
+        return Layer.apply(*given, n, eps).to(x.device)
 
     return layer_norm
+
+
+def edited(kernel, *changes):
+    """Return a kernel with some of its text replaced.
+
+    Args:
+        kernel: a function under `triton.jit`, from a cell or a file.
+        changes: pairs (old, new) of text.
+
+    Raises:
+        ValueError: an old text is not in the kernel.
+    """
+    function = kernel.fn
+    source = inspect.getsource(function)
+    for old, new in changes:
+        if old not in source:
+            raise ValueError(f"The kernel has no {old!r}.")
+        source = source.replace(old, new)
+    path = f"<kernel {hash(source)}>"
+    linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
+    names = dict(function.__globals__)
+    exec(compile(source, path, "exec"), names)
+    return names[function.__name__]

@@ -96,6 +96,9 @@ class Search:
         failed = [(r, c) for r in self.results if r.valid for c in r.comparisons if not c.passed]
         if not failed:
             return Explanation()
+        if self.is_padded():
+            message = "it is right where n is a power of two, and wrong where padding makes it one"
+            return Explanation([(BUGS["padded-row"], Variant({}, message))])
         wide = [r for r in self.results if r.valid and not r.half and not r.case.shifted]
         wide = wide or [w for r in self.results if r.half and (w := self.widened(r)).valid]
         wide.sort(key=lambda r: (-r.inputs.eps, r.inputs.x.numel()))
@@ -109,14 +112,12 @@ class Search:
             if (forward := self.simplest(evidence, ("y",), most)) is not None:
                 break
         else:
-            found, left = self.padded(self.right, failed)
-            return Explanation(found, left, self.describe() if left else "")
+            return Explanation(unexplained=failed, seen=self.describe())
         graded = [r for r in evidence if len(r.came.results) > 1 and not r.came.mutated]
         found = forward + (self.simplest(graded, QUANTITIES[1:], 2, forward) or [])
         formula = self.formula(found)
         left = [(r, c) for r, c in failed if not self.explains(formula, r, c.quantity)]
-        asked = (self.narrow, self.one_pass, self.low_precision, self.nan_gradient, self.padded)
-        for question in asked:
+        for question in (self.narrow, self.one_pass, self.low_precision, self.nan_gradient):
             more, left = question(formula, left)
             found += more
         return Explanation([self.name_axes(e) for e in found], left)
@@ -416,11 +417,11 @@ class Search:
         variant = Variant({}, message, secondary=len(kept) == len(left))
         return [(BUGS["nan-gradient"], variant)], kept
 
-    def padded(self, formula: Formula, left: Failed) -> Left:
-        """Ask whether all is right where n is a power of two, and something wherever it is not."""
+    def is_padded(self) -> bool:
+        """Whether all is right where n is a power of two, and something wrong where it is not."""
 
         def fits(n: int) -> bool:
-            q = self.question(n, 1.0, 0.1, dtype=torch.float32)
+            q = self.question(n, 1.0, self.results[0].inputs.eps, dtype=torch.float32)
             answer, came = answer_to(q, self.against), self.ask(q).results
             pairs = [(g, answer.expected[k], answer.allowed[k]) for k, g in came.items()]
             return bool(pairs) and all(
@@ -428,10 +429,7 @@ class Search:
                 for g, d, most in pairs
             )
 
-        if not left or any(fits(n) != (n.bit_count() == 1) for n in (3, 4, 7, 8, 12, 16, 20)):
-            return [], left
-        message = "it is right where n is a power of two, and wrong where padding makes it one"
-        return [(BUGS["padded-row"], Variant({}, message))], []
+        return all(fits(n) == (n.bit_count() == 1) for n in (3, 4, 7, 8, 12, 16, 20))
 
     def name_axes(self, exchange: Exchange) -> Exchange:
         """Say over which axes statistics are shared, in the layout that the candidate takes."""

@@ -1,6 +1,7 @@
 """How long do versions of the layer take beside a copy, and how do many threads add up one row?"""
 
 import numpy as np
+from matplotlib.patches import Rectangle
 
 from layernorm_book.chapters.figures.style import (
     BLUE,
@@ -12,8 +13,6 @@ from layernorm_book.chapters.figures.style import (
     SKY,
     SOFT,
     VERMILION,
-    X_HAT,
-    X,
     name,
     name_all,
     new_picture,
@@ -43,7 +42,9 @@ def ladder(times, passes):
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.xaxis.set_minor_formatter("")
-    ax.set_title("● measured, its bar half of the rounds   | by its passes", loc="left", fontsize=10)
+    ax.set_title(
+        "● measured, its bar half of the rounds   | by its passes", loc="left", fontsize=10
+    )
     return picture
 
 
@@ -72,58 +73,55 @@ def sizes(measured, n):
     return picture
 
 
-def reduction(threads=8, warp=4, steps=2):
+def reduction(threads=8, warp=4):
     """Draw how the threads of a block add up one row: thread, warp, block.
 
     Args:
-        threads: how many there are; a GPU has up to 1,024 for a row.
+        threads: how many there are, each with two numbers; a GPU has up to 1,024 for a row.
         warp: how many of them work in step and read one another's registers; 32 on NVIDIA's.
-        steps: how many numbers of the row each thread takes.
     """
-    picture, ax = new_picture(height=3.6)
-    width = threads * steps
-    place = (np.arange(threads) + 0.5) * steps - 0.5  # of each thread's register
-    levels = iter(np.arange(10, 0, -1.0))
-    y = next(levels)
-    for i in range(width):
-        colour = GREEN if i % threads // warp else BLUE
-        ax.add_patch(_box(i, y, 0.86, colour, 0.55))
-    ax.annotate("the row, in memory", (0, y + 0.75), color=INK)
-    below = next(levels) - 0.6
-    for t in range(threads):
-        colour = GREEN if t // warp else BLUE
-        for k in range(steps):
-            _line(ax, (t + k * threads, y - 0.4), (place[t], below + 0.4), LINE)
-        ax.add_patch(_box(place[t], below, 1.1, colour, 1))
-    ax.annotate("each thread: its numbers, in a register", (0, below - 1.0), color=INK)
-    alive, y = list(range(threads)), below
-    next(levels)
-    while len(alive) > 1:
-        y, below = next(levels) + 0.1, y
-        half = [alive[k : k + 2] for k in range(0, len(alive), 2)]
-        across = half[0][0] // warp != half[0][1] // warp
-        y = y - 0.9 if across else y
-        for a, b in half:
-            colour = GREEN if a // warp else BLUE
-            colour = X_HAT if across else colour
+    picture, ax = new_picture(height=3.3)
+    place = 2 * np.arange(threads) + 0.5  # of each thread
+    level = 10.0
+    for i in range(2 * threads):
+        ax.add_patch(_box(i, level, 0.86, _of(i % threads, warp), 0.5))
+        _line(ax, (i, level - 0.4), (place[i % threads], level - 1.6), LINE)
+    said = ["the row, in memory", "a thread adds up its own", "a warp: lane reads from lane"]
+    _say(ax, 2 * threads, level, said[0])
+    alive, level = list(range(threads)), level - 2
+    _say(ax, 2 * threads, level, said[1])
+    while True:
+        across = len(alive) * warp <= threads
+        for t in alive:
+            ax.add_patch(_box(place[t], level, 1.1, _of(t, warp) if len(alive) > 1 else ORANGE, 1))
+        if len(alive) == 1:
+            break
+        drop = 2.2 if across else 1.5
+        for a, b in zip(alive[::2], alive[1::2], strict=True):
             for t in (a, b):
-                _line(ax, (place[t], below - 0.4), (place[a], y + 0.4), SOFT)
-            ax.add_patch(_box(place[a], y, 1.1, ORANGE if across else colour, 1))
+                _line(ax, (place[t], level - 0.4), (place[a], level - drop + 0.4), SOFT)
+        alive, level = alive[::2], level - drop
         if across:
-            ax.annotate("the block: one for each warp,\nin shared memory", (place[warp] - 1, y - 0.2), color=INK)
-        elif len(alive) == threads:
-            ax.annotate("a warp: from lane to lane", (place[warp] + 3.2, y - 1.3), color=INK)
-        alive = [a for a, _ in half]
-    ax.annotate("μ and σ², read by all", (place[0] + 1.1, y - 1.5), color=INK)
-    ax.set(xlim=(-1, width), ylim=(y - 2, 11.2))
+            _say(ax, 2 * threads, level + 1.1, "the block: one of each warp,\nin shared memory")
+        elif len(alive) * 2 == threads:
+            _say(ax, 2 * threads, level - 0.75, said[2])
+    _say(ax, 2 * threads, level - 0.6, "μ and σ², for all threads")
+    ax.set(xlim=(-0.6, 2 * threads + 13), ylim=(level - 1.1, 10.6))
     ax.set_axis_off()
     return picture
 
 
+def _of(thread, warp):
+    """Return the colour of a thread's warp."""
+    return GREEN if thread // warp else BLUE
+
+
+def _say(ax, x, y, text):
+    name(ax, text, (x - 0.6, y), INK, (4, 0))
+
+
 def _box(x, y, width, colour, alpha):
     """Return a square of the colour, its middle at (x, y)."""
-    from matplotlib.patches import Rectangle
-
     return Rectangle((x - width / 2, y - 0.4), width, 0.8, color=colour, alpha=alpha, linewidth=0)
 
 
