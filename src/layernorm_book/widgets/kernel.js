@@ -1,9 +1,9 @@
-import { copiesInWords, NAMES, run, ticksOf, trafficSays } from "./levels.js";
+import { inCopies, keyOf, NAMES, neededAfter, run, ticksOf, trafficSays } from "./levels.js";
 import { short } from "./shared/numbers.js";
 import { more, readout, readoutsOf, setAttribute, setReadout, setSlider, setText, srOnly } from "./shared/page.js";
 import { createLab } from "./shared/form.js";
 import { choice } from "./shared/choice.js";
-import { dial } from "./shared/parts.js";
+import { dial, legend } from "./shared/parts.js";
 import "./kernel.css";
 
 /**
@@ -19,7 +19,7 @@ import "./kernel.css";
 
 const WAYS = { plain: "plain", "in place": "in place", "in blocks": "in blocks", fused: "fused" };
 const MACHINE = { rows: [4, 16, "rows"], n: [64, 4096, "numbers in a row, n"], cache: [2, 80, "rows that the cache holds"], block: [1, 16, "rows in a block"] };
-const KINDS = Object.keys(NAMES).filter(Boolean);
+const KINDS = Object.keys(NAMES);
 const MOST = { arrays: 5, marks: 17 };
 // Of the picture, in its own units: a column for each row; how high the levels and what is between are.
 const COLUMN = 100;
@@ -38,8 +38,8 @@ const body = `
     ${choice("direction", "Direction", { forward: "forward", backward: "backward" })}</div>
   <p class="lk-says" data-quantity="sentence"></p>
   <div class="lk-machine">
-    <div class="lk-names"><b>registers</b><span>${readout("through")}</span><b>cache</b><span>${readout("copies")}</span>
-      <div>${"<i></i>".repeat(MOST.arrays)}</div></div>
+    <div class="lk-names"><b>registers</b><span>${readout("through")}<br>loads, stores</span><span><b>cache</b><br>${readout("held")}</span>
+      <span class="lk-most">${readout("copies")}<br>reads, writes</span><div><b>memory</b><p>${"<i></i>".repeat(MOST.arrays)}</p></div></div>
     <svg class="lk-levels" preserveAspectRatio="none" aria-hidden="true"><path class="lk-ground"/><path class="lk-column"/>
       ${KINDS.map((kind) => `<g class="lk-${kind}"><path class="lk-tiles"/><path class="lk-lines"/><path class="lk-heads"/></g>`).join("")}</svg>
   </div>
@@ -49,12 +49,13 @@ const body = `
     <svg class="lk-marks" aria-hidden="true">${`<text y="10"></text>`.repeat(MOST.marks)}</svg>
   </div>
   <div class="lk-ledger" data-answer>${Object.keys(WAYS).map((way) => `<div data-way="${way}"><b>${way}</b>
-    <svg viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true"><path class="lk-ahead"/><path class="lk-past"/></svg>
+    <svg viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true"><path class="lk-ahead"/><path class="lk-past"/><path class="lk-thin"/></svg>
     <output data-quantity="total"></output></div>`).join("")}</div>
+  ${legend([["bar", "", "between memory and cache"], ["line", "thin", "between cache and registers"]])}
   ${more(`<p class="ln-facts"><span>from memory ${readout("read")}</span> <span>to memory ${readout("written")}</span> <span>together ${readout("bytes")} bytes, ${readout("each")} for each number</span></p>
     <div class="ln-dials">${dialOf("rows", "rows", 1, [4, 8, 12, 16])}${dialOf("n", "n", 64, [64, 1024, 2048, 4096])}${dialOf("cache", "cache holds", 1, [2, 20, 40, 60, 80])}${dialOf("block", "rows in a block", 1, [1, 4, 8, 12, 16])}</div>
-    <p class="lk-allocate"><label><input type="checkbox" name="allocate"> What is written is fetched first, where the cache does not hold it</label></p>
-    <p class="lk-kernels">A fused backward: ${choice("kernels", "Kernels of a fused backward", { 2: "two kernels, as PyTorch on a GPU", 1: "one, as on a CPU" })}</p>
+    <p class="lk-check"><label><input type="checkbox" name="allocate"> A row that is written is fetched first, if the cache does not hold it</label></p>
+    <p class="lk-check"><label><input type="checkbox" name="kernels"> A fused backward is one kernel, like PyTorch’s for a CPU; for a GPU it has two</label></p>
     <p class="lk-way">The machine is small, and so are its arrays: what counts is how many of their rows fit. One copy reads all rows and writes as many. When room is needed, the row
       that was used longest ago leaves the cache. The count ends when the result is in memory; γ, β and the two statistics of a row are left out, less than 0.3% of an array of 8,192 rows of 768.</p>`)}`;
 
@@ -89,6 +90,7 @@ function render(props) {
   const { root, find } = lab;
   const readouts = readoutsOf(root);
   const names = [...root.querySelectorAll(".lk-names i")];
+  const ledger = [...root.querySelectorAll("[data-way]")];
   const marks = [...root.querySelectorAll(".lk-marks text")];
   const write = (quantity, value, text, i = 0) => setReadout(readouts[quantity][i], value, text);
 
@@ -99,27 +101,30 @@ function render(props) {
     const arrays = Object.keys(program.arrays);
     const paths = Object.fromEntries(KINDS.map((kind) => [kind, { tiles: "", lines: "", heads: "" }]));
     const strip = (level, array) => [TOP[level] + (HIGH[level] * arrays.indexOf(array)) / arrays.length, HIGH[level] / arrays.length];
-    const tile = (level) => ({ array, row, kind }) => {
-      const [top, high] = strip(level, array);
-      if (kind) paths[kind].tiles += `M${row * COLUMN + 6} ${top + 1.5}h${COLUMN - 12}v${high - 3}h${12 - COLUMN}z`;
+    const needed = neededAfter(program, ticks, at, rows);
+    const hue = ({ array, row, kind }) => (kind && needed.has(keyOf(array, row)) ? kind : "unused");
+    const inUse = new Set([...now.memory.values(), ...now.cache.values()].filter((move) => hue(move) !== "unused").map(({ array }) => array));
+    const tile = (level) => (move) => {
+      const [top, high] = strip(level, move.array);
+      paths[hue(move)].tiles += `M${move.row * COLUMN + 6} ${top + 1.5}h${COLUMN - 12}v${high - 3}h${12 - COLUMN}z`;
     };
     now.memory.forEach(tile("memory"));
     now.cache.forEach(tile("cache"));
     const across = ({ array, row }) => (row + (arrays.indexOf(array) + 0.5) / arrays.length) * COLUMN;
     const arrow = (move, from, to) => {
-      if (!move.kind) return;
-      paths[move.kind].lines += `M${across(move)} ${from}V${to}`;
-      paths[move.kind].heads += `M${across(move)} ${to}h0`;
+      const path = paths[move.kind || "unused"];
+      path.lines += `M${across(move)} ${from}V${to}`;
+      path.heads += `M${across(move)} ${to}h0`;
     };
     const [low, high] = [TOP.cache - 3, HIGH.registers + 3];
     const { loads, stores, fetched, evicted } = now.last;
     for (const move of loads) arrow(move, low, high);
-    for (const move of stores) arrow({ ...move, row: move.row }, high, low);
+    for (const move of stores) arrow(move, high, low);
     for (const move of fetched) arrow(move, TOP.memory - 3, TOP.cache + HIGH.cache + 3);
     for (const move of evicted) arrow(move, TOP.cache + HIGH.cache + 3, TOP.memory - 3);
     for (const move of [...loads, ...stores]) {
       const wide = COLUMN / arrays.length;
-      if (move.kind) paths[move.kind].tiles += `M${across(move) - wide / 2 + 3} 2h${wide - 6}v${HIGH.registers - 4}h${6 - wide}z`;
+      paths[move.kind].tiles += `M${across(move) - wide / 2 + 3} 2h${wide - 6}v${HIGH.registers - 4}h${6 - wide}z`;
     }
     for (const kind of KINDS) for (const part in paths[kind]) setAttribute(find(`.lk-levels .lk-${kind} .lk-${part}`), "d", paths[kind][part]);
 
@@ -138,7 +143,7 @@ function render(props) {
     const holds = { ...program.arrays };
     for (const { loop } of ticks.slice(0, at)) if (loop.writes) holds[loop.writes] = loop.kind;
     names.forEach((node, k) => {
-      const kind = holds[arrays[k]];
+      const kind = holds[arrays[k]] && !inUse.has(arrays[k]) ? "unused" : holds[arrays[k]];
       setText(node, kind ? NAMES[kind] : "");
       setAttribute(node, "class", kind ? `lk-${kind}` : "");
       node.toggleAttribute("hidden", k >= arrays.length);
@@ -178,32 +183,38 @@ function render(props) {
     const now = run(program, ticks, state, at);
     const copies = ({ read, written }) => (read + written) / (2 * rows);
 
-    for (const name of ["way", "direction", "kernels"]) find(`[name=${name}][value="${state[name]}"]`).checked = true;
+    for (const name of ["way", "direction"]) find(`[name=${name}][value="${state[name]}"]`).checked = true;
     find("[name=allocate]").checked = state.allocate;
+    find("[name=kernels]").checked = state.kernels === 1;
     for (const name in MACHINE) {
       setSlider(find(`[name=${name}]`), state[name], String(state[name]));
       write(name, state[name], String(state[name]));
     }
     setAttribute(find("[name=done]"), "max", ticks.length + 1);
-    const said = trafficSays(way, direction, ticks, at, now, copies(end), direction === "forward" ? 1 : 1.5);
+    const said = trafficSays(state, program, ticks, at, now, copies(end));
     setSlider(find("[name=done]"), at, said);
 
     drawLevels(program, now, at, ticks, state);
     drawTime(end.each, ticks, at);
-    const most = Math.max(...Object.values(all).map(({ end }) => copies(end)));
-    const bar = (v) => `M0 3h${((100 * v) / most).toFixed(2)}v10H0z`;
+    // A scale on which a cache that holds everything is seen to save.
+    const through = ({ loaded, stored }) => (loaded + stored) / (2 * rows);
+    const most = Math.max(through(all.plain.end), ...Object.values(all).map(({ end }) => copies(end)));
+    const bar = (v, top, high) => `M0 ${top}h${((100 * v) / most).toFixed(2)}v${high}H0z`;
     Object.keys(WAYS).forEach((name, k) => {
-      const row = root.querySelector(`[data-way="${name}"]`);
+      const row = ledger[k];
+      const own = all[name].end;
       row.classList.toggle("lk-now", name === way);
-      setAttribute(row.querySelector(".lk-ahead"), "d", bar(copies(all[name].end)));
-      setAttribute(row.querySelector(".lk-past"), "d", name === way ? bar(copies(now)) : "");
-      write("total", copies(all[name].end), copiesInWords(copies(all[name].end)), k);
+      setAttribute(row.querySelector(".lk-ahead"), "d", bar(copies(own), 2, 10));
+      setAttribute(row.querySelector(".lk-past"), "d", name === way ? bar(copies(now), 2, 10) : "");
+      setAttribute(row.querySelector(".lk-thin"), "d", bar(through(own), 14, 2));
+      write("total", copies(own), `${name === way && at <= ticks.length ? `${+copies(now).toFixed(2)} of ` : ""}${inCopies(copies(own))}`, k);
     });
     setAttribute(readouts.sentence[0], "data-value", at);
     setText(readouts.sentence[0], said);
-    const [moved, through] = [copies(now), (now.loaded + now.stored) / (2 * rows)];
-    write("copies", moved, copiesInWords(moved));
-    write("through", through, copiesInWords(through));
+    const moved = copies(now);
+    write("copies", moved, inCopies(moved));
+    write("through", through(now), inCopies(through(now)));
+    write("held", now.cache.size, `${now.cache.size} of ${state.cache} rows`);
     write("read", now.read, `${now.read} rows`);
     write("written", now.written, `${now.written} rows`);
     write("bytes", moved * 8 * rows * n, (moved * 8 * rows * n).toLocaleString("en"));
@@ -214,6 +225,7 @@ function render(props) {
   function onInput({ name, value, checked, max }) {
     if (name === "way" || name === "direction") lab.change({ [name]: value });
     else if (name === "allocate") lab.change({ allocate: checked });
+    else if (name === "kernels") lab.change({ kernels: checked ? 1 : 2 });
     else lab.change({ [name]: name === "done" ? value / max : +value });
   }
   return lab.run({ draw, onInput, actions: {}, python: toPython });

@@ -23,7 +23,8 @@ export function ticksOf({ groups }, { rows, block }) {
   return ticks;
 }
 
-const keyOf = (array, row) => `${array} ${row}`;
+/** A row of an array. */
+export const keyOf = (array, row) => `${array} ${row}`;
 
 /**
  * Run the first `until` ticks; one more writes what is left of the result.
@@ -96,46 +97,85 @@ export function run(program, ticks, machine, until = ticks.length + 1) {
   return done;
 }
 
+/**
+ * The rows that are still needed after `at` ticks, by their keys: those of the given arrays, of the
+ * result, and what is read before it is written again.
+ * @param {Program} program
+ * @param {Tick[]} ticks
+ */
+export function neededAfter({ arrays, result }, ticks, at, rows) {
+  const needed = new Set();
+  for (const array in arrays) {
+    for (let row = 0; row < rows && (arrays[array] || array === result); row++) needed.add(keyOf(array, row));
+  }
+  for (const { loop, row, start, local } of ticks.slice(at).reverse()) {
+    const key = (array) => keyOf(array, array === local ? row - start : row);
+    if (loop.writes) needed.delete(key(loop.writes));
+    for (const array of loop.reads) needed.add(key(array));
+  }
+  return needed;
+}
+
 // --- words ----------------------------------------------------------------------------------------
 
 /** What an array holds, in words. */
 export const NAMES = {
-  "": "", x: "x", centred: "x − μ", square: "(x − μ)²", x_hat: "x̂", scaled: "γ · x̂", y: "y",
-  grad_y: "grad_y", grad_x: "grad_x", product: "… · x̂", g: "g", line: "x̂ · m",
+  x: "x", centred: "x − μ", square: "(x − μ)²", x_hat: "x̂", scaled: "γ · x̂", y: "y",
+  grad_y: "grad_y", share: "grad_y · x̂", g: "g", product: "g · x̂", line: "x̂ · mean", grad_x: "grad_x", unused: "free",
 };
 const round = (v) => String(+v.toFixed(2));
-export const copiesInWords = (v) => `${round(v)} ${round(v) === "1" ? "copy" : "copies"}`;
+export const inCopies = (v) => `${round(v)} ${round(v) === "1" ? "copy" : "copies"}`;
 
 const OPENING = {
-  plain: "Every operation makes a new array. Drag to the right, and watch what the cache still holds when the next one begins.",
-  "in place": "All operations work on one array, and write over what they read. Drag to the right.",
-  "in blocks": "All operations on the first rows, then all of them on the next. Drag to the right.",
-  fused: "One loop: what belongs to a row is finished before the next row begins. Drag to the right.",
+  plain: "Each operation makes a new array. Drag, and watch what the cache still holds when the next operation begins.",
+  "in place": "All operations work on one array and write over it. Drag, and watch what the cache still holds.",
+  "in blocks": "All operations on two rows, then all of them on the next two. Drag, and watch what the cache still holds.",
+  fused: "One loop: a row is finished before the next one begins. Drag, and watch how seldom memory is asked.",
 };
+const ROWS = ["no rows", "one row", "two rows", "three rows", "four rows"];
+const NEXT = ["", "one", "two", "three", "four"];
+
+const list = (words) => (words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`);
+const rowsOf = (moves) => {
+  const names = moves.map(({ kind, row }) => [row, NAMES[kind]]);
+  return list(names.map(([row, name], k) => (k && row === names[k - 1][0] ? `of ${name}` : `row ${row} of ${name}`)));
+};
+
+/** What a way does, before it has begun. */
+function opening(way, { block, rows }) {
+  const [now, then] = [ROWS[block] ?? `${block} rows`, NEXT[block] ?? block];
+  if (way !== "in blocks" || block === 2) return OPENING[way];
+  return block >= rows ? "One block holds all rows: this is the way in place again." : OPENING[way].replace("two rows", now).replace("two.", `${then}.`);
+}
 
 /**
  * What happens at this tick, or what came of it all.
- * @param {string} way
- * @param {string} direction
+ * @param {{ way: string, direction: string, block: number, rows: number }} state
+ * @param {Program} program
  * @param {Tick[]} ticks
  * @param {number} at     how many ticks are done
  * @param {ReturnType<typeof run>} now
  * @param {number} copies in the end
- * @param {number} least  that any way can do with
  */
-export function trafficSays(way, direction, ticks, at, now, copies, least) {
-  if (at === 0) return OPENING[way];
+export function trafficSays(state, program, ticks, at, now, copies) {
+  if (at === 0) return opening(state.way, state);
   if (at > ticks.length) {
-    const sum = `Done: ${copiesInWords(copies)} through memory, ${round(8 * copies)} bytes for each number.`;
-    const must = direction === "forward" ? "x comes in once, and y goes out once" : "x and grad_y come in once, and grad_x goes out once";
-    return copies > least ? `${sum} The least would be ${copiesInWords(least)}: ${must}.` : `${sum} No way can do with less: ${must}.`;
+    const forward = state.direction === "forward";
+    const least = forward ? 1 : 1.5;
+    const must = forward ? "x comes in once, and y goes out once" : "x and grad_y come in once, and grad_x goes out once";
+    const sum = `Done: ${inCopies(copies)} through memory, ${round(8 * copies)} bytes for each number.`;
+    return copies > least + 1e-9 ? `${sum} The least would be ${inCopies(least)}: ${must}.` : `${sum} No way can do with less: ${must}.`;
   }
-  const { loop, row, over, index } = ticks[at - 1];
-  const all = new Set(ticks.map((tick) => tick.loop)).size;
-  const step = over === "array" && all > 1 ? `Step ${ticks.slice(0, at).filter((tick, k, some) => tick.loop !== some[k - 1]?.loop).length} of ${all}: ` : "";
-  const name = `${step}${loop.name}, row ${row}.`;
-  const missed = now.last.loads.filter(({ hit }) => !hit).map(({ kind }) => NAMES[kind]);
-  const from = missed.length === 0 ? "The cache still holds what it needs." : `Memory has to send ${missed.join(" and ")}.`;
-  const back = now.last.evicted.map(({ kind, row }) => `${NAMES[kind]} of row ${row}`);
-  return `${name} ${from}${back.length ? ` To make room, ${back.join(" and ")} is written to memory.` : ""}`;
+  const { loop, over, row } = ticks[at - 1];
+  const loops = [...new Set(ticks.map((tick) => tick.loop))];
+  const what = over === "array" && loops.length > 3 ? `Step ${loops.indexOf(loop) + 1} of ${loops.length}, ${loop.name}.` : `Row ${row}: ${loop.name}.`;
+  const missed = now.last.loads.filter(({ hit }) => !hit);
+  const from = missed.length ? missed : now.last.loads;
+  const verb = from.length > 1 ? ["come", "are"] : ["comes", "is"];
+  const came = `${rowsOf(from)} ${missed.length ? `${verb[0]} from memory` : `${verb[1]} still in the cache`}.`;
+  const left = now.last.evicted;
+  if (!left.length) return `${what} ${came.replace("row", "Row")}`;
+  const needed = neededAfter(program, ticks, at, state.rows);
+  const useless = left.every(({ array, row }) => !needed.has(keyOf(array, row)));
+  return `${what} ${came.replace("row", "Row")} To make room, ${rowsOf(left)} ${left.length > 1 ? "go" : "goes"} to memory${useless ? ", though nobody needs it any more" : ""}.`;
 }

@@ -1,10 +1,11 @@
-"""How many bytes does a LayerNorm move? Its loops as tables, and a memory with one cache to run them.
+"""How many bytes does a LayerNorm move? Its loops as tables, and one cache to run them on.
 
-The unit is one row of an array. Each loop takes the rows of the arrays that it reads from the cache,
-which fetches what it does not hold from memory, and leaves its result in the cache. Where room is
-needed the row that was used longest ago leaves, and is written to memory if memory has not got it.
-Statistics, γ, β and their gradients are not counted: beside 8,192 rows of 768 numbers, two
-numbers for each row and two rows of 768 are less than 0.3% of an array.
+The unit is one row of an array. A loop takes its rows from the cache, which fetches what it does
+not hold from memory, and leaves its result in the cache. When room is needed, the row that was used
+longest ago leaves, and is written to memory if memory has not got it.
+
+Statistics, γ, β and their gradients are not counted: beside 8,192 rows of 768 numbers, two numbers
+for each row and two rows of 768 are less than 0.3% of an array.
 """
 
 from collections.abc import Iterator
@@ -30,65 +31,65 @@ def _program(arrays, result, *groups):
 # What PyTorch runs for (x - mean) / sqrt(var + eps) * weight + bias: six new arrays, but never more
 # than two at once, and memory that was freed is handed out again.
 _PLAIN = (
-    _loop("μ, the mean of x", "μ", "x"),
+    _loop("the mean of x", "μ", "x"),
     _loop("x − μ", "−μ", "x", "a", "centred"),
-    _loop("its square", "²", "a", "b", "square"),
-    _loop("σ², the mean of the squares", "σ²", "b"),
+    _loop("its square", "( )²", "a", "b", "square"),
+    _loop("the mean of the squares", "σ²", "b"),
     _loop("x − μ once more", "−μ", "x", "a", "centred"),
     _loop("divided by √(σ² + ε)", "÷σ", "a", "b", "x_hat"),
     _loop("times γ", "·γ", "b", "a", "scaled"),
     _loop("plus β", "+β", "a", "b", "y"),
 )
 _IN_PLACE = (
-    _loop("μ, the mean of x", "μ", "x"),
+    _loop("the mean of x", "μ", "x"),
     _loop("x − μ", "−μ", "x", "y", "centred"),
-    _loop("σ², summed on the way", "σ²", "y"),
+    _loop("the sum of the squares", "σ²", "y"),
     _loop("divided by √(σ² + ε)", "÷σ", "y", "y", "x_hat"),
     _loop("times γ", "·γ", "y", "y", "scaled"),
     _loop("plus β", "+β", "y", "y", "y"),
 )
 _FUSED = (
-    _loop("μ and σ²", "μσ", "x"),
-    _loop("normalize, times γ, plus β", "y", "x", "y", "y"),
+    _loop("the mean and the variance", "μσ", "x"),
+    _loop("x̂, times γ, plus β", "y", "x", "y", "y"),
 )
 
 # The three terms of grad_x, each operation an array; μ and 1/σ were kept.
 _PLAIN_BACK = (
     _loop("x − μ", "−μ", "x", "a", "centred"),
     _loop("x̂", "÷σ", "a", "b", "x_hat"),
-    _loop("grad_y · x̂", "·x̂", "grad_y b", "a", "product"),
-    _loop("γ’s gradient, its sum", "Σγ", "a"),
-    _loop("β’s gradient, the sum of grad_y", "Σβ", "grad_y"),
+    _loop("grad_y · x̂", "·x̂", "grad_y b", "a", "share"),
+    _loop("its sum over the rows, for γ", "Σγ", "a"),
+    _loop("the sum of grad_y over the rows, for β", "Σβ", "grad_y"),
     _loop("g = grad_y · γ", "·γ", "grad_y", "a", "g"),
     _loop("the mean of g", "ḡ", "a"),
     _loop("g · x̂", "·x̂", "a b", "c", "product"),
     _loop("its mean", "m", "c"),
     _loop("x̂ times that mean", "·m", "b", "c", "line"),
     _loop("g minus its mean", "−ḡ", "a", "b", "g"),
-    _loop("minus the x̂ term", "−", "b c", "a", "g"),
+    _loop("minus x̂ times that mean", "−", "b c", "a", "g"),
     _loop("divided by σ", "÷σ", "a", "b", "grad_x"),
 )
 _IN_PLACE_BACK = (
     _loop("x − μ", "−μ", "x", "a", "centred"),
     _loop("x̂", "÷σ", "a", "a", "x_hat"),
-    _loop("γ’s gradient, summed on the way", "Σγ", "grad_y a"),
-    _loop("β’s gradient, the sum of grad_y", "Σβ", "grad_y"),
+    _loop("the sum of grad_y · x̂ over the rows, for γ", "Σγ", "grad_y a"),
+    _loop("the sum of grad_y over the rows, for β", "Σβ", "grad_y"),
     _loop("g = grad_y · γ", "·γ", "grad_y", "d", "g"),
     _loop("the mean of g", "ḡ", "d"),
     _loop("the mean of g · x̂", "m", "d a"),
     _loop("x̂ times that mean", "·m", "a", "a", "line"),
     _loop("g minus its mean", "−ḡ", "d", "d", "g"),
-    _loop("minus the x̂ term", "−", "d a", "d", "g"),
+    _loop("minus x̂ times that mean", "−", "d a", "d", "g"),
     _loop("divided by σ", "÷σ", "d", "d", "grad_x"),
 )
 # As PyTorch's CUDA kernels: compute_gI, then GammaBetaBackwardCUDAKernel.
-_MEANS = _loop("the two means", "m", "x grad_y")
+_MEANS = _loop("the means of g and of g · x̂", "m", "x grad_y")
 _GRAD_X = _loop("grad_x", "gx", "x grad_y", "d", "grad_x")
-_SUMS = _loop("the gradients of γ and β", "Σ", "x grad_y")
+_SUMS = _loop("the sums over the rows, for γ and β", "Σ", "x grad_y")
 # As its CPU kernel, which adds each row to partial sums for γ and β, one for each thread.
 _FUSED_BACK = (
-    _loop("added to γ’s gradient", "Σγ", "grad_y x"),
-    _loop("added to β’s gradient", "Σβ", "grad_y"),
+    _loop("grad_y · x̂, added up for γ", "Σγ", "grad_y x"),
+    _loop("grad_y, added up for β", "Σβ", "grad_y"),
     _loop("the mean of g · x", "m", "grad_y x"),
     _loop("the mean of g", "ḡ", "grad_y"),
     _loop("grad_x", "gx", "grad_y x", "d", "grad_x"),
