@@ -43,14 +43,16 @@ PROGRAMS = 64
 def rounded(value, dtype: tl.constexpr):
     """Convert float32 to another format, to the nearest number and to an even one at a tie.
 
-    A GPU rounds like that by itself. Triton 3.9's interpreter does so for float16, but cuts the
-    last 16 bits off for bfloat16. What is rounded before has nothing there to be cut.
+    A GPU rounds like that by itself. Triton 3.9's interpreter does so for float16, and cuts the
+    last 16 bits off for bfloat16; so bfloat16 is rounded here, and its bits are handed on as such.
     """
     if dtype == tl.bfloat16:
         bits = value.to(tl.uint32, bitcast=True)
-        bits += 0x7FFF + ((bits >> 16) & 1)  # half a step, or a little less
-        value = bits.to(tl.float32, bitcast=True)
-    return value.to(dtype)
+        bits += 0x7FFF + ((bits >> 16) & 1)  # half a step, or one bit less before an even number
+        result = (bits >> 16).to(tl.uint16).to(tl.bfloat16, bitcast=True)
+    else:
+        result = value.to(dtype)
+    return result
 
 
 @triton.jit
