@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import torch
 
-from layernorm_book.chapters.timing import compiled, measure
+from layernorm_book.chapters.timing import backward, compiled, measure
 
 CHAPTER = Path(__file__).parents[1] / "book" / "07_speed.ipynb"
 SIZES = {(1, 768): 401, (64, 768): 401, (1024, 768): 101, (8192, 768): 31, (4096, 4096): 11}
@@ -36,8 +36,10 @@ def main():
         ways = names["calls"](x, weight, bias) | compiled(names["plain"], x, weight, bias)
         print(f"\n{rows} × {n}, {rounds} rounds")
         print(measure(ways, rounds=rounds).table())
-        back = measure(names["backward_calls"](x, weight, bias), rounds=max(9, rounds // 3))
-        print(back.table().partition("\n")[2])
+        back = {"copy": ways["copy"]}
+        for name in ("plain", "fused"):
+            back[f"{name}, backward"] = backward(names[name], x, weight, bias)
+        print(measure(back, rounds=max(9, rounds // 3)).table().partition("\n")[2])
 
 
 if __name__ == "__main__":

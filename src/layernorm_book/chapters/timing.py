@@ -26,6 +26,10 @@ class Times:
         low, median, high = statistics.quantiles((t / u for t, u in pairs), n=4)
         return median, low, high
 
+    def best(self, name):
+        """Return a version's shortest time in seconds: the round that was disturbed the least."""
+        return min(self.seconds[name])
+
     def table(self):
         """Return one line for each version: its median, and the quartiles around it."""
         rows = ((name, *self.ratio(name)) for name in self.seconds)
@@ -56,6 +60,13 @@ def measure(calls, unit="copy", rounds=15, device="cpu"):
             seconds[name].append(once(calls[name]))
         names.append(names.pop(0))
     return Times(seconds, unit)
+
+
+def backward(function, x, weight, bias):
+    """Return a call of the backward pass of a function of (x, weight, bias)."""
+    leaves = [t.clone().requires_grad_() for t in (x, weight, bias)]
+    given = function(*leaves), leaves, torch.ones_like(x)
+    return partial(torch.autograd.grad, *given, retain_graph=True)
 
 
 def compiled(function, *args):

@@ -143,6 +143,7 @@ def layer(forward):
         given = (tensor.to(DEVICE) for tensor in (x, weight, bias))
         return Layer.apply(*given, n, eps).to(x.device)
 
+    layer_norm.__qualname__ = "layer_norm in Triton"
     return layer_norm
 
 

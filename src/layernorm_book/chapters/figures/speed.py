@@ -26,7 +26,7 @@ def ladder(times, passes):
 
     Args:
         times: a `Times`, whose medians and quartiles are drawn.
-        passes: {name: passes over memory}; a copy has 2. A version without them gets no mark.
+        passes: {name: passes over memory}; a copy has 2. A version that is not in it gets no mark.
     """
     picture, ax = new_picture(height=0.7 + 0.33 * len(times.seconds))
     names = list(times.seconds)[::-1]
