@@ -1,5 +1,11 @@
 """Which labs does the book have? Each is a Python class, with its JavaScript and CSS beside it."""
 
+# ruff: noqa: E402 - what is missing is named before an import fails
+
+from layernorm_book.extra import need
+
+need("The labs", "ipywidgets", "anywidget")
+
 from layernorm_book.widgets.axes import AxisPicker
 from layernorm_book.widgets.bits import BitLab
 from layernorm_book.widgets.blackbox import BlackBox

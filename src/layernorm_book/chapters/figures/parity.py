@@ -114,6 +114,28 @@ def further(right, wrong, allowed):
     return picture
 
 
+def allowances(comparisons):
+    """Draw how far PyTorch and a layer are from float64 in each case, and how far they may be.
+
+    Args:
+        comparisons: of a report, one for each case.
+    """
+    picture, ax = new_picture(height=0.2 * len(comparisons) + 0.7)
+    least = 1e-18  # where exact results stand, on the edge of a log axis
+    for level, c in enumerate(comparisons):
+        own, error, allowed = (max(v, least) for v in (c.pytorch_error, c.error, c.allowed))
+        ax.plot([own, allowed], [level, level], color=LINE, linewidth=1)
+        ax.plot(allowed, level, "|", color=INK, markersize=10)
+        ax.plot(own, level, "o", color=BLUE, markersize=6)
+        ax.plot(error, level, "o", color=X_HAT, markersize=3.5)
+    name(ax, "allowed", (allowed, level), offset=(0, -12))
+    name(ax, "PyTorch", (own, level), BLUE, offset=(-6, -12))
+    name(ax, "the book", (own, level), X_HAT, offset=(6, -12))
+    ax.set_yticks(range(len(comparisons)), [c.case for c in comparisons])
+    ax.set(xscale="log", xlabel="largest error", ylim=(len(comparisons) + 0.6, -0.8))
+    return picture
+
+
 def _note(ax, text):
     """Write `text` above the right end of `ax`."""
     ax.annotate(text, (1, 1), xycoords="axes fraction", ha="right", va="bottom", color=SOFT)
