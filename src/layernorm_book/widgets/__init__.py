@@ -15,6 +15,7 @@ from layernorm_book.widgets.descent import DescentLab
 from layernorm_book.widgets.gradient import GradientLab
 from layernorm_book.widgets.kernel import KernelLab
 from layernorm_book.widgets.lab import LayerNormLab
+from layernorm_book.widgets.rounding import RoundingLab
 from layernorm_book.widgets.sphere import SphereLab
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "GradientLab",
     "KernelLab",
     "LayerNormLab",
+    "RoundingLab",
     "SphereLab",
 ]

@@ -90,6 +90,29 @@ def _box(column, row, share, **look):
     return Rectangle((column + 0.06, row + 0.12), 0.88 * share, 0.76, linewidth=1, **look)
 
 
+def caught_on(counts, inputs):
+    """Draw on how many of the judge's inputs each wrong layer fails, a bar for each.
+
+    Args:
+        counts: {code of the bug: how many inputs}.
+        inputs: how many there are.
+    """
+    picture, ax = new_picture(height=0.27 * len(counts) + 0.4)
+    for level, code in enumerate(sorted(counts, key=counts.get)):
+        ax.add_patch(_box_at(level, inputs, edgecolor=LINE, facecolor="none"))
+        ax.add_patch(_box_at(level, counts[code], facecolor=VERMILION, alpha=0.55))
+        name(ax, code, (0, level), offset=(-6, 0))
+        name(ax, str(counts[code]), (counts[code], level), offset=(4, 0), weight="bold")
+    ax.set(xlim=(0, inputs + 3), ylim=(len(counts) - 0.5, -0.5), yticks=[])
+    ax.set_xlabel(f"inputs that catch it, of {inputs}")
+    ax.spines["left"].set_visible(False)
+    return picture
+
+
+def _box_at(level, length, **look):
+    return Rectangle((0, level - 0.38), length, 0.76, linewidth=1, **look)
+
+
 def further(right, wrong, allowed):
     """Draw how far a right layer and a wrong one are from PyTorch, a dot for each draw.
 
