@@ -30,7 +30,7 @@ const TALL = TOP.memory + HIGH.memory;
 
 const dialOf = (name, title, step, ticks) => {
   const [min, max, words] = MACHINE[name];
-  return dial(name, title, readout(name), { min, max, step }, ticks.map((tick) => [tick, String(tick)]), { words });
+  return dial(name, title, `${readout(name)}${name === "cache" ? " rows" : ""}`, { min, max, step }, ticks.map((tick) => [tick, String(tick)]), { words });
 };
 
 const body = `
@@ -53,11 +53,12 @@ const body = `
     <output data-quantity="total"></output></div>`).join("")}</div>
   ${legend([["bar", "", "between memory and cache"], ["line", "thin", "between cache and registers"]])}
   ${more(`<p class="ln-facts"><span>from memory ${readout("read")}</span> <span>to memory ${readout("written")}</span> <span>together ${readout("bytes")} bytes, ${readout("each")} for each number</span></p>
-    <div class="ln-dials">${dialOf("rows", "rows", 1, [4, 8, 12, 16])}${dialOf("n", "n", 64, [64, 1024, 2048, 4096])}${dialOf("cache", "cache holds", 1, [2, 20, 40, 60, 80])}${dialOf("block", "rows in a block", 1, [1, 4, 8, 12, 16])}</div>
+    <div class="ln-dials lk-dials">${dialOf("rows", "rows", 1, [4, 8, 12, 16])}${dialOf("n", "n", 64, [64, 1024, 2048, 4096])}${dialOf("cache", "cache holds", 1, [2, 20, 40, 60, 80])}${dialOf("block", "rows in a block", 1, [1, 4, 8, 12, 16])}</div>
     <p class="lk-check"><label><input type="checkbox" name="allocate"> A row that is written is fetched first, if the cache does not hold it</label></p>
     <p class="lk-check"><label><input type="checkbox" name="kernels"> A fused backward is one kernel, like PyTorch’s for a CPU; for a GPU it has two</label></p>
     <p class="lk-way">The machine is small, and so are its arrays: what counts is how many of their rows fit. One copy reads all rows and writes as many. When room is needed, the row
-      that was used longest ago leaves the cache. The count ends when the result is in memory; γ, β and the two statistics of a row are left out, less than 0.3% of an array of 8,192 rows of 768.</p>`)}`;
+      that was used longest ago leaves the cache. The count ends when the result is in memory. γ, β and the two statistics of a row are left out: less than 0.3% of an array of 8,192 rows of 768.
+      Backward begins with x, grad_y and the statistics. Plain and in place compute the three terms of grad_x. Autograd of the plain formula passes 40 times over an array: 20 copies.</p>`)}`;
 
 const toPython = ({ way, direction, kernels, allocate, rows, n, cache, block }) => `import torch
 from layernorm_book.widgets.traffic import traffic
@@ -207,7 +208,7 @@ function render(props) {
       setAttribute(row.querySelector(".lk-ahead"), "d", bar(copies(own), 2, 10));
       setAttribute(row.querySelector(".lk-past"), "d", name === way ? bar(copies(now), 2, 10) : "");
       setAttribute(row.querySelector(".lk-thin"), "d", bar(through(own), 14, 2));
-      write("total", copies(own), `${name === way && at <= ticks.length ? `${+copies(now).toFixed(2)} of ` : ""}${inCopies(copies(own))}`, k);
+      write("total", copies(own), name === way && at <= ticks.length ? `${+copies(now).toFixed(2)} of ${+copies(own).toFixed(2)}` : inCopies(copies(own)), k);
     });
     setAttribute(readouts.sentence[0], "data-value", at);
     setText(readouts.sentence[0], said);

@@ -6,7 +6,8 @@
  *   groups: { over: string, local: string, loops: Loop[] }[] }} Program
  * @typedef {{ loop: Loop, index: number, row: number, start: number, size: number, local: string, over: string }} Tick
  * @typedef {{ rows: number, cache: number, block: number, allocate: boolean }} Machine
- * @typedef {{ array: string, row: number, kind: string }} Move  of one row; its kind is what it holds
+ * @typedef {{ array: string, row: number, of: number, kind: string }} Move
+ *   of one row, which belongs to row `of` of x; its kind is what it holds
  */
 
 /** What is done, in order. @returns {Tick[]} */
@@ -41,7 +42,7 @@ export function run(program, ticks, machine, until = ticks.length + 1) {
   const [cache, memory] = [new Map(), new Map()];
   const done = { read: 0, written: 0, loaded: 0, stored: 0, cache, memory, last: { loads: [], stores: [], fetched: [], evicted: [] }, each: [] };
   for (const [array, kind] of Object.entries(program.arrays)) {
-    for (let row = 0; kind && row < machine.rows; row++) memory.set(keyOf(array, row), { array, row, kind });
+    for (let row = 0; kind && row < machine.rows; row++) memory.set(keyOf(array, row), { array, row, of: row, kind });
   }
 
   function write(key, { dirty, ...move }) {
@@ -69,7 +70,7 @@ export function run(program, ticks, machine, until = ticks.length + 1) {
     for (const array of reads) {
       const key = keyOf(array, at(array));
       const held = cache.get(key);
-      const entry = held ?? { array, row: at(array), kind: memory.get(key)?.kind ?? "", dirty: false };
+      const entry = held ?? { array, row: at(array), of: row, kind: memory.get(key)?.kind ?? "", dirty: false };
       if (!held) fetched(entry);
       put(key, entry);
       done.loaded++;
@@ -77,7 +78,7 @@ export function run(program, ticks, machine, until = ticks.length + 1) {
     }
     if (writes) {
       const key = keyOf(writes, at(writes));
-      const entry = { array: writes, row: at(writes), kind, dirty: true };
+      const entry = { array: writes, row: at(writes), of: row, kind, dirty: true };
       if (machine.allocate && !cache.has(key)) fetched({ ...entry, kind: memory.get(key)?.kind ?? "" });
       put(key, entry);
       done.stored++;
@@ -135,11 +136,15 @@ const OPENING = {
 const ROWS = ["no rows", "one row", "two rows", "three rows", "four rows"];
 const NEXT = ["", "one", "two", "three", "four"];
 
-const list = (words) => (words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`);
-const rowsOf = (moves) => {
-  const names = moves.map(({ kind, row }) => [row, NAMES[kind]]);
-  return list(names.map(([row, name], k) => (k && row === names[k - 1][0] ? `of ${name}` : `row ${row} of ${name}`)));
-};
+const list = (words) => (words.length < 2 ? String(words[0]) : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`);
+
+/** "row 3 of x and of g", "rows 3 and 4 of g". */
+function rowsOf(moves) {
+  const [first] = moves;
+  if (moves.every(({ of }) => of === first.of)) return `row ${first.of} of ${list(moves.map(({ kind }) => NAMES[kind])).replace(" and ", " and of ")}`;
+  if (moves.every(({ kind }) => kind === first.kind)) return `rows ${list(moves.map(({ of }) => of))} of ${NAMES[first.kind]}`;
+  return list(moves.map(({ of, kind }) => `row ${of} of ${NAMES[kind]}`));
+}
 
 /** What a way does, before it has begun. */
 function opening(way, { block, rows }) {
@@ -172,10 +177,11 @@ export function trafficSays(state, program, ticks, at, now, copies) {
   const missed = now.last.loads.filter(({ hit }) => !hit);
   const from = missed.length ? missed : now.last.loads;
   const verb = from.length > 1 ? ["come", "are"] : ["comes", "is"];
-  const came = `${rowsOf(from)} ${missed.length ? `${verb[0]} from memory` : `${verb[1]} still in the cache`}.`;
+  const came = `${rowsOf(from)} ${missed.length ? `${verb[0]} from memory` : `${verb[1]} still in the cache`}.`.replace("row", "Row");
   const left = now.last.evicted;
-  if (!left.length) return `${what} ${came.replace("row", "Row")}`;
+  if (!left.length) return `${what} ${came}`;
   const needed = neededAfter(program, ticks, at, state.rows);
-  const useless = left.every(({ array, row }) => !needed.has(keyOf(array, row)));
-  return `${what} ${came.replace("row", "Row")} To make room, ${rowsOf(left)} ${left.length > 1 ? "go" : "goes"} to memory${useless ? ", though nobody needs it any more" : ""}.`;
+  const isNew = (move) => now.last.stores.some(({ array, row }) => array === move.array && row === move.row);
+  const useless = left.every((move) => isNew(move) || !needed.has(keyOf(move.array, move.row)));
+  return `${what} ${came} To make room, ${rowsOf(left)} ${left.length > 1 ? "go" : "goes"} to memory${useless ? ", though no longer needed" : ""}.`;
 }
