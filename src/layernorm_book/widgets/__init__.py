@@ -10,6 +10,7 @@ from layernorm_book.widgets.axes import AxisPicker
 from layernorm_book.widgets.bits import BitLab
 from layernorm_book.widgets.blackbox import BlackBox
 from layernorm_book.widgets.bugs import BugLab
+from layernorm_book.widgets.channel import ChannelLab
 from layernorm_book.widgets.depth import DepthLab
 from layernorm_book.widgets.descent import DescentLab
 from layernorm_book.widgets.gradient import GradientLab
@@ -23,6 +24,7 @@ __all__ = [
     "BitLab",
     "BlackBox",
     "BugLab",
+    "ChannelLab",
     "DepthLab",
     "DescentLab",
     "GradientLab",
