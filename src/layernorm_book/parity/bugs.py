@@ -24,6 +24,7 @@ CHAPTERS = {
     "04_parity": "chapter 4, Parity",
     "05_backward": "chapter 5, The backward pass",
     "06_precision": "chapter 6, Precision",
+    "07_speed": "chapter 7, Speed",
     "10_relatives": "chapter 10, The relatives of LayerNorm",
     "11_bug_museum": "chapter 11, The bug museum",
 }
@@ -100,9 +101,6 @@ class Bug:
         return CHAPTERS[self.page]
 
 
-# --- exchanged parts too long for a row -----------------------------------------------------------
-
-
 def one_pass(x: Tensor, about: Tensor, dims: tuple[int, ...]) -> Tensor:
     """Return n · (E[x²] − E[x]²), whose two terms cancel where the mean is large."""
     n = math.prod(x.shape[d] for d in dims)
@@ -127,11 +125,9 @@ def detached(statistic: Tensor) -> Tensor:
     return statistic.detach()
 
 
-# --- the rows -------------------------------------------------------------------------------------
-
 _STATISTICS, _DIVISION = "step 1, mean and variance", "step 2, normalize"
 _AFFINE, _GRADIENT, _FORM = "step 3, scale and shift", "the backward pass", "the result as a whole"
-_ONE, _TWO, _THREE, _PARITY, _BACKWARD, _PRECISION, _RELATIVES, _MUSEUM = CHAPTERS
+_ONE, _TWO, _THREE, _PARITY, _BACKWARD, _PRECISION, _SPEED, _RELATIVES, _MUSEUM = CHAPTERS
 _LN, _RMS = ("layer_norm",), ("rms_norm",)
 _AXES = "for x of shape {shape} it shares its statistics over {axes}, and not over {asked}"
 _F16, _F32, _BF16 = torch.float16, torch.float32, torch.bfloat16
@@ -262,6 +258,8 @@ _TABLE = (
         ), tuple(Rows(n, f"in grad_weight at n = {n}", quantity="grad_weight") for n in (4, 768))),
     Bug("nan-gradient", _GRADIENT, _BACKWARD,
         "Take no root of the bare variance: sqrt(var + eps) at once.", rows=()),
+    Bug("padded-row", _STATISTICS, _SPEED,
+        "Mask what lies beyond n in every sum, after the mean is subtracted too.", rows=()),
     Bug("unknown", _FORM, _PARITY,
         "Compare the steps one by one with layernorm_book.reference.", rows=()),
 )
@@ -277,9 +275,6 @@ VARIANTS: dict[str, Formula] = {
     if not (variant.secondary and len(bug.variants) > 1)
 }
 """A layer norm with each bug, alone: callable with the arguments of `F.layer_norm`."""
-
-
-# --- how much a bug matters -----------------------------------------------------------------------
 
 
 def effect(bug: Bug, variant: Variant, against: str = "layer_norm") -> str:
