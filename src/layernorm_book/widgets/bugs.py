@@ -19,15 +19,36 @@ from layernorm_book.widgets.base import BUNDLED, Lab, html_table
 from layernorm_book.widgets.counter import noise
 from layernorm_book.widgets.traits import Number
 
-_ROOT = BUGS["missing-sqrt"].variants[0].parts
+_ROOT, _SQUARE = (variant.parts for variant in BUGS["missing-sqrt"].variants)
 _OUTSIDE = BUGS["eps-outside-sqrt"].variants[0].parts
+_ONE_PLUS = BUGS["unit-offset-weight"].variants[0].parts
 PARTS: dict[str, dict[str, dict[str, Part]]] = {
+    "divide": {
+        "inside": {},
+        "outside": dict(_OUTSIDE),
+        "no-root": dict(_ROOT),
+        "square": dict(_SQUARE),
+    },
+    "size": {
+        "given": {},
+        "squared": {"eps": lambda eps, n: eps * eps},
+        "fixed": {"eps": lambda eps, n: 1e-6},
+        "zero": {"eps": lambda eps, n: 0.0},
+    },
+    "axes": {
+        "row": {},
+        "column": {"axes": lambda ndim, k: (0,)},
+        "all": {"axes": lambda ndim, k: tuple(range(ndim))},
+    },
     "centre": {"mean": {}, "none": {"centre": zero, "about": zero}},
     "count": {"n": {}, "n-1": {"count": lambda n: n - 1}},
     "squares": {"two-pass": {}, "one-pass": {"squares": one_pass}},
-    "divide": {"inside": {}, "outside": dict(_OUTSIDE), "no-root": dict(_ROOT)},
-    "size": {"given": {}, "fixed": {"eps": lambda eps, n: 1e-6}, "zero": {"eps": lambda e, n: 0.0}},
-    "affine": {"scale-shift": {}, "shift-scale": {"affine": shift_then_scale}},
+    "precision": {"float32": {}, "bfloat16": {"widen": lambda dtype: torch.bfloat16}},
+    "affine": {
+        "scale-shift": {},
+        "shift-scale": {"affine": shift_then_scale},
+        "one-plus": dict(_ONE_PLUS),
+    },
 }
 """The parts of the layer that a reader can exchange: the first choice of each is right."""
 RIGHT = {part: next(iter(choices)) for part, choices in PARTS.items()}
@@ -137,7 +158,8 @@ class BugLab(Asked):
     the same layer on the same inputs.
 
     Args:
-        centre, count, squares, divide, size, affine: the parts of the layer, as in `PARTS`.
+        divide, size, axes, centre, count, squares, precision, affine: the parts of the layer, as in
+            `PARTS`.
         n: how many numbers a row has, one of `N`.
         mean, sigma: of the numbers that are drawn.
         rows: "drawn", or "level" where each row has exactly this mean and sigma.
@@ -156,11 +178,13 @@ class BugLab(Asked):
 
     STATE = (*PARTS, *USUAL)
 
+    divide = Enum(list(PARTS["divide"]), "outside").tag(sync=True)
+    size = Enum(list(PARTS["size"]), "given").tag(sync=True)
+    axes = Enum(list(PARTS["axes"]), "row").tag(sync=True)
     centre = Enum(list(PARTS["centre"]), "mean").tag(sync=True)
     count = Enum(list(PARTS["count"]), "n").tag(sync=True)
     squares = Enum(list(PARTS["squares"]), "two-pass").tag(sync=True)
-    divide = Enum(list(PARTS["divide"]), "outside").tag(sync=True)
-    size = Enum(list(PARTS["size"]), "given").tag(sync=True)
+    precision = Enum(list(PARTS["precision"]), "float32").tag(sync=True)
     affine = Enum(list(PARTS["affine"]), "scale-shift").tag(sync=True)
     recorded = List(Dict(), read_only=True).tag(sync=True)
 
