@@ -151,6 +151,6 @@ export function painter({ root, find }, presets) {
       setReadout(readouts.passed[k], found.passed[k], word(found, k));
       setAttribute(node, "data-good", good(k));
     });
-    return { ...found, seen, theirs, good, first: { x: drawn[0].x[0], weight: drawn[0].weight, bias: drawn[0].bias } };
+    return { ...found, seen, theirs, good, drawn: drawn[0] };
   };
 }

@@ -61,13 +61,14 @@ const single = new Float32Array(1);
 const word = new Uint32Array(single.buffer); // its bits
 
 /** The nearest bfloat16, by way of float32: the even one from halfway between two. */
-function bfloat16(value) {
+export function bfloat16(value) {
   single[0] = value;
   word[0] = (word[0] + 0x7fff + ((word[0] >>> 16) & 1)) & 0xffff0000;
   return single[0];
 }
 /** What rounds each step. */
-export const rounding = ({ precision }) => (precision === "float32" ? f : bfloat16);
+const rounding = ({ precision }) => (precision === "bfloat16" ? bfloat16 : f);
+export const meanOf = (x) => sum(x) / x.length;
 
 /** What x is centred about, and what the rest is divided by. */
 export function statistics(x, parts, eps) {
@@ -75,10 +76,9 @@ export function statistics(x, parts, eps) {
   const r = rounding(parts);
   const stored = x.map(r);
   const n = x.length;
-  const meanOf = (values) => r(sum(values) / n);
-  const about = parts.centre === "mean" ? meanOf(stored) : 0;
+  const about = parts.centre === "mean" ? r(meanOf(stored)) : 0;
   const total = parts.squares === "two-pass" ? r(sum(stored.map((v) => r(r(v - about) ** 2))))
-    : r(r(meanOf(stored.map((v) => r(v * v))) - r(about * about)) * n);
+    : r(r(r(meanOf(stored.map((v) => r(v * v)))) - r(about * about)) * n);
   const variance = r(total / (parts.count === "n" ? n : n - 1));
   const e = f({ given: eps, squared: eps * eps, fixed: FIXED, zero: 0 }[size]);
   const inside = r(variance + e);
@@ -178,36 +178,3 @@ export function compare(draw, answer, parts, eps) {
 
 /** Whether an error is allowed; NaN is not. */
 export const passes = ({ error, allowed }, test) => error <= allowed[test];
-
-// --- the game: which one is wrong? ----------------------------------------------------------------
-
-/** Layers with one fault each, and the right one. */
-export const SUSPECTS = [
-  { divide: "outside" }, { divide: "no-root" }, { divide: "square" }, { size: "squared" }, { size: "fixed" }, { size: "zero" },
-  { axes: "column" }, { axes: "all" }, { centre: "none" }, { count: "n-1" }, { squares: "one-pass" }, { precision: "bfloat16" },
-  { affine: "shift-scale" }, { affine: "one-plus" }, {},
-].map((fault) => ({ ...RIGHT, ...fault }));
-
-/** How far apart two errors are, as a factor; what rounds away counts as rounding. */
-const factor = (a, b) => {
-  const size = (v) => (v < Infinity ? Math.max(v, 1e-6) : 1e6);
-  return Math.max(size(a) / size(b), size(b) / size(a));
-};
-
-/** Whether two layers err alike in nearly all draws: then this input does not tell them apart. */
-export const alike = (errors, others) => errors.filter((v, k) => factor(v, others[k]) < 1.1).length >= 0.9 * errors.length;
-
-/** The input that sets one layer apart from all other suspects the most, and by what factor at least. */
-export function bestQuestion(secret) {
-  let best = { factor: 0 };
-  for (const mean of [0, 2000]) for (const sigma of [0.001, 0.1, 1]) for (const eps of [1e-5, 0.5]) for (const parameters of ["fresh", "trained"]) {
-    if (mean && sigma < 1) continue; // there float32 itself is out of digits
-    const asked = { n: 4, mean, sigma, rows: "drawn", parameters, eps };
-    const input = draw(0, asked);
-    const answer = answerTo(input, eps);
-    const errors = SUSPECTS.map((parts) => compare(input, answer, parts, eps).error);
-    const least = Math.min(...errors.map((error, k) => (k === secret ? Infinity : factor(error, errors[secret]))));
-    if (least > best.factor) best = { ...asked, factor: least };
-  }
-  return best;
-}

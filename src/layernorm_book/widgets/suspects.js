@@ -1,0 +1,34 @@
+// The game of the black box: who may be in it, and which question tells them apart?
+
+import { RIGHT, answerTo, compare, draw } from "./faults.js";
+
+/** Layers with one fault each, and the right one. */
+export const SUSPECTS = [
+  { divide: "outside" }, { divide: "no-root" }, { divide: "square" }, { size: "squared" }, { size: "fixed" }, { size: "zero" },
+  { axes: "column" }, { axes: "all" }, { centre: "none" }, { count: "n-1" }, { squares: "one-pass" }, { precision: "bfloat16" },
+  { affine: "shift-scale" }, { affine: "one-plus" }, {},
+].map((fault) => ({ ...RIGHT, ...fault }));
+
+/** How far apart two errors are, as a factor; what rounds away counts as rounding. */
+const factor = (a, b) => {
+  const size = (v) => (v < Infinity ? Math.max(v, 1e-6) : 1e6);
+  return Math.max(size(a) / size(b), size(b) / size(a));
+};
+
+/** Whether two layers err alike in nearly all draws: then this input does not tell them apart. */
+export const alike = (errors, others) => errors.filter((v, k) => factor(v, others[k]) < 1.1).length >= 0.9 * errors.length;
+
+/** The input that sets one layer apart from all other suspects the most, and by what factor at least. */
+export function bestQuestion(secret) {
+  let best = { factor: 0 };
+  for (const mean of [0, 2000]) for (const sigma of [0.001, 0.1, 1]) for (const eps of [1e-5, 0.5]) for (const parameters of ["fresh", "trained"]) {
+    if (mean && sigma < 1) continue; // there float32 itself is out of digits
+    const asked = { n: 4, mean, sigma, rows: "drawn", parameters, eps };
+    const input = draw(0, asked);
+    const answer = answerTo(input, eps);
+    const errors = SUSPECTS.map((parts) => compare(input, answer, parts, eps).error);
+    const least = Math.min(...errors.map((error, k) => (k === secret ? Infinity : factor(error, errors[secret]))));
+    if (least > best.factor) best = { ...asked, factor: least };
+  }
+  return best;
+}
