@@ -450,6 +450,7 @@ STATES = [  # secret, suspect, named, together: the word, and what the two sente
     (OUTSIDE, NO_EPS, False, False, "Ruled out", "suspect errs by 0.2 and the box by 0.1", ""),
     (OUTSIDE, NO_EPS, True, False, "Not this one", "errs by", "tells “no ε” from the box"),
     (OUTSIDE, OUTSIDE, True, True, "Right", "errs as the box", "It is “σ + ε”. One question"),
+    (OUTSIDE, OUTSIDE, True, True, "Right", "errs as the box", "σ = 10 in each row, ε = 0.01,"),
 ]
 
 

@@ -20,8 +20,8 @@ const NAMES = [
 const middle = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 /** An input in words. */
-export const question = ({ n, mean, sigma, eps, parameters }) =>
-  `n = ${n}, mean ${short(mean)}, σ = ${short(sigma)}, ε = ${short(eps)}, ${parameters === "fresh" ? "γ = 1 and β = 0" : "γ and β drawn"}`;
+export const question = ({ n, mean, sigma, rows, eps, parameters }) =>
+  `n = ${n}, mean ${short(mean)} and σ = ${short(sigma)}${rows === "level" ? " in each row" : ""}, ε = ${short(eps)}, ${parameters === "fresh" ? "γ = 1 and β = 0" : "γ and β drawn"}`;
 
 /** How the game stands, in a word or two. */
 export const gameWord = ({ secret, suspect, named }, together) =>

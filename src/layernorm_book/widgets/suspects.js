@@ -18,17 +18,19 @@ const factor = (a, b) => {
 /** Whether two layers err alike in nearly all draws: then this input does not tell them apart. */
 export const alike = (errors, others) => errors.filter((v, k) => factor(v, others[k]) < 1.1).length >= 0.9 * errors.length;
 
+const QUESTIONS = {
+  n: [4, 16], mean: [0, 2000], sigma: [0.001, 0.1, 1, 10], rows: ["drawn", "level"], parameters: ["fresh", "trained"], eps: [1e-5, 0.01, 0.5],
+};
+const questions = Object.entries(QUESTIONS).reduce((all, [name, values]) => all.flatMap((asked) => values.map((value) => ({ ...asked, [name]: value }))), [{}])
+  .filter(({ mean, sigma }) => !mean || sigma >= 1); // else float32 itself is out of digits
+const best = []; // by secret
+
 /** The input that sets one layer apart from all other suspects the most, and by what factor at least. */
 export function bestQuestion(secret) {
-  let best = { factor: 0 };
-  for (const mean of [0, 2000]) for (const sigma of [0.001, 0.1, 1]) for (const eps of [1e-5, 0.5]) for (const parameters of ["fresh", "trained"]) {
-    if (mean && sigma < 1) continue; // there float32 itself is out of digits
-    const asked = { n: 4, mean, sigma, rows: "drawn", parameters, eps };
+  return best[secret] ??= questions.map((asked) => {
     const input = draw(0, asked);
-    const answer = answerTo(input, eps);
-    const errors = SUSPECTS.map((parts) => compare(input, answer, parts, eps).error);
-    const least = Math.min(...errors.map((error, k) => (k === secret ? Infinity : factor(error, errors[secret]))));
-    if (least > best.factor) best = { ...asked, factor: least };
-  }
-  return best;
+    const answer = answerTo(input, asked.eps);
+    const [own, ...errors] = [secret, ...SUSPECTS.keys()].map((k) => compare(input, answer, SUSPECTS[k], asked.eps).error);
+    return { ...asked, factor: Math.min(...errors.map((error, k) => (k === secret ? Infinity : factor(error, own)))) };
+  }).reduce((most, found) => (found.factor > most.factor ? found : most));
 }
