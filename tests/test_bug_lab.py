@@ -12,7 +12,7 @@ from traitlets import TraitError
 
 from layernorm_book import check_parity
 from layernorm_book.calling.call import Inputs
-from layernorm_book.parity.cases import answer_to, expected_float64, max_abs, tolerance
+from layernorm_book.parity.cases import expected_float64, max_abs, tolerance
 from layernorm_book.widgets import BlackBox, BugLab
 from layernorm_book.widgets import bugs as bug_lab
 from layernorm_book.widgets.blackbox import BOXES
@@ -413,13 +413,12 @@ def test_any_two_boxes_are_told_apart_by_a_question_that_the_lab_offers():
     asked += [USUAL | {"parameters": "trained"}, USUAL | {"eps": 0.5, "sigma": 0.1}]
     apart = dict.fromkeys(itertools.combinations(range(len(BOXES)), 2), 0.0)
     for question in asked:
-        x, weight, bias = drawn(0, question)
-        inputs = Inputs(x, x.shape[-1:], weight, bias, question["eps"], torch.ones_like(x))
-        allowed = answer_to(inputs).allowed["y"]
-        answers = [bug_lab.formula(**parts).run(inputs) for parts in BOXES]
+        given = bug_lab.question(0, *(question[key] for key in USUAL))
+        answers = [bug_lab.formula(**parts).run(given.inputs) for parts in BOXES]
         for one, other in apart:
             far = max_abs(answers[one] - answers[other])
-            apart[one, other] = max(apart[one, other], far / allowed if far == far else np.inf)
+            far = np.inf if np.isnan(far) else far / given.allowed
+            apart[one, other] = max(apart[one, other], far)
     assert all(far > 1 for far in apart.values()), apart
 
 
@@ -430,11 +429,9 @@ def test_every_box_has_a_question_that_settles_it(page):
     best = json.loads(run_on_packed(page, SOURCES, "suspects.js", run, b"", None))
     for secret, found in enumerate(best):
         assert found.pop("factor") > 4 / 3
-        given = drawn(0, found)
-        errors = []
-        for parts in BOXES:
-            layer = bug_lab.formula(**parts)
-            errors.append(max(bug_lab.compare(layer, given, found["eps"]).error, 1e-6))
+        asked = bug_lab.question(0, *(found[key] for key in USUAL))
+        errors = [bug_lab.compare(bug_lab.formula(**parts), asked).error for parts in BOXES]
+        errors = [max(error, 1e-6) for error in errors]
         own = errors.pop(secret)
         assert min(max(error / own, own / error) for error in errors) > 1.3, (secret, found)
 

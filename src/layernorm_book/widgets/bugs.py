@@ -13,7 +13,7 @@ from traitlets import Dict, Enum, List
 
 from layernorm_book.calling.call import Inputs
 from layernorm_book.parity.bugs import BUGS, one_pass, shift_then_scale
-from layernorm_book.parity.cases import answer_to, expected_float64, max_abs
+from layernorm_book.parity.cases import answer_to, max_abs
 from layernorm_book.parity.formula import LAYER_NORM, Formula, Part, zero
 from layernorm_book.widgets.base import BUNDLED, Lab, html_table
 from layernorm_book.widgets.counter import noise
@@ -103,31 +103,49 @@ def formula(**parts: str) -> Formula:
     return replace(LAYER_NORM, **exchanged)
 
 
+class Question(NamedTuple):
+    """One draw with its ε, and what does not depend on who is asked: answers and a bound."""
+
+    inputs: Inputs
+    right: Tensor  # in float64, (ROWS, n)
+    pytorch: Tensor  # in float32, (ROWS, n)
+    allowed: float  # by the judge
+
+
+@lru_cache(maxsize=400)
+def question(seed: int, *asked: Any) -> Question:
+    """Draw an input as `draw` does, for the ε that comes last, and work out the answers."""
+    *drawn, eps = asked
+    x, weight, bias = draw(seed, *drawn)
+    inputs = Inputs(x, x.shape[-1:], weight, bias, eps, torch.ones_like(x))
+    pytorch = F.layer_norm(x, x.shape[-1:], weight, bias, eps)
+    answer = answer_to(inputs)
+    right = answer.expected["y"]
+    assert right is not None  # there is a y always
+    return Question(inputs, right, pytorch, answer.allowed["y"])
+
+
 class Seen(NamedTuple):
-    """What came of one draw: the largest error, and which tests pass the layer."""
+    """What came of one question: the largest error, and which tests pass the layer."""
 
     error: float
     passed: tuple[bool, ...]
 
 
-def compare(layer: Formula, given: Draw, eps: float) -> Seen:
-    """Run a layer on a draw, as a usual test does against PyTorch, and as the judge does."""
-    x, weight, bias = given
-    n = x.shape[-1]
-    inputs = Inputs(x, (n,), weight, bias, eps, torch.ones_like(x))
-    y, theirs = layer.run(inputs), F.layer_norm(x, (n,), weight, bias, eps)
-    error = max_abs(y.double() - expected_float64(inputs)["y"])
-    passed = [torch.allclose(y, theirs, **allowed) for allowed in TOLERANCES.values()]
-    return Seen(error, (*passed, error <= answer_to(inputs).allowed["y"]))
+def compare(layer: Formula, asked: Question) -> Seen:
+    """Ask a layer, as a usual test does against PyTorch, and as the judge does."""
+    y = layer.run(asked.inputs)
+    error = max_abs(y.double() - asked.right)
+    passed = [torch.allclose(y, asked.pytorch, **bound) for bound in TOLERANCES.values()]
+    return Seen(error, (*passed, error <= asked.allowed))
 
 
 @lru_cache(maxsize=400)
 def passes(parts: tuple[str, ...], *asked: Any) -> list[int]:
     """Return in how many of the draws each test passes the layer: the two usual ones, the judge."""
     layer = formula(**dict(zip(PARTS, parts, strict=True)))
-    *drawn, eps = asked
-    draws = (draw(seed, *drawn) for seed in range(DRAWS))
-    return [sum(seen) for seen in zip(*(compare(layer, d, eps).passed for d in draws), strict=True)]
+    seen = (compare(layer, question(seed, *asked)).passed for seed in range(DRAWS))
+    return [sum(passed) for passed in zip(*seen, strict=True)]
 
 
 class Asked(Lab):
