@@ -443,7 +443,7 @@ def place(**fault):
 OUTSIDE, NO_EPS, ALL_RIGHT = place(divide="outside"), place(size="zero"), place()
 STATES = [  # secret, suspect, named, together: the word, and what the two sentences hold
     (OUTSIDE, -1, False, False, "Who is it?", "Pick a suspect", ""),
-    (OUTSIDE, NO_EPS, False, True, "Possible", "errs as the box does", "Then name it"),
+    (OUTSIDE, NO_EPS, False, True, "Possible", "Do they part on another?", "Then name it"),
     (OUTSIDE, NO_EPS, False, False, "Ruled out", "suspect errs by 0.2 and the box by 0.1", ""),
     (OUTSIDE, NO_EPS, True, False, "Not this one", "errs by", "tells “no ε” from the box"),
     (OUTSIDE, OUTSIDE, True, True, "Right", "errs as the box", "It is “σ + ε”. One question"),

@@ -28,9 +28,9 @@ export const gameWord = ({ secret, suspect, named }, together) =>
   suspect < 0 ? "Who is it?" : named ? (secret === suspect ? "Right" : "Not this one") : together ? "Possible" : "Ruled out";
 
 /** What the errors of box and suspect say on this input. */
-export function gameLine({ suspect }, together, error, theirs) {
+export function gameLine({ suspect, named }, together, error, theirs) {
   if (suspect < 0) return "One part of this box is wrong, or none. Pick a suspect: its errors appear as rings.";
-  if (together) return "On this input the suspect errs as the box does, in draw after draw. Do they part on another?";
+  if (together) return `On this input the suspect errs as the box does, in draw after draw.${named ? "" : " Do they part on another?"}`;
   return `On this input the suspect errs by ${short(theirs, 2)} and the box by ${short(error, 2)}.`;
 }
 

@@ -51,6 +51,7 @@ export function headline(state, { of, passed: [usual, loose, judge], right }) {
   return loose || judge ? "assert_close fails it. A wider bound lets some draws through." : "The layer is wrong, and this input shows it to all three tests.";
 }
 
+const near = (v) => short(+v.toFixed(3));
 const share = (apart) => (apart < 1e-4 ? `${short(apart * 1e6, 2)} parts in a million` : `${short(100 * apart, 2)}%`);
 
 /** Why one fault shows or hides: its trace in the first row of the first draw, in numbers. */
@@ -62,18 +63,18 @@ export function reason(state, { x: rows, weight, bias }) {
   const right = statistics(x, RIGHT, state.eps);
   const own = statistics(x, state, state.eps);
   const apart = Math.abs(own.divisor / right.divisor - 1);
-  const divides = Number.isNaN(own.divisor) ? "Its divisor is the root of a negative number"
+  const divides = Number.isNaN(own.divisor) ? "It divides by the root of a negative number"
     : `It divides the first row by ${short(own.divisor, 7)}. Right is ${short(right.divisor, 7)}: ${apart ? `${share(apart)} off` : "the same float32"}`;
   if (state.affine === "one-plus") return `In the first column it scales by ${short(1 + weight[0], 3)}, and not by ${short(weight[0], 3)}.`;
   if (wrong[0] === "affine") {
     return state.parameters === "fresh" ? "γ is 1 and β is 0: in either order x̂ comes out as it is."
       : `β is multiplied by γ as well: in the first column ${short(bias[0] * weight[0], 2)} is added, and not ${short(bias[0], 2)}.`;
   }
-  if (wrong[0] === "centre") return `The mean of the first row is ${short(right.about, 2)}, and it stays in.`;
+  if (wrong[0] === "centre") return `The mean of the first row is ${near(right.about)}, and it stays in.`;
   if (wrong[0] === "axes") {
     const all = state.axes === "all";
     const group = Float32Array.from(all ? rows.flatMap((row) => [...row]) : rows, (v) => v[0] ?? v);
-    return `From the first number it subtracts ${short(meanOf(group), 3)}, the mean of ${all ? "all six rows" : "its column"}. Its row’s is ${short(right.about, 3)}.`;
+    return `From the first number it subtracts ${near(meanOf(group))}, the mean of ${all ? "all six rows" : "its column"}. Its row’s is ${near(right.about)}.`;
   }
   if (wrong[0] === "precision") return `bfloat16 keeps 8 bits: it takes the first number, ${short(x[0], 7)}, for ${short(bfloat16(x[0]), 7)}.`;
   if (wrong[0] === "squares") {
@@ -107,7 +108,7 @@ for seed in range(${DRAWS}):
     weight, bias = ${scale.map((call) => `${call}(${state.n})`).join(", ")}
     y, right = layer(x, weight, bias, eps), F.layer_norm(x, (${state.n},), weight, bias, eps)
     passed += torch.allclose(y, right, rtol=1.3e-6, atol=1e-5)
-print(f"assert_close would pass {passed} of ${DRAWS} draws")
+print(f"assert_close: {passed} of ${DRAWS} draws pass")
 `;
 };
 
@@ -129,7 +130,7 @@ function render(props) {
   const presets = props.model.get("presets");
   const lab = createLab(props, {
     kind: "ln-bugs",
-    label: "Bug lab: a layer in parts, an input, three tests",
+    label: "Bug lab: a layer in parts, three tests",
     body: skeleton(presets),
     keys: KEYS,
     fields,

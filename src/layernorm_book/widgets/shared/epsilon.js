@@ -5,7 +5,8 @@ import { setAttribute, setReadout, setSlider, srOnly } from "./page.js";
 import { across, dial } from "./parts.js";
 import "./epsilon.css";
 
-export const EPS = ["ε", 1e-12, 10]; // its symbol, and from where to where it goes
+export { EPS, atStop } from "./stops.js";
+
 const RANGE = { min: -12, max: 1, step: 0.25 };
 const KNEES = { inside: "ε = σ²", outside: "ε = σ" };
 const knee = (placement) => `<svg class="ln-knee ln-${placement}"><text y="9">${KNEES[placement]}</text><path d="M0 12v6"/></svg>`;
@@ -17,9 +18,6 @@ const knee = (placement) => `<svg class="ln-knee ln-${placement}"><text y="9">${
 export const epsilon = (placements, beside = "") => dial("eps", "ε",
   `= <span class="ln-value" data-quantity="eps"><label>${srOnly("ε as a number")}<input name="eps-typed" inputmode="decimal"></label></span>${beside}`,
   RANGE, [[-12, "10⁻¹²"], [-9, "10⁻⁹"], [-6, "10⁻⁶"], [-3, "10⁻³"], [0, "1"]], { extra: placements.map(knee).join("") });
-
-/** The ε of a slider's stop. */
-export const atStop = (value) => Math.min(Math.max(+(10 ** value).toPrecision(3), EPS[1]), EPS[2]);
 
 /** @param {Record<string, number>} knees  by placement: the ε at which it counts, of those to be seen */
 export function drawEpsilon(find, eps, knees) {
