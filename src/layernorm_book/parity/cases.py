@@ -241,9 +241,9 @@ def tolerance(
 
     A few times what PyTorch's own kernel shows here (KERNELS), and some units in the last place for
     another order of the same operations (ROUNDINGS). A unit is taken of the largest value of the
-    result and, in the precision of the arithmetic, of the largest term on the way to it: centring
-    subtracts numbers of size |x| and scales the difference by rstd, so a mean of 2000 costs 2000
-    units.
+    result and, in the precision of the arithmetic, of the largest term on the way to it: a mean is
+    rounded at its own size, and a layer that subtracts it once scales that error by rstd, so a mean
+    of 2000 costs 2000 units where σ is 1.
 
     Args:
         inputs: the tensors of the case.
