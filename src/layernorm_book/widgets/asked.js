@@ -1,5 +1,5 @@
 import { DRAWS, answerTo, compare, draw as drawInput, passes } from "./faults.js";
-import { EPS, atStop } from "./shared/stops.js";
+import { EPS, atStop } from "./shared/eps.js";
 import { clamp, powerOfTen, short } from "./shared/numbers.js";
 import { readout, readoutsOf, setAttribute, setReadout, setSlider } from "./shared/page.js";
 import "./asked.css";
