@@ -8,6 +8,7 @@ axes: x.mean(**o).
 
 import math
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -669,6 +670,12 @@ def variance_rounded(x, normalized_shape, weight, bias, eps):
     dims = tuple(range(-len(normalized_shape), 0))
     var, mean = torch.var_mean(wide(x), dims, correction=0, keepdim=True)
     return finish((wide(x) - mean) / torch.sqrt((var + eps).to(x.dtype)), weight, bias, x)
+
+
+wrong(
+    "low-precision-statistics",
+    all_in_bfloat16=replace(LAYER_NORM, widen=lambda dtype: torch.bfloat16),
+)
 
 
 @wrong("low-precision-statistics")

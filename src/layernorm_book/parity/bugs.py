@@ -40,6 +40,7 @@ class Variant:
     against: tuple[str, ...] = ("layer_norm", "rms_norm")
     secondary: bool = False  # whether it can wait until the other findings are fixed
     fix: str = ""  # where the bug's own does not suit
+    axes: int = 1  # how many normalized axes it takes to tell it from a right layer
 
     def __hash__(self) -> int:
         return id(self)
@@ -58,8 +59,8 @@ class Rows:
     lead: tuple[int, ...] = (64,)
     quantity: str = "y"
 
-    def make(self) -> Inputs:
-        """Draw them, always the same."""
+    def make(self, axes: int = 1) -> Inputs:
+        """Draw them, always the same; so many trailing axes are to be normalized."""
         generator = torch.Generator().manual_seed(self.n)
 
         def randn(*shape: int) -> Tensor:
@@ -68,8 +69,9 @@ class Rows:
         x = self.mean + self.sigma * randn(*self.lead, self.n)
         if len(self.lead) > 1:  # rows that differ in mean and in spread
             x = x * (1 + 0.5 * x[..., :1].abs()) + x[..., 1:2]
-        weight = 1 + self.affine * randn(self.n)
-        inputs = Inputs(x, (self.n,), weight, self.affine * randn(self.n), 1e-5, randn(*x.shape))
+        shape = tuple(x.shape[-axes:])
+        weight = 1 + self.affine * randn(*shape)
+        inputs = Inputs(x, shape, weight, self.affine * randn(*shape), 1e-5, randn(*x.shape))
         return inputs.to(self.dtype)
 
 
@@ -148,7 +150,7 @@ _TABLE = (
     Bug("mutates-input", _FORM, _MUSEUM, "Write to a new tensor: x = x - mean, and not x -= mean."),
     Bug("wrong-axis", _STATISTICS, _ONE,
         "Reduce over the normalized axes: dims = tuple(range(-len(normalized_shape), 0)).", (
-            Variant({"axes": lambda ndim, k: (ndim - 1,)}, _AXES, secondary=True),
+            Variant({"axes": lambda ndim, k: (ndim - 1,)}, _AXES, secondary=True, axes=2),
             Variant({"axes": lambda ndim, k: (0,)}, _AXES),
             Variant({"axes": lambda ndim, k: (min(1, ndim - 1),)}, _AXES),
             Variant({"axes": lambda ndim, k: tuple(range(1, ndim)) or (0,)}, _AXES),  # GroupNorm(1)
@@ -290,7 +292,7 @@ def effect(bug: Bug, variant: Variant, against: str = "layer_norm") -> str:
     wrong = replace(right, **variant.parts)
     shown = []
     for rows in bug.rows if variant.parts else ():
-        given = rows.make()
+        given = rows.make(variant.axes)
         if rows.quantity == "y":
             share = off(wrong.run(given), right.run(given.to(torch.float64)))
         else:
@@ -321,6 +323,5 @@ def off(wrong: Tensor, right: Tensor) -> float:
     wrong, right = wrong.double(), right.double()
     if not wrong.isfinite().all():
         return math.inf
-
     smaller = float(min(wrong.norm(), right.norm())) or float(right.norm())
     return float((wrong - right).norm()) / smaller if smaller else math.inf

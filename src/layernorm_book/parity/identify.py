@@ -339,6 +339,7 @@ class Search:
             return [], [(r, c) for r, c in failed if not self.explains(formula, r, c.quantity)]
         message = "wider x is computed in half precision: it cannot tell x from x · (1 + 1e-05)"
         variant = Variant({"widen": lambda dtype: torch.float16}, message)
+        left = [(r, c) for r, c in left if not r.case.shifted]  # no digit is left of x there
         return [(BUGS["low-precision-statistics"], variant)], left
 
     def one_pass(self, formula: Formula, left: Failed) -> Left:
