@@ -5,6 +5,9 @@
 # make serve     serve the built book on this machine
 # make audit     measure every page of the built book in a browser
 # make zip       pack the built book, for reading without a network
+# make pdf       print the whole book into _build/layernorm-book.pdf
+# make release   the wheel, the book as a zip and as a PDF, and their checksums, into dist/
+# make picture   film the lab and a report for README, after a change of either
 # make bundle    bundle the labs' front ends anew, after a change of their JavaScript or CSS (Node.js)
 # make colab     run every chapter on Colab's versions, from an empty folder
 # make tidy      strip and format the notebooks
@@ -32,7 +35,7 @@ export PYTHONPATH := $(CURDIR)/src
 unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check
 
-.PHONY: book test browsers bench bundle serve audit links zip colab wild census tidy repository clean
+.PHONY: book test browsers bench bundle picture pdf release serve audit links zip colab wild census tidy repository clean
 .DELETE_ON_ERROR:
 
 book: $(READY)
@@ -55,6 +58,18 @@ serve: book
 
 audit: book
 	@$(BIN)/python tools/audit.py $(PAGES)
+
+pdf: book
+	@$(BIN)/python tools/print_book.py
+
+release: zip pdf
+	rm -rf dist && mkdir dist
+	@$(BIN)/python -m build --wheel --outdir dist . >/dev/null
+	@cp _build/layernorm-book.zip _build/layernorm-book.pdf dist
+	@cd dist && sha256sum *.whl *.zip *.pdf >SHA256SUMS && cat SHA256SUMS
+
+picture: book
+	@$(BIN)/python tools/picture.py
 
 links: $(READY)
 	@$(BIN)/python tools/build_book.py --links
@@ -87,7 +102,7 @@ census: $(CENSUS_READY)
 	@PYTHONPATH=$(CURDIR)/src:$(CURDIR)/tools $(CENSUS)/bin/python -W ignore -m census $(CHECK)
 
 clean:
-	rm -rf _build .book_cache .cache tools/*/node_modules .venv .venv-wild .venv-census .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
+	rm -rf _build dist .book_cache .cache tools/*/node_modules .venv .venv-wild .venv-census .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is older than the pins when the pins change, and then pip runs again.

@@ -80,6 +80,22 @@ def show(page, tmp_path):
 
 
 @pytest.fixture(scope="module")
+def run_module(chromium):
+    """A function that evaluates an expression with a module of the labs as `m`."""
+    site, stop = serve(ROOT / "src" / "layernorm_book" / "widgets")
+    page = chromium.new_page()
+    page.goto(site.url("says.js"))
+
+    def evaluate(module, expression, *given):
+        script = f"async given => {{ const m = await import('./{module}'); return {expression}; }}"
+        return page.evaluate(script, list(given))
+
+    yield evaluate
+    page.close()
+    stop()
+
+
+@pytest.fixture(scope="module")
 def site(built_book):
     """The built book, at an address."""
     site, stop = serve(built_book)

@@ -4,11 +4,17 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
+from importlib.metadata import distribution
 
 import pytest
 from conftest import ROOT
 from packaging.metadata import Metadata
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from layernorm_book.extra import COMMAND
 
 PROBE = """
 from layernorm_book import LayerNorm, check_parity, layer_norm
@@ -67,7 +73,57 @@ def test_both_are_ready_for_an_index(built):
         metadata = Metadata.from_email(text, validate=True)
         assert metadata.description.startswith("# LayerNorm")
         assert metadata.description_content_type == "text/markdown"
-        assert {"torch", "numpy", "anywidget"} <= {r.name for r in metadata.requires_dist}
+        needed = {r.name for r in metadata.requires_dist if not r.marker}
+        labs = {r.name for r in metadata.requires_dist if r.marker and "labs" in str(r.marker)}
+        assert needed == {"torch", "numpy"}
+        assert labs == set(COMMAND.split()[4:])  # what a refusal tells to install
+
+
+def closure(*names):
+    """The distributions that these ask for, themselves included."""
+    found, waiting = {}, list(names)
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name not in found:
+            found[name] = distribution(name)
+            asked = map(Requirement, found[name].requires or ())
+            waiting += [r.name for r in asked if not r.marker or r.marker.evaluate({"extra": ""})]
+    return found.values()
+
+
+@pytest.fixture(scope="session")
+def light(built, tmp_path_factory):
+    """The Python of an environment with NumPy, torch, what they ask for, and the wheel."""
+    folder = tmp_path_factory.mktemp("light")
+    venv.create(folder, with_pip=True, symlinks=True)
+    python = folder / "bin" / "python"
+    (site,) = folder.glob("lib/python*/site-packages")
+    for wanted in closure("numpy", "torch"):
+        for top in {file.parts[0] for file in wanted.files} - {".."}:
+            if not (site / top).exists():  # a second torch takes 1.4 GB
+                (site / top).symlink_to(wanted.locate_file(top))
+    (wheel,) = built.glob("*.whl")
+    command = (python, "-m", "pip", "install", "--quiet", "--no-index", str(wheel))
+    subprocess.run(command, check=True, env={})  # it would find the package on PYTHONPATH
+    return python
+
+
+def test_the_judge_needs_numpy_and_torch_alone(light, tmp_path):
+    """Without --no-deps: pip itself says that nothing is missing."""
+    layer = tmp_path / "mine.py"
+    layer.write_text("from torch.nn import LayerNorm\n", encoding="utf-8")
+    check = (light, "-m", "layernorm_book", "check", f"{layer}:LayerNorm")
+    done = subprocess.run(check, cwd=tmp_path, env={}, stdout=subprocess.PIPE, encoding="utf-8")
+    assert done.returncode == 0, done.stdout
+    assert "agrees with PyTorch" in done.stdout
+
+
+@pytest.mark.parametrize("module", ["widgets", "chapters.figures"])
+def test_labs_and_figures_say_what_they_need(light, module):
+    load = (light, "-c", f"import layernorm_book.{module}")
+    done = subprocess.run(load, env={}, stderr=subprocess.PIPE, encoding="utf-8")
+    assert done.returncode == 1
+    assert COMMAND in done.stderr.splitlines()[-1]
 
 
 def mypy(*arguments):

@@ -61,6 +61,13 @@ LOOK = """
         min: +min, max: +max, value: +value, says: [...lab.querySelectorAll("[data-quantity]")]
             .map(node => node.dataset.value).join() };"""
 
+# A bit that can be flipped: where it is to be clicked, and whether it is set.
+BIT = """
+    const bit = document.querySelector(".ln-lab [role=switch]:not([hidden])");
+    if (!bit) return null;
+    bit.scrollIntoView({ block: "center" });
+    const { left, top, width, height } = bit.getBoundingClientRect();
+    return { at: [left + width / 2, top + height / 2], set: bit.getAttribute("aria-checked") };"""
 START = "controls[%d].closest('.ln-lab').querySelector('[data-do=start]')?.click()"
 
 
@@ -121,6 +128,9 @@ def play(engine, page, labs):
         drag(engine, k, f"{page}, {kind}, dragged")
         press(engine, k, f"{page}, {kind}, by key")
         assert engine.evaluate(ASTRAY) == [], f"{page}, after {kind}"
+    if bit := engine.evaluate(BIT):
+        engine.drag(bit["at"])
+        assert engine.evaluate(BIT)["set"] != bit["set"], page
     engine.evaluate("return 0")  # what was said before has been heard then
     assert engine.heard == [], page
 

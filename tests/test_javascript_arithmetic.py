@@ -231,15 +231,15 @@ BROKEN = {
     ("backward.js", "no mean"): ("f(v - meanG) - line[i]", "v - line[i]"),
     ("backward.js", "no line"): ("f(v - meanG) - line[i]", "f(v - meanG)"),
     ("backward.js", "no rstd"): ("v * rstd)", "v)"),
-    ("formats.js", "ties up"): ("rest === 0.5 && below % 2 === 1", "rest === 0.5"),
-    ("formats.js", "ties down"): (" || (rest === 0.5 && below % 2 === 1)", ""),
+    ("formats.js", "ties up"): ("value + 2 ** 52 - 2 ** 52", "Math.floor(value + 0.5)"),
+    ("formats.js", "ties down"): ("value + 2 ** 52 - 2 ** 52", "Math.ceil(value - 0.5)"),
     ("formats.js", "no subnormal numbers"): (
         "Math.max(exponentOf(size), leastExponent(format))",
         "exponentOf(size)",
     ),
     ("formats.js", "no infinity"): ("rounded > largest ? Infinity : rounded", "rounded"),
     ("formats.js", "leading 1 stored"): ("significand - 1]", "significand]"),
-    ("formats.js", "bias off by one"): ("2 - 2 ** (exponent - 1)", "1 - 2 ** (exponent - 1)"),
+    ("formats.js", "bias off by one"): ("2 - (1 << (exponent - 1))", "1 - (1 << (exponent - 1))"),
 }
 
 

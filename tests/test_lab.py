@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from browser import ROOT, join_to_python, move, run_copied, serve, type_in, values
+from browser import join_to_python, move, run_copied, type_in, values
 from test_javascript_arithmetic import breaches
 from test_labs import OPEN, WORKING
 from traitlets import TraitError
@@ -122,22 +122,6 @@ def test_two_rows_share_weight_and_bias_and_nothing_else():
         LayerNormLab(rows=2, stage="normalize")
 
 
-@pytest.fixture(scope="module")
-def run(chromium, tmp_path_factory):
-    """A function that evaluates an expression with a module of the labs as `m`."""
-    site, stop = serve(ROOT / "src" / "layernorm_book" / "widgets")
-    page = chromium.new_page()
-    page.goto(site.url("says.js"))
-
-    def evaluate(module, expression, *given):
-        script = f"async given => {{ const m = await import('./{module}'); return {expression}; }}"
-        return page.evaluate(script, list(given))
-
-    yield evaluate
-    page.close()
-    stop()
-
-
 @pytest.mark.parametrize(
     ("sigma", "eps", "says"),
     [
@@ -152,8 +136,8 @@ def run(chromium, tmp_path_factory):
         (0.49, 1e-5, "Outside gives the larger values, since σ is below (1 − ε)/2 = 0.5."),
     ],
 )
-def test_which_placement_is_smaller_is_said_rightly_for_every_eps(run, sigma, eps, says):
-    said = run("says.js", "m.placementSays(...given)", sigma, eps)
+def test_which_placement_is_smaller_is_said_rightly_for_every_eps(run_module, sigma, eps, says):
+    said = run_module("says.js", "m.placementSays(...given)", sigma, eps)
     assert said == says or (says.startswith("larger?") and "smaller" in said)
     inside, outside = np.sqrt(np.float64(sigma) ** 2 + eps), sigma + eps
     if sigma:  # dividing by less gives more
@@ -161,9 +145,9 @@ def test_which_placement_is_smaller_is_said_rightly_for_every_eps(run, sigma, ep
         assert ("smaller" in said) == (outside > inside)
 
 
-def test_the_other_sentences_change_where_they_should(run):
+def test_the_other_sentences_change_where_they_should(run_module):
     def one_pass(var, estimate):
-        return run("says.js", "m.onePassSays(...given)", var, estimate)
+        return run_module("says.js", "m.onePassSays(...given)", var, estimate)
 
     assert one_pass(1.5, 1.5) == "The same number both ways."
     assert one_pass(1.0, -8) == "Negative: its root is NaN."
@@ -173,9 +157,9 @@ def test_the_other_sentences_change_where_they_should(run):
     assert one_pass(1.0, 0.994) == "Off by 0.6 %."
     assert one_pass(1.0, 0.996) == "The two agree to 2 digits."
     errors = "m.errorsSay('PyTorch', ...given)"
-    assert run("says.js", errors, 0, 0).endswith("what float64 gives, to the last bit.")
-    assert "both off by at most 1e−7" in run("says.js", errors, 1e-7, 1.01e-7)
-    assert run("says.js", errors, 1.8e-4, 4.4e-5) == (
+    assert run_module("says.js", errors, 0, 0).endswith("what float64 gives, to the last bit.")
+    assert "both off by at most 1e−7" in run_module("says.js", errors, 1e-7, 1.01e-7)
+    assert run_module("says.js", errors, 1.8e-4, 4.4e-5) == (
         "Compared with float64, PyTorch is off by at most 1.8e−4, your browser by 4.4e−5."
     )
 
@@ -189,19 +173,19 @@ def in_one_pass(row):
     return squares / n - mean * mean
 
 
-def test_the_variance_in_one_pass_is_float32s_and_the_truth_is_float64s(run):
+def test_the_variance_in_one_pass_is_float32s_and_the_truth_is_float64s(run_module):
     generator = np.random.default_rng(0)
     scale, mean = 10 ** generator.uniform(-3, 3, (2, 1000, 1))
     rows = np.float32(mean + scale * generator.normal(size=(1000, 8)))
     passes = "given[0].map(row => m.onePassVariance(Float32Array.from(row)))"
     expected = [float(in_one_pass(row)) for row in rows]
-    assert run("layernorm.js", passes, rows.tolist()) == expected
+    assert run_module("layernorm.js", passes, rows.tolist()) == expected
     assert min(expected) < 0
     weight, bias = generator.normal(size=(2, 8))
     for placement in ("inside", "outside"):
         state = {"weight": weight.tolist(), "bias": bias.tolist(), "eps": 1e-3}
         truths = "given[0].map(x => m.layerNorm64({ x, ...given[1] }))"
-        truth = run("layernorm.js", truths, rows.tolist(), state | {"placement": placement})
+        truth = run_module("layernorm.js", truths, rows.tolist(), state | {"placement": placement})
         x = rows.astype(float)
         var = x.var(-1, keepdims=True)
         std = np.sqrt(var + 1e-3) if placement == "inside" else np.sqrt(var) + 1e-3
@@ -209,22 +193,22 @@ def test_the_variance_in_one_pass_is_float32s_and_the_truth_is_float64s(run):
         np.testing.assert_allclose(truth, y, rtol=0, atol=1e-9)
 
 
-def test_a_row_is_moved_to_any_mean_and_spread_and_keeps_its_pattern(run):
+def test_a_row_is_moved_to_any_mean_and_spread_and_keeps_its_pattern(run_module):
     generator = np.random.default_rng(0)
     for _ in range(50):
         row = generator.normal(size=8).round(3)
         mean, std = generator.normal() * 1e3, 10 ** generator.uniform(-3, 3)
         out = np.array(
-            run("moves.js", "m.moved(...given)", row.tolist(), {"mean": mean, "std": std})
+            run_module("moves.js", "m.moved(...given)", row.tolist(), {"mean": mean, "std": std})
         )
         assert [out.mean(), out.std()] == pytest.approx([mean, std], rel=1e-6, abs=1e-8)
         pattern = (row - row.mean()) / row.std()
         np.testing.assert_allclose((out - out.mean()) / out.std(), pattern, atol=1e-4)
-    assert run("moves.js", "m.moved([3, 3], { std: 2, mean: 5 })") == [5, 5]
-    stops = run("moves.js", "[-100, 0, 1, 100].map(m.shiftScale(1e5).value)")
+    assert run_module("moves.js", "m.moved([3, 3], { std: 2, mean: 5 })") == [5, 5]
+    stops = run_module("moves.js", "[-100, 0, 1, 100].map(m.shiftScale(1e5).value)")
     assert stops == [-1e5, 0, 0.122, 1e5]
     at = "[-1e5, 0, 7, 1e9].map(v => m.shiftScale(1e5).value(m.shiftScale(1e5).at(v)))"
-    assert run("moves.js", at) == [-1e5, 0, 7, 1e5]
+    assert run_module("moves.js", at) == [-1e5, 0, 7, 1e5]
 
 
 # --- in a browser ---------------------------------------------------------------------------------

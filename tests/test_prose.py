@@ -3,6 +3,8 @@
 A chapter is of the second edition as soon as one of its cells is tagged `check`.
 """
 
+import re
+
 import nbformat.v4 as nb
 import prose
 import pytest
@@ -104,3 +106,11 @@ def test_each_rule_can_be_broken(tmp_path, rule, cells, complaint):
 
 def test_claims_are_counted(tmp_path):
     assert prose.claims(chapter_of(tmp_path, *GOOD)) == 2
+
+
+def test_every_work_says_why_it_is_here():
+    entries = (ROOT / "book" / "references.bib").read_text(encoding="utf-8").split("\n@")
+    for entry in entries:
+        why = re.search(r"^  note = \{(.+)\},?$", entry, re.MULTILINE)
+        assert why, entry
+        assert len(why[1].split()) >= 5, entry

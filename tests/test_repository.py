@@ -1,8 +1,12 @@
 """The repository's address: stated once, repeated everywhere, and impossible until it is set."""
 
+import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import repository
@@ -52,6 +56,7 @@ def test_moving_rewrites_every_place_and_nothing_else(copied):
     text = (copied / "README.md").read_text(encoding="utf-8")
     assert "their-fork@trunk" in text
     assert "their-fork/blob/trunk/book" in text
+    assert "(https://someone.github.io/their-fork/)" in text
     repository.move(old, branch)
     for name in ("_config.yml", "book/_static/card.png", *PLACES):
         assert (copied / name).read_bytes() == (ROOT / name).read_bytes(), name
@@ -77,6 +82,43 @@ def test_a_book_is_published_from_its_own_repository_alone(copied, monkeypatch):
     with pytest.raises(SystemExit) as leaving:
         repository.main()
     assert leaving.value.code is None
+
+
+def git(tree, *arguments):
+    who = ("-c", "user.name=A reader", "-c", "user.email=reader@example.com")
+    done = subprocess.run(("git", *who, *arguments), cwd=tree, check=True, stdout=subprocess.PIPE)
+    return done.stdout.decode()
+
+
+def test_the_three_steps_to_publish_from_an_account_of_ones_own(tmp_path):
+    """README's steps, in a clone of a fork (a bare repository), with README's own commands."""
+    steps = (ROOT / "README.md").read_text("utf-8").split("## Publish your own")[1]
+    move, commit, push = re.findall(r"`((?:make repo|git )[^`]+)`", steps)
+    fork, clone = tmp_path / "fork.git", tmp_path / "clone"
+    git(ROOT, "clone", "--quiet", "--bare", str(ROOT), str(fork))
+    git(tmp_path, "clone", "--quiet", str(fork), str(clone))
+    for name in git(ROOT, "ls-files", "--modified").split():  # what is not committed yet
+        shutil.copy(ROOT / name, clone / name)
+    reader = os.environ | {"GITHUB_REPOSITORY": "Reader-1/the.book"}
+    check = (sys.executable, "tools/repository.py", "--check")
+    refused = subprocess.run(check, cwd=clone, env=reader, stderr=subprocess.PIPE, encoding="utf-8")
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert "make repository URL=https://github.com/Reader-1/the.book" in refused.stderr
+
+    venv = Path(sys.prefix)  # make would install a second one
+    made = (
+        f"{move.replace('YOU/YOUR-FORK', 'Reader-1/the.book')} VENV={venv} --old-file={venv}/.ready"
+    )
+    subprocess.run(made.split(), cwd=clone, check=True, stdout=subprocess.DEVNULL)
+    git(clone, *shlex.split(commit)[1:])
+    git(clone, *push.split()[1:])
+    published = tmp_path / "published"
+    git(tmp_path, "clone", "--quiet", str(fork), str(published))
+    assert stated(published) == {"Reader-1/the.book"}
+    assert "https://Reader-1.github.io/the.book/" in (published / "README.md").read_text("utf-8")
+    assert "YOUR_NAME/layernorm-book" not in git(published, "grep", "-h", "github", "--", "book")
+    assert subprocess.run(check, cwd=published, env=reader).returncode == 0
 
 
 def test_each_colab_link_is_exact(built_book):

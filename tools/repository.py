@@ -27,7 +27,8 @@ def address():
 
 def move(url, branch):
     """Rewrite the address in every tracked file."""
-    old, old_branch = (re.escape(part.removeprefix(GITHUB)) for part in address())
+    old_url, old_branch = address()
+    old, old_branch = (re.escape(part) for part in (old_url.removeprefix(GITHUB), old_branch))
     # github.com/OWNER/REPOSITORY and Colab's github/OWNER/REPOSITORY, either with the branch
     place = rf"(github(?:\.com)?/){old}(?![\w-])(?:(@|/blob/|\n  branch: ){old_branch}(?![\w-]))?"
 
@@ -37,8 +38,15 @@ def move(url, branch):
     listed = subprocess.run(("git", "ls-files", "-z"), cwd=ROOT, check=True, stdout=subprocess.PIPE)
     for path in (ROOT / name for name in listed.stdout.decode().split("\0") if name):
         text = path.read_bytes().decode("utf-8", "surrogateescape")
-        if (new := re.sub(place, moved, text)) != text:
+        new = re.sub(place, moved, text.replace(pages(old_url), pages(url)))
+        if new != text:
             path.write_bytes(new.encode("utf-8", "surrogateescape"))
+
+
+def pages(url):
+    """Return where GitHub Pages publishes a repository, from its address."""
+    owner, name = url.removeprefix(GITHUB).split("/")
+    return f"{owner}.github.io/{name}"
 
 
 def refusal(slug):

@@ -1,5 +1,11 @@
 """Which labs does the book have? Each is a Python class, with its JavaScript and CSS beside it."""
 
+# ruff: noqa: E402 - what is missing is named before an import fails
+
+from layernorm_book.extra import need
+
+need("The labs", "ipywidgets", "anywidget")
+
 from layernorm_book.widgets.axes import AxisPicker
 from layernorm_book.widgets.bits import BitLab
 from layernorm_book.widgets.blackbox import BlackBox
@@ -9,6 +15,7 @@ from layernorm_book.widgets.depth import DepthLab
 from layernorm_book.widgets.descent import DescentLab
 from layernorm_book.widgets.gradient import GradientLab
 from layernorm_book.widgets.lab import LayerNormLab
+from layernorm_book.widgets.rounding import RoundingLab
 from layernorm_book.widgets.sphere import SphereLab
 
 __all__ = [
@@ -21,5 +28,6 @@ __all__ = [
     "DescentLab",
     "GradientLab",
     "LayerNormLab",
+    "RoundingLab",
     "SphereLab",
 ]

@@ -90,6 +90,29 @@ def _box(column, row, share, **look):
     return Rectangle((column + 0.06, row + 0.12), 0.88 * share, 0.76, linewidth=1, **look)
 
 
+def caught_on(counts, inputs):
+    """Draw on how many of the judge's inputs each wrong layer fails, a bar for each.
+
+    Args:
+        counts: {code of the bug: how many inputs}.
+        inputs: how many there are.
+    """
+    picture, ax = new_picture(height=0.27 * len(counts) + 0.4)
+    for level, code in enumerate(sorted(counts, key=counts.get)):
+        ax.add_patch(_box_at(level, inputs, edgecolor=LINE, facecolor="none"))
+        ax.add_patch(_box_at(level, counts[code], facecolor=VERMILION, alpha=0.55))
+        name(ax, code, (0, level), offset=(-6, 0))
+        name(ax, str(counts[code]), (counts[code], level), offset=(4, 0), weight="bold")
+    ax.set(xlim=(0, inputs + 3), ylim=(len(counts) - 0.5, -0.5), yticks=[])
+    ax.set_xlabel(f"inputs that catch it, of {inputs}")
+    ax.spines["left"].set_visible(False)
+    return picture
+
+
+def _box_at(level, length, **look):
+    return Rectangle((0, level - 0.38), length, 0.76, linewidth=1, **look)
+
+
 def further(right, wrong, allowed):
     """Draw how far a right layer and a wrong one are from PyTorch, a dot for each draw.
 
@@ -111,6 +134,28 @@ def further(right, wrong, allowed):
     ax.set(xscale="log", xlim=(3e-6, 3e-3), ylim=(1.4, -1.05), yticks=[])
     ax.set_xlabel("largest difference from PyTorch in one draw")
     ax.spines["left"].set_visible(False)
+    return picture
+
+
+def allowances(comparisons):
+    """Draw how far PyTorch and a layer are from float64 in each case, and how far they may be.
+
+    Args:
+        comparisons: of a report, one for each case.
+    """
+    picture, ax = new_picture(height=0.2 * len(comparisons) + 0.7)
+    least = 1e-18  # where exact results stand, on the edge of a log axis
+    for level, c in enumerate(comparisons):
+        own, error, allowed = (max(v, least) for v in (c.pytorch_error, c.error, c.allowed))
+        ax.plot([own, allowed], [level, level], color=LINE, linewidth=1)
+        ax.plot(allowed, level, "|", color=INK, markersize=10)
+        ax.plot(own, level, "o", color=BLUE, markersize=6)
+        ax.plot(error, level, "o", color=X_HAT, markersize=3.5)
+    name(ax, "allowed", (allowed, level), offset=(0, -12))
+    name(ax, "PyTorch", (own, level), BLUE, offset=(-6, -12))
+    name(ax, "the book", (own, level), X_HAT, offset=(6, -12))
+    ax.set_yticks(range(len(comparisons)), [c.case for c in comparisons])
+    ax.set(xscale="log", xlabel="largest error", ylim=(len(comparisons) + 0.6, -0.8))
     return picture
 
 

@@ -139,13 +139,14 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
    * @param {object} does
    * @param {(state: object) => void} does.draw
    * @param {(input: HTMLInputElement) => void} does.onInput    the reader moves this control
+   * @param {typeof setOne} [does.onNumber]                     has typed a number into a field
    * @param {() => void} [does.onRelease]                       and has let go of it
    * @param {(part: Element | null) => void} [does.onHover]     the pointer or the focus is here
    * @param {Record<string, (button: HTMLElement) => void>} [does.actions]  by the buttons' data-do
    * @param {(state: object) => string} does.python             the lines that reproduce a state
    * @returns {() => void} takes everything away again
    */
-  function run({ onInput, onRelease, onHover, actions, python, ...does }) {
+  function run({ onInput, onNumber = setOne, onRelease, onHover, actions, python, ...does }) {
     draw = does.draw;
     const redraw = () => draw(lab.state);
     const buttons = {
@@ -162,7 +163,7 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
       const good = inRange(number, fields[key]);
       delete dataset.editing;
       find(".ln-done").textContent = good ? "" : `${symbol} takes a number from ${short(least)} to ${short(most)}.`;
-      if (good) setOne(key, number, dataset.index);
+      if (good) onNumber(key, number, dataset.index);
       else redraw();
     }
 

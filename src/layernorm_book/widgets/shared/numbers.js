@@ -11,6 +11,9 @@ export function short(v, digits = 4) {
   return typeset(plain ? String(+v.toPrecision(digits)) : v.toExponential(digits - 1).replace(/\.?0+e/, "e"));
 }
 
+/** A whole number with commas: 10,000. What is not whole stays. */
+export const grouped = (v) => String(v).replace(/^−?\d{4,}$/, (digits) => digits.replace(/\B(?=(\d{3})+$)/g, ","));
+
 /** A number as someone types it: with a real minus sign, a comma, or the word of a sign. */
 export const parse = (text) => (text.trim() ? Number(text.trim().replace("−", "-").replace(",", ".")) : NaN);
 

@@ -1,0 +1,50 @@
+"""What do readers type into the search box, and which section tells it?
+
+Search ranks a page by how often a word stands in it, and ε is everywhere. Each line below puts an
+index entry on the section that tells the matter, which search lists before anything else.
+"""
+
+from docutils import nodes
+from sphinx.addnodes import index
+from sphinx.util import logging
+
+# page: {section's heading: what it is searched by}
+TERMS = {
+    "01_mean_and_variance": {
+        "n, or n − 1?": ["n - 1", "unbiased variance", "correction=0", "bessel"],
+        "A variance that vanishes": ["one-pass variance", "catastrophic cancellation"],
+        "Whose mean is it?": ["normalized_shape", "per token", "axis"],
+    },
+    "02_normalize": {
+        "ε, for rows that hardly vary": ["eps", "epsilon", "ε", "constant row"],
+        "Inside the root, or outside?": ["eps inside or outside", "eps outside sqrt"],
+    },
+    "03_gamma_and_beta": {
+        "One for each feature, none for a row": ["gamma", "beta", "elementwise_affine", "weight"],
+    },
+    "04_parity": {
+        "How often does a test miss?": ["tolerance", "assert_close", "allclose"],
+        "Bring your own": ["check_parity", "check my layer"],
+    },
+}
+
+
+def put_entries(app, doctree):
+    """Put a page's entries on its sections; complain of one whose heading is gone."""
+    docname = app.env.docname
+    wanted = dict(TERMS.get(docname.removeprefix("book/"), {}))
+    for section in list(doctree.findall(nodes.section)):
+        heading = section[0].astext() if isinstance(section[0], nodes.title) else ""
+        entries = [
+            ("single", term, section["ids"][0], "main", None) for term in wanted.pop(heading, ())
+        ]
+        if entries:
+            section.insert(1, index(entries=entries))
+    for heading in wanted:
+        sentence = "search terms for a section %r that is not here"
+        logging.getLogger(__name__).warning(sentence, heading, location=docname)
+
+
+def setup(app):
+    app.connect("doctree-read", put_entries)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
