@@ -26,6 +26,11 @@ TERMS = {
         "How often does a test miss?": ["tolerance", "assert_close", "allclose"],
         "Bring your own": ["check_parity", "check my layer"],
     },
+    "08_trained_gamma_beta": {
+        "The culprit": ["massive activations", "attention sink", "outlier channel"],
+        "What eight bits make of it": ["quantization", "SmoothQuant", "gamma migration"],
+        "Where γ folds away": ["fold gamma", "merge LayerNorm into linear"],
+    },
 }
 
 
