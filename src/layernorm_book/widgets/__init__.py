@@ -4,6 +4,7 @@ from layernorm_book.widgets.axes import AxisPicker
 from layernorm_book.widgets.bits import BitLab
 from layernorm_book.widgets.blackbox import BlackBox
 from layernorm_book.widgets.bugs import BugLab
+from layernorm_book.widgets.collapse import CollapseLab
 from layernorm_book.widgets.depth import DepthLab
 from layernorm_book.widgets.descent import DescentLab
 from layernorm_book.widgets.gradient import GradientLab
@@ -15,6 +16,7 @@ __all__ = [
     "BitLab",
     "BlackBox",
     "BugLab",
+    "CollapseLab",
     "DepthLab",
     "DescentLab",
     "GradientLab",
