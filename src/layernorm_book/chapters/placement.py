@@ -52,7 +52,7 @@ class Sublayer(nn.Module):
         block: the number of its block, from 1.
         depth: blocks in the whole model, L.
 
-    It has `branch`, `norm` and `second`, two LayerNorms of which it may use none, `block` and
+    It has `branch`, `norm` and `norm_after`, two LayerNorms of which it may use none, `block` and
     `depth`. `final` says whether the model ends with a LayerNorm of its own.
 
     Example:
@@ -68,7 +68,7 @@ class Sublayer(nn.Module):
     def __init__(self, branch: nn.Module, d: int, block: int, depth: int) -> None:
         super().__init__()
         self.branch, self.block, self.depth = branch, block, depth
-        self.norm, self.second = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.norm, self.norm_after = nn.LayerNorm(d), nn.LayerNorm(d)
         for matrix in (layer for layer in branch.modules() if isinstance(layer, nn.Linear)):
             nn.init.xavier_uniform_(matrix.weight)
             nn.init.zeros_(matrix.bias)

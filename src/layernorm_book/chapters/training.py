@@ -119,3 +119,26 @@ def train(
         end = loss_on(model, compared).item()
     at, seen, watched = zip(*recorded, strict=True) if recorded else ((), (), ())
     return Run(model, np.array(losses), end, Recording(at, seen, np.array(watched)))
+
+
+class Start(NamedTuple):
+    """A model before its first step, block by block: arrays of shape (depth,)."""
+
+    gradients: np.ndarray  # norm of the gradient of the feed-forward part's last matrix
+    squares: np.ndarray  # mean square of the stream after the block
+    turns: (
+        np.ndarray
+    )  # 1 − cosine of what enters the block and what leaves it, averaged over tokens
+
+
+def at_the_start(Place: type, data: Tensor, depth: int, seed: int = 0) -> Start:
+    """Return what the gradients and the stream of an untrained Speller are, on four pieces."""
+    torch.manual_seed(seed)
+    model, piece = Speller(Place, depth=depth), sample(data)[:4]
+    loss_on(model, piece).backward()
+    gradients = [layer.branch.out.weight.grad.norm().item() for layer in model.sublayers[1::2]]
+    with torch.no_grad():
+        h = torch.stack(model.states(piece[:, :-1]))  # (depth + 1, batch, tokens, d)
+    turns = 1 - F.cosine_similarity(h[1:], h[:-1], dim=-1)  # (depth, batch, tokens)
+    squares = h[1:].square().mean((1, 2, 3))  # (depth,)
+    return Start(np.array(gradients), squares.numpy(), turns.mean((1, 2)).numpy())
