@@ -15,6 +15,7 @@ from layernorm_book.chapters.figures.style import (
 
 LOOKS = {"post": (VERMILION, "s"), "pre": (BLUE, "o")}
 """Colour and marker of each place of the norm, told apart without colour too."""
+TICKS = [one * ten for ten in (0.01, 0.1, 1, 10) for one in (1, 2, 5)]
 
 
 class _Children(torch.fx.Tracer):
@@ -80,7 +81,7 @@ def curves(runs, level, window=8):
         ax.plot(steps, smooth, color=colour, linewidth=1.8)
         name(ax, f"{place}-LN", (steps[-1], smooth[-1]), colour)
     ax.axhline(level, color=SOFT, linewidth=1, linestyle="--")
-    name(ax, "character frequencies", (len(losses) * 0.4, level), SOFT, (0, 9), ha="left")
+    name(ax, "character frequencies", (0.55 * len(losses), level), SOFT, (0, -12), ha="left")
     ax.set(xlabel="step", ylabel="loss, nats per character", xlim=(0, 1.17 * len(losses)))
     return picture
 
@@ -102,4 +103,8 @@ def by_block(panels):
             name(ax, f"{place}-LN", end, colour)
         ax.set(yscale="log", xlabel="block", title=title, xlim=(0, 1.28 * block[-1]))
         ax.set_xticks([1, 12, 24, 36, 48])
+        least, most = ax.get_ylim()
+        ticks = [v for v in TICKS if least <= v <= most]
+        ax.set_yticks(ticks, [f"{v:g}" for v in ticks])
+        ax.minorticks_off()
     return picture
