@@ -42,6 +42,12 @@ def sample(data: Tensor, count: int = 64) -> Tensor:
     return pieces(data, count, torch.Generator().manual_seed(0))
 
 
+def frequencies_loss(data: Tensor) -> float:
+    """Return the loss on the sample of a model that gives each character its share of the text."""
+    share = torch.bincount(data) / len(data)
+    return -share.log()[sample(data)[:, 1:]].mean().item()
+
+
 def loss_on(model: Speller, piece: Tensor) -> Tensor:
     """Return the mean loss of the next character, in nats."""
     guess = model(piece[:, :-1])  # (batch, TOKENS, symbols)
