@@ -41,6 +41,7 @@ TERMS = {
         "Throw the mean away": ["why subtract mean", "pre-RMSNorm"],
         "Was there a mean to lose?": ["QK-norm", "DyT"],
         "Which one, when": ["GroupNorm", "which normalization"],
+    },
     "08_trained_gamma_beta": {
         "The culprit": ["massive activations", "attention sink", "outlier channel"],
         "What eight bits make of it": ["quantization", "SmoothQuant", "gamma migration"],
