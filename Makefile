@@ -13,7 +13,7 @@
 # make tidy      strip and format the notebooks
 # make repository URL=https://github.com/OWNER/REPOSITORY [BRANCH=main]   move the book there
 # make links     ask every address outside the book whether it still answers
-# make wild      swap the LayerNorms of a real encoder for the book's, and record what changes
+# make wild [CHECK=--check]     measure a real encoder for chapter 8: its LayerNorms swapped, its channels silenced
 # make census [CHECK=--check]   judge the normalization layers of published packages, for chapter 12
 # make clean     remove what the others made
 #
@@ -94,7 +94,8 @@ repository: $(READY)
 # Not part of the book's build: it installs a model, and writes what chapter 8 quotes.
 wild: $(WILD_READY)
 	@$(WILD)/bin/python tools/extract_trained_parameters.py --check
-	@$(WILD)/bin/python tools/swap_layernorms.py
+	@for tool in swap_layernorms silence_channels quantize_encoder train_speller; do \
+		$(WILD)/bin/python tools/$$tool.py $(CHECK) || exit 1; done
 
 # Not part of the book's build either: it downloads 60 MB of wheels, reads them and runs what it cut out.
 census: $(CENSUS_READY)

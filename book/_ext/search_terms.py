@@ -30,6 +30,27 @@ TERMS = {
         "One table": ["census", "published layers", "is my layer right"],
         "Check your own in CI": ["parity_test", "continuous integration", "exit codes"],
     },
+    "05_backward": {
+        "Two means make a line": ["gradient", "grad_x", "backward pass"],
+        "A learning rate that fades by itself": ["scale invariance", "effective learning rate"],
+        "A NaN at the root": ["nan", "nan gradient"],
+    },
+    "06_precision": {
+        "One more line": ["centre twice", "two-pass variance"],
+        "Which step needs float32?": ["bfloat16", "float16", "half precision", "autocast"],
+        "What is left of ε": ["eps in float16", "1e-12"],
+    },
+    "10_relatives": {
+        "By hand": ["RMSNorm", "BatchNorm", "InstanceNorm"],
+        "Throw the mean away": ["why subtract mean", "pre-RMSNorm"],
+        "Was there a mean to lose?": ["QK-norm", "DyT"],
+        "Which one, when": ["GroupNorm", "which normalization"],
+    },
+    "08_trained_gamma_beta": {
+        "The culprit": ["massive activations", "attention sink", "outlier channel"],
+        "What eight bits make of it": ["quantization", "SmoothQuant", "gamma migration"],
+        "Where γ folds away": ["fold gamma", "merge LayerNorm into linear"],
+    },
 }
 
 

@@ -11,9 +11,12 @@ from layernorm_book.widgets.bits import BitLab
 from layernorm_book.widgets.blackbox import BlackBox
 from layernorm_book.widgets.bugs import BugLab
 from layernorm_book.widgets.census import CensusTable
+from layernorm_book.widgets.channel import ChannelLab
+from layernorm_book.widgets.collapse import CollapseLab
 from layernorm_book.widgets.depth import DepthLab
 from layernorm_book.widgets.descent import DescentLab
 from layernorm_book.widgets.gradient import GradientLab
+from layernorm_book.widgets.kernel import KernelLab
 from layernorm_book.widgets.lab import LayerNormLab
 from layernorm_book.widgets.rounding import RoundingLab
 from layernorm_book.widgets.sphere import SphereLab
@@ -24,9 +27,12 @@ __all__ = [
     "BlackBox",
     "BugLab",
     "CensusTable",
+    "ChannelLab",
+    "CollapseLab",
     "DepthLab",
     "DescentLab",
     "GradientLab",
+    "KernelLab",
     "LayerNormLab",
     "RoundingLab",
     "SphereLab",

@@ -1,4 +1,4 @@
-"""What are trained γ and β by layer, what does ε do to them, and what do swaps do to an encoder?"""
+"""What are trained γ by layer, and which rows does a wrong ε touch?"""
 
 import numpy as np
 from matplotlib.patches import PathPatch
@@ -8,7 +8,6 @@ from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
     INK,
-    LINE,
     PURPLE,
     SOFT,
     VERMILION,
@@ -79,28 +78,4 @@ def shrinkage(sigma):
     lower.set_yticks(range(len(sigma)), sigma)
     lower.invert_yaxis()
     lower.set(xscale="log", xlabel="σ of a row")
-    return picture
-
-
-def swaps(largest, rounding):
-    """Draw how far each swap moves the embeddings, on a logarithmic axis.
-
-    Args:
-        largest: dict, for each swap's name the largest difference of any entry.
-        rounding: the error of the untouched float32 model, drawn as the floor.
-    """
-    picture, ax = new_picture(height=0.3 * len(largest) + 1.0)
-    order = sorted(largest, key=largest.get)
-    position = np.arange(len(order))
-    values = np.array([largest[name] for name in order])
-    ax.hlines(position, rounding / 4, values, color=LINE, linewidth=1)
-    ax.plot(values, position, "o", color=BLUE)
-    ax.axvline(rounding, color=SOFT, linewidth=1, linestyle="--")
-    name(ax, "float32 rounding", (rounding, len(order) - 0.4), SOFT, (5, 0))
-    for code, symbol in (("eps", "ε ="), ("gamma", "γ"), ("beta", "β"), ("affine", "γ and β")):
-        order = [name.replace(code, symbol) for name in order]
-    ax.set_yticks(position, order)
-    ax.tick_params(axis="y", length=0)
-    ax.set(xscale="log", xlim=(rounding / 4, 2), ylim=(-0.6, len(order)))
-    ax.set_xlabel("largest difference in an embedding", loc="right")
     return picture

@@ -1,0 +1,178 @@
+import { channelSays, CHANNELS, costlier, LAYERS, outliers, ROWS, strength, unpack, VIEWS } from "./channels.js";
+import { clamp, fixed, short } from "./shared/numbers.js";
+import { more, readoutsOf, setAttribute, setReadout, setSlider, setText, srOnly } from "./shared/page.js";
+import { createLab, presetButtons } from "./shared/form.js";
+import { choice } from "./shared/choice.js";
+import { legend } from "./shared/parts.js";
+import "./channel.css";
+
+/**
+ * The channel lab: γ, β and x̂² of a trained model's channels, and what silencing one of them costs.
+ *
+ * @typedef {object} State
+ * @property {string} view    what the map shows
+ * @property {string} rows    the tokens in which the channel is silenced
+ * @property {boolean} zoom    whether the bars are cut off at 0.9
+ * @property {number} channel
+ */
+
+const DEPTH = 100; // of the upper picture
+const LEVELS = 8;
+const PICTURES = ["weight", "bias", "share"];
+const SHOWS = {
+  weight: "the stronger the colour, the larger |γ|; at the right, the channel’s own γ",
+  bias: "the stronger the colour, the larger |β|; at the right, the channel’s own β",
+  share: "the stronger the colour, the larger the share of all x̂²; an even one is 0.26%",
+};
+
+const lines = (names) => names.map((name) => `<span>${name}</span>`).join("");
+const body = (presets, names) => `
+  <div class="ln-presets" role="group" aria-label="Channels to start from"><button type="button" data-do="start">Start</button> <span>channel</span> ${presetButtons(presets)}</div>
+  <p class="ln-story" data-quantity="sentence"></p>
+  <div class="ln-choices">${choice("rows", "where the channel is silenced", { all: "every token", cls: "[CLS] alone", others: "all but [CLS]" })}</div>
+  <div class="ln-channels">
+    <div class="ln-title"><b>cosine that is left</b> ${legend([["bar", "y", "median"], ["band", "y", "worst of 24 sentences"]])} <label><input type="checkbox" name="zoom"> zoom in</label></div>
+    <div class="ln-ends"><span>1</span><span></span><span></span></div>
+    <svg class="ln-cost ln-pick" viewBox="0 0 ${CHANNELS} ${DEPTH}" preserveAspectRatio="none" aria-hidden="true"><path class="ln-level" d="M0 0H${CHANNELS}M0 ${DEPTH / 2}H${CHANNELS}M0 ${DEPTH}H${CHANNELS}"/><path class="ln-worst"/><path class="ln-median"/><path class="ln-frame"/></svg>
+    <div class="ln-left"><p>worst<output data-quantity="worst"></output></p><p>median<output data-quantity="median"></output></p></div>
+    <div class="ln-hand"><label>${srOnly("channel")}<input type="range" name="channel" min="0" max="${CHANNELS - 1}" step="1"></label></div>
+    <div class="ln-steps"><button type="button" data-do="less" aria-label="previous channel">‹</button><output data-quantity="channel"></output><button type="button" data-do="greater" aria-label="next channel">›</button></div>
+    <div class="ln-names" aria-hidden="true">${lines(names)}</div>
+    <svg class="ln-map ln-pick" viewBox="0 0 ${CHANNELS} ${LAYERS}" preserveAspectRatio="none" aria-hidden="true">${PICTURES.map((view) => `<g class="ln-${view === "share" ? "x_hat" : view}" hidden></g>`).join("")}<path class="ln-frame"/></svg>
+    <div class="ln-own">${names.map((_, k) => `<output data-quantity="own" data-index="${k}"></output>`).join("")}</div>
+    <div class="ln-views">${choice("view", "what the map shows", { weight: "γ", bias: "β", share: "x̂²" })} <span data-quantity="shows"></span></div>
+  </div>
+  ${more(`<p class="ln-says">A row of the map is one of the model’s 13 LayerNorms, in the order in which a token meets them: emb, the embeddings; att and ff, what follows attention and the feed-forward part of a block. A column is a channel, and it stands under its own bar. Arrow keys move the slider by one channel. All cosines were measured by <code>make wild</code> on <span class="ln-date"></span>.</p>`)}`;
+
+const toPython = ({ channel, rows }) => `import torch
+from layernorm_book.chapters.trained import load_layer_norms, load_measured
+
+weight, bias = map(torch.tensor, load_layer_norms())  # (13, 384) each
+cosine = load_measured("silenced_channels")["cosine"]["${rows}"]
+worst, median = cosine["worst"][${channel}], cosine["median"][${channel}]
+print(weight[:, ${channel}], bias[:, ${channel}], worst, median)
+`;
+
+/** A map as paths of growing strength: each covers the cells that are at least so strong. */
+function levels(view, values) {
+  return Array.from({ length: LEVELS }, (_, level) => {
+    let d = "";
+    for (let layer = 0; layer < LAYERS; layer++) {
+      let from = -1;
+      for (let c = 0; c <= CHANNELS; c++) {
+        const strong = c < CHANNELS && strength(view, values[layer * CHANNELS + c]) * LEVELS > level + 0.5;
+        if (strong && from < 0) from = c;
+        if (!strong && from >= 0) {
+          d += `M${from} ${layer}H${c}v1H${from}z`;
+          from = -1;
+        }
+      }
+    }
+    return `<path d="${d}"/>`;
+  }).join("");
+}
+
+/** The bars of all channels, three columns wide so that one of them is seen; the end of the scale cuts them off. */
+const hanging = (cosines, least) => cosines.map((v, c) =>
+  `M${c - 1} 0V${+clamp((DEPTH * (1 - v)) / (1 - least), 0, DEPTH).toFixed(1)}h3V0z`).join("");
+
+function render(props) {
+  const { model } = props;
+  const presets = model.get("presets");
+  const numbers = unpack(model.get("numbers"));
+  const exact = model.get("exact");
+  const lab = createLab(props, {
+    kind: "ln-channel",
+    label: "Channels of a trained model",
+    body: body(presets, model.get("names")),
+    keys: ["view", "rows", "zoom", "channel"],
+    fields: { channel: ["channel", 0, CHANNELS - 1] },
+    fits: ({ view, rows, channel }) => VIEWS.includes(view) && ROWS.includes(rows) && Number.isInteger(channel),
+  });
+  const { root, find } = lab;
+  setText(find(".ln-date"), model.get("date"));
+  const readouts = readoutsOf(root);
+  const [range, ...radios] = ["channel", "rows", "view"].flatMap((name) => [...root.querySelectorAll(`[name=${name}]`)]);
+  const maps = Object.fromEntries(PICTURES.map((view, k) => [view, root.querySelectorAll(".ln-map g")[k]]));
+  for (const view of PICTURES) maps[view].innerHTML = levels(view, numbers[view]);
+  const frames = [...root.querySelectorAll(".ln-frame")];
+  const ends = [...find(".ln-ends").children];
+
+  const drawn = new Map(); // the bars of each choice, once they have been asked for
+  function bars(kind, rows, least) {
+    const key = `${kind} ${rows} ${least}`;
+    if (!drawn.has(key)) drawn.set(key, hanging(numbers.cosine[rows][kind], least));
+    return drawn.get(key);
+  }
+
+  const write = (quantity, value, text, i = 0) => setReadout(readouts[quantity][i], value, text);
+
+  function own(view, layer, channel) {
+    const at = layer * CHANNELS + channel;
+    const value = exact[view]?.[at] ?? numbers[view][at];
+    if (view === "share") return [value, `${fixed(100 * value, 1)}%`];
+    return [value, value !== 0 && Math.abs(value) < 5e-4 ? short(value, 1) : fixed(value, 2)];
+  }
+
+  function draw({ view, rows, zoom, channel }) {
+    const { worst, median } = numbers.cosine[rows];
+    const says = channelSays({
+      channel, rows, worst: worst[channel], median: median[channel],
+      above: costlier(worst, channel), hints: outliers(numbers.weight, channel),
+    });
+    write("sentence", channel, says);
+    write("channel", channel, String(channel));
+    write("worst", worst[channel], fixed(worst[channel], 4));
+    write("median", median[channel], fixed(median[channel], 4));
+    write("shows", VIEWS.indexOf(view), SHOWS[view]);
+    for (let layer = 0; layer < LAYERS; layer++) write("own", ...own(view, layer, channel), layer);
+    setSlider(range, channel, `channel ${channel}`);
+    for (const radio of radios) radio.checked = radio.value === (radio.name === "rows" ? rows : view);
+    for (const name of PICTURES) maps[name].toggleAttribute("hidden", name !== view);
+    const least = zoom ? 0.9 : 0;
+    find("[name=zoom]").checked = zoom;
+    [1, (1 + least) / 2, least].forEach((level, k) => setText(ends[k], String(level)));
+    for (const kind of ["worst", "median"]) setAttribute(find(`.ln-${kind}`), "d", bars(kind, rows, least));
+    frames.forEach((frame, k) => setAttribute(frame, "d", `M${channel - 2} 0h5V${k ? LAYERS : DEPTH}h-5z`));
+    lab.speak(says);
+  }
+
+  // A pointer on a picture takes the channel under it, and keeps it while it is down.
+  let held = null;
+  function pick({ clientX }) {
+    const { left, width } = held.getBoundingClientRect();
+    const channel = clamp(Math.floor((CHANNELS * (clientX - left)) / width), 0, CHANNELS - 1);
+    if (channel !== lab.state.channel) lab.change({ channel });
+  }
+  for (const picture of root.querySelectorAll(".ln-pick")) {
+    picture.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
+      held = picture;
+      picture.setPointerCapture(event.pointerId);
+      pick(event);
+      range.focus({ preventScroll: true });
+      event.preventDefault();
+    });
+    picture.addEventListener("pointermove", (event) => held === picture && pick(event));
+    for (const type of ["pointerup", "pointercancel"]) picture.addEventListener(type, () => (held = null));
+    picture.addEventListener("mousedown", (event) => event.preventDefault());
+  }
+
+  const step = (by) => lab.change({ channel: clamp(lab.state.channel + by, 0, CHANNELS - 1) });
+  return lab.run({
+    draw,
+    onInput: ({ name, value, checked }) => {
+      if (name === "channel") lab.change({ channel: +value });
+      else if (name === "zoom") lab.change({ zoom: checked });
+      else if (checked) lab.change({ [name]: value });
+    },
+    actions: {
+      preset: ({ dataset }) => lab.load({ channel: presets[dataset.preset].channel }),
+      less: () => step(-1),
+      greater: () => step(1),
+    },
+    python: toPython,
+  });
+}
+
+export default { render };

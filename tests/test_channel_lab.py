@@ -1,0 +1,187 @@
+"""The channel lab: its numbers are the measured ones, and its sentences say what happened."""
+
+import numpy as np
+import pytest
+from browser import ROOT, serve, values
+from traitlets import TraitError
+
+from layernorm_book.chapters.trained import load_layer_norms, load_measured
+from layernorm_book.widgets import ChannelLab
+from layernorm_book.widgets.channel import ROWS
+
+MEASURED = load_measured("silenced_channels")
+
+
+def test_the_readouts_are_what_was_measured(show):
+    lab = ChannelLab(channel=99)
+    page = show(lab)
+    weight, bias = load_layer_norms()
+    own = {"weight": weight, "bias": bias, "share": np.array(MEASURED["share"])}
+    drawn = np.random.default_rng(0).choice(384, 12, replace=False).tolist()
+    for channel in (0, 99, 127, 223, 319, 383, *drawn):
+        page.eval_on_selector(
+            "[name=channel]",
+            """(range, value) => {
+                range.value = value;
+                range.dispatchEvent(new Event("input", { bubbles: true }));
+            }""",
+            channel,
+        )
+        for rows, cosine in MEASURED["cosine"].items():
+            page.check(f"[name=rows][value={rows}]", force=True)
+            assert values(page, "worst") == [cosine["worst"][channel]]
+            assert values(page, "median") == [cosine["median"][channel]]
+        for view, numbers in own.items():
+            page.check(f"[name=view][value={view}]", force=True)
+            step = {"share": 5.1e-5}.get(view, 5.1e-4)
+            assert values(page, "own") == pytest.approx(numbers[:, channel].tolist(), abs=step)
+    page.click("text=127")
+    page.check("[name=view][value=weight]", force=True)
+    last = page.locator("[data-quantity=own]").last
+    assert last.text_content() == "−6e−33"  # what thousandths cannot hold is told all the same
+    assert float(last.get_attribute("data-value")) == -6.0e-33
+
+
+def test_python_says_the_same(show):
+    lab = ChannelLab(channel=99)
+    for rows in ROWS:
+        lab.rows = rows
+        assert lab.worst == MEASURED["cosine"][rows]["worst"][99]
+        assert lab.median == MEASURED["cosine"][rows]["median"][99]
+    assert "every token but [CLS]" in lab.to_html()
+    for name, wrong in (("channel", 384), ("channel", -1), ("rows", "none"), ("view", "x")):
+        with pytest.raises(TraitError):
+            setattr(lab, name, wrong)
+
+
+def middle_of(page, picture, channel):
+    box = page.locator(picture).bounding_box()
+    return box["x"] + box["width"] * (channel + 0.5) / 384, box["y"] + box["height"] / 2
+
+
+@pytest.mark.parametrize("picture", [".ln-map", ".ln-cost"])
+def test_a_pointer_picks_the_channel_that_is_under_it(show, picture):
+    page = show(ChannelLab())
+    page.mouse.move(*middle_of(page, picture, 99))
+    assert values(page, "channel") == [0]  # moving over it changes nothing
+    page.mouse.down()
+    assert values(page, "channel") == [99]
+    page.mouse.move(*middle_of(page, picture, 223))
+    assert values(page, "channel") == [223]
+    page.mouse.move(5, 5)
+    assert values(page, "channel") == [0]
+    page.mouse.move(*middle_of(page, picture, 380))
+    page.mouse.up()
+    page.mouse.move(*middle_of(page, picture, 7))
+    assert values(page, "channel") == [380]
+    # The keyboard goes on from there.
+    page.keyboard.press("ArrowRight")
+    assert values(page, "channel") == [381]
+    page.click("[data-do=less]")
+    assert values(page, "channel") == [380]
+    for _ in range(5):
+        page.click("[data-do=greater]")
+    assert values(page, "channel") == [383]
+
+
+def test_a_finger_picks_a_channel_and_may_still_scroll(chromium, show):
+    page = show(ChannelLab())
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    y = middle_of(page, ".ln-map", 0)[1]
+    for kind, channel in (("touchStart", 100), ("touchMove", 150), ("touchMove", 200)):
+        point = {"x": middle_of(page, ".ln-map", channel)[0], "y": y}
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+    devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert values(page, "channel") == [200]
+    assert page.eval_on_selector(".ln-map", "node => getComputedStyle(node).touchAction") == "pan-y"
+
+
+def test_a_bar_hangs_as_deep_as_its_channel_costs_and_the_slider_stands_under_it(show):
+    page = show(ChannelLab())
+    for rows in ROWS:
+        page.check(f"[name=rows][value={rows}]", force=True)
+        for kind in ("worst", "median"):
+            d = page.locator(f".ln-{kind}").get_attribute("d")
+            depth = [float(part.split("V")[1].split("h")[0]) for part in d.split("M")[1:]]
+            cosine = np.clip(MEASURED["cosine"][rows][kind], 0, 1)
+            assert depth == pytest.approx((100 * (1 - cosine)).tolist(), abs=0.051)
+            assert page.text_content(".ln-ends") == "10.50"
+            page.check("[name=zoom]")
+            d = page.locator(f".ln-{kind}").get_attribute("d")
+            depth = [float(part.split("V")[1].split("h")[0]) for part in d.split("M")[1:]]
+            zoomed = np.clip(1000 * (1 - cosine), 0, 100)
+            assert depth == pytest.approx(zoomed.tolist(), abs=0.051)
+            assert page.text_content(".ln-ends") == "10.950.9"
+            page.uncheck("[name=zoom]")
+    for channel in (0, 99, 250, 383):
+        page.locator("[name=channel]").fill(str(channel))
+        box = page.locator("[name=channel]").bounding_box()
+        thumb = box["x"] + 8 + (box["width"] - 16) * channel / 383
+        assert thumb == pytest.approx(middle_of(page, ".ln-map", channel)[0], abs=1)
+
+
+def test_the_map_covers_the_cells_that_are_at_least_so_strong(show):
+    page = show(ChannelLab())
+    weight, _ = load_layer_norms()
+    strong = (np.round(weight, 3) / 1.65) ** 2 * 8
+    for level, path in enumerate(page.locator(".ln-map g:not([hidden]) path").all()):
+        covered = np.zeros((13, 384), dtype=bool)
+        for part in filter(None, path.get_attribute("d").split("M")):
+            start, end = part.split("v")[0].split("H")
+            left, layer = map(int, start.split())
+            covered[layer, left : int(end)] = True
+        assert np.array_equal(covered, strong > level + 0.5)
+
+
+@pytest.fixture(scope="module")
+def said(chromium):
+    site, stop = serve(ROOT / "src" / "layernorm_book" / "widgets")
+    page = chromium.new_page()
+    page.goto(site.url("channels.js"))
+
+    def say(**state):
+        script = """async state => (await import("./channels.js")).channelSays(state)"""
+        return page.evaluate(script, state)
+
+    yield say
+    page.close()
+    stop()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({}, "Channel 99, silenced in every token: the worst of 24 sentences keeps a cosine of "),
+        ({"worst": 0.1522, "median": 0.6059}, "a cosine of 0.15 to its embedding, and the median"),
+        ({"rows": "cls"}, "Channel 99, silenced in [CLS] alone: the worst"),
+        ({"rows": "others"}, "Channel 99, silenced in every token but [CLS]: the worst"),
+        ({"worst": 0.9999}, "keeps a cosine of 0.9999 to its embedding"),
+        ({"worst": 0.9951}, "keeps a cosine of 0.9951 to its embedding"),
+        ({"worst": 0.98, "median": 0.9974}, "of 0.98 to its embedding, and the median is 0.9974."),
+        ({"worst": 1.0, "median": 1.0}, ": no sentence moves in the first four decimals of its c"),
+        ({"above": 0}, "Of all 384 it costs the most. "),
+        ({"above": 1}, "Of all 384 it costs the second most. "),
+        ({"above": 2}, "Of all 384 it costs the third most. "),
+        ({"above": 3}, "3 of the others cost more. "),
+        ({"hints": 0}, "Its γ is an outlier in no layer."),
+        ({"hints": 1}, "Its γ is an outlier in 1 layer of 13."),
+        ({"hints": 5}, "Its γ is an outlier in 5 layers of 13."),
+    ],
+)
+def test_the_sentence_says_what_silencing_a_channel_costs(said, change, says):
+    state = {"channel": 99, "rows": "all", "worst": 0.5, "median": 0.9, "above": 7, "hints": 0}
+    assert says in said(**state | change)
+
+
+def test_the_sentence_counts_as_numpy_does(show):
+    page = show(ChannelLab())
+    weight, _ = load_layer_norms()
+    distance = np.abs(weight - weight.mean(-1, keepdims=True)) / weight.std(-1, keepdims=True)
+    outliers, worst = (distance > 5).sum(0), np.array(MEASURED["cosine"]["all"]["worst"])
+    for channel in (99, 127, 157, 63, 303, 5):
+        page.locator("[name=channel]").fill(str(channel))
+        says = page.text_content(".ln-story")
+        above = (worst < worst[channel]).sum()
+        assert above < 3 or f"{above} of the others cost more" in says
+        assert (f"in {outliers[channel]} layer" if outliers[channel] else "in no layer") in says
