@@ -57,7 +57,7 @@ function render(props) {
     body: skeleton(census),
     keys: ["query", "verdict", "chosen", "sort"],
     fields: { chosen: ["the row", -1, rows.length - 1] },
-    fits: ({ query, verdict, chosen, sort }) => query.length <= 60 && ["all", ...VERDICTS].includes(verdict)
+    fits: ({ query, verdict, chosen, sort }) => query.length <= 60 && !/[&#+]/.test(query) && ["all", ...VERDICTS].includes(verdict)
       && Number.isInteger(chosen) && sort.replace(/^-/, "") in COLUMNS,
   });
   const { root, find } = lab;
@@ -134,7 +134,8 @@ function render(props) {
       line.querySelector("input").focus();
     },
   };
-  const onInput = ({ name, value }) => lab.change({ [name]: name === "chosen" ? +value : value });
+  const onInput = ({ name, value }) =>
+    lab.change({ [name]: name === "chosen" ? +value : value.replace(/[&#+]/g, " ") }); // these end a value in a link
   return lab.run({ draw, onInput, actions, python: toPython });
 }
 

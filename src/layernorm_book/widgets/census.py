@@ -27,7 +27,7 @@ class CensusTable(Lab):
 
     Args:
         query: words that a row must have, in its package, version, framework, class, codes or
-            confirmation; at most 60 characters.
+            confirmation; at most 60 characters, without &, # and +.
         verdict: "all", "right", "limit", "wrong", "other" or "not built".
         chosen: the number of the row that is open, counted from 0 as in census.json, or −1.
         sort: "package", "class", "verdict" or "effect", with a "-" before it for the other way.
@@ -64,9 +64,10 @@ class CensusTable(Lab):
         self.set_trait("census", packed(self._table["rows"]))
 
     @validate("query")
-    def _is_short(self, proposal):
-        if len(proposal.value) > LONGEST:
-            raise TraitError(f"query takes at most {LONGEST} characters, got {proposal.value!r}.")
+    def _is_fit_for_a_link(self, proposal):
+        if len(proposal.value) > LONGEST or set("&#+") & set(proposal.value):
+            sentence = f"query takes at most {LONGEST} characters, and no &, # or +"
+            raise TraitError(f"{sentence}; got {proposal.value!r}.")
         return proposal.value
 
     @validate("chosen")

@@ -22,8 +22,6 @@ export const presetButtons = (presets) =>
 const read = (text, like) => Array.isArray(like) ? text.split(",").map(parse)
   : typeof like === "number" ? parse(text) : typeof like === "boolean" ? text === "true" : text;
 
-const write = (value) => typeof value === "string" ? encodeURIComponent(value) : String(value).replaceAll("+", "");
-
 /**
  * @param {object} props
  * @param {import("@anywidget/types").AnyModel} props.model
@@ -70,7 +68,7 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
     return usable(state) ? { ...start, ...state } : null;
   }
   const toLink = () => `${location.href.split("#")[0]}#lab=${ownPlace()}${keys
-    .map((key) => `&${key}=${write(lab.state[key])}`).join("")}`;
+    .map((key) => `&${key}=${encodeURI(lab.state[key]).replaceAll("+", "")}`).join("")}`;
 
   let draw;
   let pushing = false;
