@@ -23,8 +23,8 @@ CHAPTERS = {  # chapter -> the kind of lab that is taken, what that asks PyTorch
     ),
     "05_backward": (
         "GradientLab",
-        "(lambda x: torch.autograd.grad(F.layer_norm(x, x.shape, eps=lab.eps), x, "
-        "torch.tensor(lab.grad_y))[0])(torch.tensor(lab.x, requires_grad=True))",
+        "(lambda x: torch.autograd.grad(F.layer_norm(x, x.shape, torch.tensor(lab.weight), "
+        "eps=lab.eps), x, torch.tensor(lab.grad_y))[0])(torch.tensor(lab.x, requires_grad=True))",
     ),
 }
 # Names the lab of a kind that a chapter has, and says its place among all of them.

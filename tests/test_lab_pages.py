@@ -12,7 +12,7 @@ PAGES = {  # page -> a control of its lab, and where to move it
     "03_gamma_and_beta": ("[name=weight][data-index='0']", 2),
     "04_parity": ("[name=eps]", -1),
     "05_backward": ("[name=grad_y][data-index='0']", 0.5),
-    "06_precision": ("[name=eps]", -5),
+    "06_precision": ("[name=mean]", 2),
     "08_trained_gamma_beta": ("[name=bias][data-index='0']", 1),
     "10_relatives": ("[name=axis][value=H]", None),
 }

@@ -138,6 +138,7 @@ def test_copied_python_runs_and_without_a_clipboard_lies_ready_to_be_copied(lab)
 
 
 def test_what_is_typed_is_taken_or_refused_with_the_reason(lab):
+    lab.evaluate(OPEN)
     fields = "nodes => [...new Set(nodes.map(node => node.name))]"
     for name in lab.eval_on_selector_all(".ln-lab [name$=typed]", fields):
         field = f"[name={name}] >> nth=0"
@@ -215,8 +216,6 @@ def test_a_finger_drags_what_a_mouse_drags(chromium, site, name):
     context.close()
 
 
-# The labs whose chapters are not written anew yet.
-TALL = ("GradientLab",)
 TALL_ON_A_PHONE = ("AxisPicker",)  # the cells and what they show are; the choices are above
 # How high a lab is without what stands behind "More" and the buttons at its foot.
 WORKING = """() => {
@@ -225,7 +224,7 @@ WORKING = """() => {
 }"""
 
 
-@pytest.mark.parametrize("name", [n for n in LABS if n not in TALL], indirect=True)
+@pytest.mark.parametrize("name", LABS, indirect=True)
 def test_what_the_hand_moves_and_what_answers_are_on_one_screen(lab, name):
     sizes = ((740, 620), (390, 800))[: 1 if name in TALL_ON_A_PHONE else 2]
     for width, most in sizes:
@@ -454,7 +453,14 @@ BAD = {
         "stage": ["all"],
         "y": [[1.0]],
     },
-    "GradientLab": {"x": [[1.0] * 21, "row"], "grad_y": [[1.0]], "eps": [0.0]},
+    "GradientLab": {
+        "x": [[1.0] * 21, "row"],
+        "grad_y": [[1.0]],
+        "weight": [[1.0] * 3],
+        "eps": [0.0],
+        "mu": ["gone", None],
+        "sigma": ["absent"],
+    },
     "BitLab": {
         "eps": [math.nan, math.inf, 1e60, "1e-5", True, None],
         "var": [-1e60, math.nan],
@@ -497,7 +503,7 @@ def test_a_bad_value_is_refused_with_the_reason_and_changes_nothing(name):
         (widgets.RoundingLab(), [">centred twice<", ">PyTorch&#x27;s kernel<"]),
         (widgets.AxisPicker(), [">LayerNorm<", "nn.GroupNorm(2, 4)(x)"]),
         (widgets.AxisPicker("tokens"), ["nn.LayerNorm(4)(x)"]),
-        (widgets.GradientLab(), ["−x̂·mean(g·x̂)"]),
+        (widgets.GradientLab(), [">grad_x<", "0.5, 0.5, 1.25e-06, 0."]),
     ],
 )
 def test_the_html_form_stands_beside_the_view_and_holds_the_numbers(lab, cells):

@@ -241,9 +241,9 @@ def tolerance(
 
     A few times what PyTorch's own kernel shows here (KERNELS), and some units in the last place for
     another order of the same operations (ROUNDINGS). A unit is taken of the largest value of the
-    result and, in the precision of the arithmetic, of the largest term on the way to it: centring
-    subtracts numbers of size |x| and scales the difference by rstd, so a mean of 2000 costs 2000
-    units.
+    result and, in the precision of the arithmetic, of the largest term on the way to it: a mean is
+    rounded at its own size, and a layer that subtracts it once scales that error by rstd, so a mean
+    of 2000 costs 2000 units where σ is 1.
 
     Args:
         inputs: the tensors of the case.
@@ -258,12 +258,11 @@ def tolerance(
     dims = inputs.dims
     x, grad_y = inputs.x.double(), inputs.grad_y.double()
     weight = torch.ones(inputs.normalized_shape) if inputs.weight is None else inputs.weight
-    g = grad_y * weight
     mean = x.mean(dims, keepdim=True) if against == "layer_norm" else 0.0
     var = (x - mean).square().mean(dims, keepdim=True)
     rstd = 1 / torch.sqrt(var + inputs.eps)
     amplification = 1 + x.abs() * rstd  # what a relative error in the mean is multiplied by
-    rms_g = g.square().mean(dims, keepdim=True).sqrt()
+    rms_g = (grad_y * weight).square().mean(dims, keepdim=True).sqrt()
     terms = {
         "y": amplification * weight.abs(),
         "grad_x": rstd * rms_g * amplification,

@@ -14,6 +14,7 @@ from layernorm_book.widgets.channel import ChannelLab
 from layernorm_book.widgets.depth import DepthLab
 from layernorm_book.widgets.descent import DescentLab
 from layernorm_book.widgets.gradient import GradientLab
+from layernorm_book.widgets.kernel import KernelLab
 from layernorm_book.widgets.lab import LayerNormLab
 from layernorm_book.widgets.rounding import RoundingLab
 from layernorm_book.widgets.sphere import SphereLab
@@ -27,6 +28,7 @@ __all__ = [
     "DepthLab",
     "DescentLab",
     "GradientLab",
+    "KernelLab",
     "LayerNormLab",
     "RoundingLab",
     "SphereLab",

@@ -1,103 +1,150 @@
 import { ulp } from "./layernorm.js";
 import { layerNormBackward } from "./backward.js";
+import { lineSays, listed, spectrumSays } from "./flows.js";
+import { backwardMatrix, singularValues } from "./spectrum.js";
 import { short } from "./shared/numbers.js";
-import { readout, setAttribute } from "./shared/page.js";
-import { legend } from "./shared/parts.js";
+import { readout, setAttribute, srOnly } from "./shared/page.js";
+import { choice } from "./shared/choice.js";
 import { rowsLab } from "./shared/rows.js";
 import { largest } from "./shared/bars.js";
-import { epsilon } from "./shared/epsilon.js";
+import { RANGE } from "./shared/eps.js";
 import "./gradient.css";
 
 /**
- * The gradient lab: a row x, the gradient that arrives, and what goes on to x. γ is 1, so g is grad_y.
+ * The gradient lab: a row x, the gradient that arrives at y, and what goes on to x.
  *
- * @typedef {{ x: number[], grad_y: number[], eps: number }} State
+ * @typedef {object} State
+ * @property {number[]} x
+ * @property {number[]} grad_y
+ * @property {number[]} weight
+ * @property {number} eps
+ * @property {import("./backward.js").Mu} mu
+ * @property {import("./backward.js").Sigma} sigma
  */
 
-const ROWS = { x: "x", grad_y: "g" };
-const STEPS = { x: "x", grad_y: "g", minus_mean: "−mean(g)", minus_line: "−x̂·<br>mean(g·x̂)", grad_x: "grad_x" };
+const ROWS = { x: "x", grad_y: "grad_y", weight: "γ" };
+const MU = { used: "through μ", detached: "detach μ", absent: "no μ: RMSNorm" };
+const SIGMA = { used: "through σ", detached: "detach σ" };
 const MOST = 20; // elements
-const MARKS = [["dash", "", "mean of x"], ["band", "", "μ − σ to μ + σ"]];
 
-const controls = `<div class="ln-dials">${epsilon(["inside"])}<p class="ln-facts">${legend(MARKS)}<span>rstd = ${readout("rstd")}</span></p></div>`;
+const controls = `<div class="ln-ways">${choice("mu", "way through the mean", MU)}${choice("sigma", "way through the variance", SIGMA)}</div>`;
 
 const middle = `
-  <svg class="ln-fit" viewBox="0 0 240 120" aria-hidden="true">
-    <path class="ln-axis"/><text x="236" y="116" class="ln-end">x̂</text><text x="4" y="10">g</text>
+  <svg class="ln-fit" viewBox="0 0 240 112" aria-hidden="true">
+    <path class="ln-axis"/><text x="228" y="108">x̂</text><text x="4" y="10">g = γ·grad_y</text>
     <path class="ln-line"/><path class="ln-rest"/><path class="ln-dots"/>
   </svg>
-  <p class="ln-facts">
-    the line g ≈ mean(g) + x̂ · mean(g·x̂) stays behind:
-    <span>mean(g) = ${readout("mean_g")}</span> <span>mean(g·x̂) = ${readout("mean_g_x_hat")}</span>
-    <span>the rest goes on to x, times rstd; of the length of g it is ${readout("share")}</span>
-  </p>`;
+  <p class="ln-facts">${[["mean_g", "mean(g)"], ["mean_g_x_hat", "mean(g·x̂)"], ["sum", "sum of grad_x"], ["radial", "sum of grad_x·x̂"]]
+    .map(([name, words]) => `<span>${words} ${readout(name)}</span>`).join("")}</p>`;
+
+const below = `<div class="ln-spectrum"><p data-quantity="through"></p>
+    <svg aria-hidden="true"><svg viewBox="0 0 1000 100" preserveAspectRatio="none"><path class="ln-axis" d="M0 98H1000"/><path class="ln-factors"/></svg>
+      <text y="100%" dy="12">0</text><text class="ln-end" x="100%" y="100%" dy="12"></text></svg>
+    <p>singular values: ${readout("singular")}</p></div>`;
+
+const behind = `<div class="ln-facts">ε = <span class="ln-value" data-quantity="eps"><label>${srOnly("ε as a number")}<input name="eps-typed" inputmode="decimal"></label></span>
+  <label>${srOnly("ε")}<input type="range" name="eps" min="${RANGE.min}" max="${RANGE.max}" step="${RANGE.step}"></label></div>`;
 
 /** @param {State} state */
-function show({ x, grad_y, eps }) {
-  const now = layerNormBackward(grad_y, x, { eps });
-  const { g, meanG, line, rest, rstd, gradX } = now;
-  const sigma = Math.sqrt(now.var);
-  const [minusMean, minusLine] = [g.map(() => -meanG), line.map((v) => -v)];
-  // g and its terms share one scale, and so does grad_x while it is not much larger.
-  const terms = [-1, 1, ...g, ...minusMean, ...minusLine];
-  const on = largest(gradX) <= 2 * largest(terms) ? "terms" : "grad_x";
-  const share = largest(g) ? Math.hypot(...rest) / Math.hypot(...g) : 0;
+function show(state) {
+  const [weight, gradY] = [state.weight, state.grad_y].map((row) => Float32Array.from(row));
+  const now = layerNormBackward(gradY, state.x, { ...state, weight });
+  const { g, level, line, rstd, xHat, gradX } = now;
+  const spread = Math.sqrt(now.var);
+  const factors = singularValues(backwardMatrix({ ...state, x: now.x, weight, eps: Math.fround(state.eps) }));
+  const most = rstd * largest(weight);
+  const quarter = (rstd * largest(g)) / 4; // of what would go on untouched: so little is seen to be little
+  const along = (direction) => gradX.reduce((a, v, i) => a + v * direction[i], 0);
+  const [sum, radial] = [along(g.map(() => 1)), along(xHat)];
+  const [said, through] = [lineSays(now, state), spectrumSays(factors, most)];
   return {
-    scales: { x: now.x, terms: on === "terms" ? [...terms, ...gradX] : terms, grad_x: [0, ...gradX] },
-    bars: {
-      x: { values: now.x, band: [[now.mean - sigma, now.mean + sigma]], guide: [[now.mean]] },
-      grad_y: { values: g, on: "terms" },
-      minus_mean: { values: minusMean, on: "terms" },
-      minus_line: { values: minusLine, on: "terms" },
-      grad_x: { values: gradX, on },
+    scales: {
+      x: now.x, grad_y: [-1, 1, ...gradY], weight: [0, 2, ...weight], g: [-1, 1, ...g, level, ...line],
+      grad_x: [-quarter, quarter, ...gradX], factors: [0, ...factors],
     },
-    facts: { mean_g: [meanG], mean_g_x_hat: [now.meanGXHat], share: [[share, `${short(100 * share, 2)} %`]], rstd: [rstd] },
-    knees: { inside: now.var },
+    bars: {
+      x: { values: now.x, band: [[now.mean - spread, now.mean + spread]], guide: state.mu === "absent" ? [] : [[now.mean]] },
+      grad_y: { values: gradY },
+      weight: { values: weight, guide: [[1]] },
+      grad_x: { values: gradX },
+    },
+    facts: {
+      mean_g: [now.meanG], mean_g_x_hat: [now.meanGXHat], sum: [[sum, short(sum, 2)]], radial: [[radial, short(radial, 2)]],
+      through: [[through, through]], singular: [[factors.join(" "), listed(factors, most)]],
+    },
+    knees: {},
     quote: {
       step: "grad_x",
       unit: ulp(rstd * largest(g)), // the rest is a difference: counted in units of what was subtracted
-      says: (most, live) => `${live ? "PyTorch’s backward says" : "While this page was built, PyTorch’s backward said"}: ${most
-        ? `grad_x differs by at most ${short(most, 2)} units in the last place of rstd · the largest g` : "the same bits"}.`,
+      says: (most, live) => `${live ? "PyTorch says" : "While this page was built, PyTorch said"}: grad_x within ${short(most, 2)} ulp.`,
     },
-    news: `Mean of g ${short(meanG, 3)}, mean of g times x hat ${short(now.meanGXHat, 3)}, largest gradient of x ${short(largest(gradX), 3)}.`,
+    story: said,
+    news: said,
     fit: now,
+    factors,
   };
 }
 
 /** g over x̂, the line that stays behind, and the rest of each element. */
-function paint({ find }, { fit: { xHat, g, meanG, meanGXHat, line } }, state, { terms: { lo, hi } }) {
+function paintFit(find, { xHat, g, level, slope, line }, { lo, hi }) {
   const wide = Math.max(2, largest(xHat)) * 1.1;
   const across = (v) => (120 + (112 * v) / wide).toFixed(1);
-  const up = (v) => (6 + (108 * (hi - v)) / (hi - lo)).toFixed(1);
+  const up = (v) => (6 + (100 * (hi - v)) / (hi - lo)).toFixed(1);
   const path = (draw) => Array.from(g, (_, i) => draw(i)).join("");
-  setAttribute(find(".ln-axis"), "d", `M8 ${up(0)}H232M120 6V114`);
-  setAttribute(find(".ln-line"), "d", `M8 ${up(meanG - wide * meanGXHat)}L232 ${up(meanG + wide * meanGXHat)}`);
-  setAttribute(find(".ln-rest"), "d", path((i) => `M${across(xHat[i])} ${up(meanG + line[i])}V${up(g[i])}`));
+  setAttribute(find(".ln-fit .ln-axis"), "d", `M8 ${up(0)}H232M120 6V106`);
+  setAttribute(find(".ln-line"), "d", `M8 ${up(level - wide * slope)}L232 ${up(level + wide * slope)}`);
+  setAttribute(find(".ln-rest"), "d", path((i) => `M${across(xHat[i])} ${up(level + line[i])}V${up(g[i])}`));
   setAttribute(find(".ln-dots"), "d", path((i) => `M${across(xHat[i])} ${up(g[i])}h0`));
 }
 
-const toPython = ({ x, grad_y, eps }) => `import torch
-import torch.nn.functional as F
+/** A dot for each singular value; those that fall together are stacked. */
+function paintFactors(find, factors, { hi }) {
+  const places = factors.map((v) => Math.round((1000 * v) / hi));
+  const under = places.map((x, k) => places.slice(0, k).filter((other) => Math.abs(other - x) < 8).length);
+  const step = Math.min(15, 86 / (Math.max(...under) || 1));
+  setAttribute(find(".ln-factors"), "d", places.map((x, k) => `M${x} ${(88 - step * under[k]).toFixed(1)}h0`).join(""));
+  find(".ln-spectrum .ln-end").textContent = short(hi, 3);
+}
 
-x = torch.tensor([${x.join(", ")}], dtype=torch.float32, requires_grad=True)
-grad_y = torch.tensor([${grad_y.join(", ")}], dtype=torch.float32)
-F.layer_norm(x, x.shape, eps=${eps}).backward(grad_y)
+function paint({ find }, { fit, factors }, { mu, sigma }, scales) {
+  for (const [name, value] of Object.entries({ mu, sigma })) find(`[name=${name}][value=${value}]`).checked = true;
+  paintFit(find, fit, scales.g);
+  paintFactors(find, factors, scales.factors);
+}
+
+const toPython = ({ x, grad_y, weight, eps, mu, sigma }) => {
+  const [row, arrives, scale] = [x, grad_y, weight].map((v) => `torch.tensor([${v.join(", ")}]).float()`);
+  const way = (kind) => (kind === "detached" ? ".detach()" : "");
+  return `import torch
+
+x = ${row}.requires_grad_()
+weight = ${scale}
+centred = x${mu === "absent" ? "" : ` - x.mean()${way(mu)}`}
+var = centred.square().mean()${way(sigma)}
+y = centred / (var + ${eps}).sqrt() * weight
+y.backward(${arrives})
 print(x.grad)
 `;
+};
 
 const render = (props) => rowsLab(props, {
   kind: "ln-gradient",
   label: "Gradient lab",
   title: "Gradients",
-  hint: "Drag a bar of x or of g, or type a number: the three terms and grad_x follow.",
+  hint: "",
   rows: ROWS,
-  steps: STEPS,
+  choices: ["mu", "sigma"],
+  steps: { ...ROWS, grad_x: "grad_x" },
   controls,
-  after: { grad_y: middle },
-  fits: ({ x }) => x.length <= MOST,
+  after: { weight: middle },
+  below,
+  behind,
+  recordedAs: ({ mu, sigma }) => `${mu} ${sigma}`,
+  fits: ({ x, mu, sigma }) => x.length <= MOST && Object.hasOwn(MU, mu) && Object.hasOwn(SIGMA, sigma),
   show,
   paint,
-  fromPreset: ({ x, grad_y, eps }) => ({ x, grad_y, eps }),
+  fromPreset: ({ label, ...state }) => state,
+  onInput: ({ name, value }) => ({ [name]: value }),
   python: toPython,
 });
 

@@ -40,14 +40,19 @@ export function meanAndVariance(x) {
 }
 
 /**
+ * The mean of the squares: Σ x² / n. Of a centred row that is its variance.
+ * @param {Float32Array} x
+ */
+export const meanSquare = (x) => f(sum(x.map((v) => v * v)) / x.length);
+
+/**
  * The variance in one pass, as the mean of the squares less the square of the mean. Both are large
  * where the mean is, and their difference keeps what digits they have left.
  * @param {Float32Array} x
  */
 export function onePassVariance(x) {
   const mean = f(sum(x) / x.length);
-  const meanSquare = f(sum(x.map((v) => v * v)) / x.length);
-  return f(meanSquare - f(mean * mean));
+  return f(meanSquare(x) - f(mean * mean));
 }
 
 /**

@@ -6,7 +6,7 @@
  * @typedef {{ axes: string, shape: number[], start: number[] }} Layout
  */
 
-import { layerNorm, reciprocalStd, sum } from "./layernorm.js";
+import { layerNorm, meanSquare, reciprocalStd } from "./layernorm.js";
 
 const f = Math.fround;
 
@@ -37,7 +37,7 @@ function normalizeGroup(x, statistics) {
     const { mean, xHat } = layerNorm(x, { eps: EPS });
     return { statistic: mean, out: xHat };
   }
-  const square = f(sum(x.map((v) => v * v)) / x.length);
+  const square = meanSquare(x);
   const rstd = reciprocalStd(square, EPS);
   return { statistic: square, out: x.map((v) => v * rstd) };
 }

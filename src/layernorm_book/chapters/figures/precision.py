@@ -1,10 +1,11 @@
-"""In which bits is a number stored?"""
+"""In which bits is a number stored, and how do parts of a row merge?"""
 
 from matplotlib.patches import Rectangle
 
 from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
+    LINE,
     SOFT,
     VERMILION,
     Picture,
@@ -42,5 +43,33 @@ def bit_fields(rows):
     ):
         ax.text(left, below, field, color=tint, va="top")
     ax.set(xlim=(0, widest), ylim=(below + 2, 0.2))
+    ax.set_axis_off()
+    return Picture([panel])
+
+
+def tournament(rounds):
+    """Draw how numbers merge in pairs, up to the mean and the sum of squares of them all.
+
+    Args:
+        rounds: list of rounds, each a list of (count, mean, sum of squares). The first has an entry
+            for each number, the next ones half as many, the last one entry.
+    """
+    first = len(rounds[0])
+    panel = new_panel(4.5, 0.75 * len(rounds) + 0.1, layout=None)
+    ax = panel.add_axes((0, 0, 1, 1))
+    middle = {"ha": "center", "va": "center"}
+    centres = [k + 0.5 for k in range(first)]
+    for at, (_, mean, _) in zip(centres, rounds[0], strict=True):
+        ax.text(at, 0, f"{mean:g}", **middle)
+    for level, parts in enumerate(rounds[1:], start=1):
+        below = list(zip(centres[::2], centres[1::2], strict=True))
+        centres = [sum(pair) / 2 for pair in below]
+        for pair, at, (count, mean, squares) in zip(below, centres, parts, strict=True):
+            for end in pair:
+                ax.plot([end, at], [level - 0.8, level - 0.25], color=LINE, linewidth=1.5)
+            ax.text(at, level + 0.12, f"mean {mean:g}", **middle)
+            last = f", σ² = {squares:g}/{count:g}" if count == first else ""
+            ax.text(at, level - 0.12, f"squares {squares:g}{last}", color=SOFT, **middle)
+    ax.set(xlim=(0, first), ylim=(-0.3, len(rounds) - 0.5))
     ax.set_axis_off()
     return Picture([panel])

@@ -21,11 +21,14 @@ from layernorm_book.chapters.figures.style import (
 
 WAYS = {
     "one pass": (VERMILION, "o"),
-    "Welford": (GREEN, "^"),
+    "shifted": (SKY, "v"),
+    "Welford": (PURPLE, "^"),
+    "tournament": (BLUE, "P"),
     "PyTorch": (ORANGE, "D"),
-    "two passes": (BLUE, "s"),
+    "two passes": (INK, "s"),
+    "centred twice": (GREEN, "X"),
 }
-"""Colour and marker of each way to a variance, told apart without colour too."""
+"""Colour and marker of each way, told apart without colour too; colours as in the rounding lab."""
 
 _TINTS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION)
 _GAP = 0.6  # between two blocks of cells, in cells
@@ -47,29 +50,42 @@ def shared_cells(panels, names):
 
 
 def variance_errors(means, measured, predicted):
-    """Draw the relative error of the variance against the mean of the row, for several ways.
+    """Draw the relative error of the variance against the mean of the row, as `errors_by_mean`."""
+    return errors_by_mean(
+        means, measured, predicted, "relative error of the variance, median", (1e-8, 3e5)
+    )
+
+
+def errors_by_mean(means, measured, predicted, title, limits):
+    """Draw errors against the mean of the row, for several ways.
 
     Args:
         means: array of the means, in standard deviations.
         measured: {way: array of the errors found}, of the shape of `means`; the ways are those of
-            `WAYS`.
+            `WAYS`. NaN is not drawn.
         predicted: {label: array of the errors expected}, of the shape of `means`.
+        title: what the errors are of.
+        limits: the smallest and the largest error that is shown.
     """
     picture, ax = new_picture(height=4.2)
     ax.axhline(1, color=SOFT, linewidth=1, linestyle=":")
     name(ax, "100%: no digit is left", (means[0], 1), SOFT, (2, 8))
-    ends = []
-    for label, errors in predicted.items():
-        ax.plot(means, errors, color=SOFT, linewidth=1, linestyle="--")
-        ends.append((label, (means[-1], errors[-1]), SOFT))
+    lines = [(label, errors, SOFT, {"linestyle": "--"}) for label, errors in predicted.items()]
     for way, errors in measured.items():
         colour, marker = WAYS[way]
-        ax.plot(means, errors, marker=marker, color=colour, markersize=4.5)
-        ends.append((way, (means[-1], errors[-1]), colour))
-    ax.set(xscale="log", yscale="log", ylim=(1e-8, 3e5))
+        lines.append((way, errors, colour, {"marker": marker, "markersize": 4.5}))
+    ends = []
+    for label, errors, colour, look in lines:
+        ax.plot(means, errors, color=colour, linewidth=1 if colour == SOFT else 1.5, **look)
+        last = np.flatnonzero(np.isfinite(errors))[-1]
+        ends.append((label, (means[last], errors[last]), colour))
+    ax.set(xscale="log", yscale="log", ylim=limits)
     ax.set_xlabel("mean of the row, in standard deviations")
-    ax.set_title("relative error of the variance, median", loc="left")
-    name_all(ax, ends)
+    ax.set_title(title, loc="left")
+    inside = [end for end in ends if end[1][0] == means[-1]]
+    name_all(ax, inside)
+    for label, point, colour in (end for end in ends if end[1][0] != means[-1]):
+        name(ax, label, point, colour, (7, 0))
     return picture
 
 

@@ -1,12 +1,12 @@
-// The slider of ε, over its logarithm, with marks where ε begins to count.
+// The slider of ε as a dial, with marks where ε begins to count.
 
-import { short } from "./numbers.js";
-import { setAttribute, setReadout, setSlider, srOnly } from "./page.js";
-import { across, dial } from "./parts.js";
+import { srOnly } from "./page.js";
+import { dial } from "./dial.js";
+import { RANGE } from "./eps.js";
 import "./epsilon.css";
 
-export const EPS = ["ε", 1e-12, 10]; // its symbol, and from where to where it goes
-const RANGE = { min: -12, max: 1, step: 0.25 };
+export { atStop, drawEpsilon, EPS } from "./eps.js";
+
 const KNEES = { inside: "ε = σ²", outside: "ε = σ" };
 const knee = (placement) => `<svg class="ln-knee ln-${placement}"><text y="9">${KNEES[placement]}</text><path d="M0 12v6"/></svg>`;
 
@@ -17,18 +17,3 @@ const knee = (placement) => `<svg class="ln-knee ln-${placement}"><text y="9">${
 export const epsilon = (placements, beside = "") => dial("eps", "ε",
   `= <span class="ln-value" data-quantity="eps"><label>${srOnly("ε as a number")}<input name="eps-typed" inputmode="decimal"></label></span>${beside}`,
   RANGE, [[-12, "10⁻¹²"], [-9, "10⁻⁹"], [-6, "10⁻⁶"], [-3, "10⁻³"], [0, "1"]], { extra: placements.map(knee).join("") });
-
-/** The ε of a slider's stop. */
-export const atStop = (value) => Math.min(Math.max(+(10 ** value).toPrecision(3), EPS[1]), EPS[2]);
-
-/** @param {Record<string, number>} knees  by placement: the ε at which it counts, of those to be seen */
-export function drawEpsilon(find, eps, knees) {
-  const text = short(eps, 3);
-  setSlider(find("[name=eps]"), Math.log10(eps), text);
-  setReadout(find(".ln-value"), Math.fround(eps), text);
-  for (const placement in KNEES) {
-    const node = find(`.ln-knee.ln-${placement}`);
-    const log = Math.log10(knees[placement]);
-    if (node && !node.toggleAttribute("hidden", !(log >= -12 && log <= 1))) setAttribute(node, "x", across(log, -12, 1));
-  }
-}

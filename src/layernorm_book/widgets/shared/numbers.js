@@ -24,3 +24,6 @@ export const superscript = (power) => String(power).replace(/./g, (c) => "⁰¹�
 export const powerOfTen = (power) => (power ? `10${superscript(power)}` : "1");
 
 export const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);
+
+/** Where a value stands between two others, in percent. */
+export const across = (value, min, max) => `${+((100 * (value - min)) / (max - min)).toFixed(3)}%`;

@@ -2,7 +2,7 @@ import { clamp, fixed, short } from "./numbers.js";
 import { more, readoutsOf, setAttribute, setReadout, setText, srOnly } from "./page.js";
 import { createLab, presetButtons } from "./form.js";
 import { barNodes, barRows, drawBars, largest, LARGEST, panel, scaleFor, torchRows } from "./bars.js";
-import { atStop, drawEpsilon, EPS } from "./epsilon.js";
+import { atStop, drawEpsilon, EPS } from "./eps.js";
 
 /**
  * A lab of rows: a table with a step of the computation on each line, some under handles, and behind
@@ -24,6 +24,7 @@ import { atStop, drawEpsilon, EPS } from "./epsilon.js";
  * @property {{ step: string, unit: number, title?: string, says: (most: number, live: boolean) => string }} [quote]
  *   the step that PyTorch is asked for, one unit in the last place of what its error is counted in,
  *   who answers, and the comparison in words, where the furthest element is `most` units off
+ * @property {string} [story]                             what is to be said of it; else its preset's story
  * @property {string} news                                what a screen reader is told
  */
 
@@ -59,6 +60,7 @@ const skeleton = (presets, title, hint, controls, below, behind) => `
  * @param {string} [own.below]                HTML below the table
  * @param {string} [own.behind]               HTML behind "More"
  * @param {boolean} [own.compared]          whether PyTorch's answer is told: then pictures have a `quote`
+ * @param {(state: object) => string} [own.recordedAs]  the name under which a record holds the state's answer
  * @param {(state: object) => boolean} [own.fits]
  * @param {(state: object, pytorch?: number[]) => Picture} own.show
  * @param {(lab: object, picture: Picture, state: object, scales: Record<string, Scale>) => void} own.paint  paints what this lab alone has
@@ -68,7 +70,8 @@ const skeleton = (presets, title, hint, controls, below, behind) => `
  * @param {(state: object) => string} own.python
  */
 export function rowsLab(props, {
-  kind, label, title, hint, rows, choices = [], steps, after = {}, hidden = [], controls = "", below = "", behind = "", compared = true, fits = () => true, show, paint, fromPreset, actions = {}, onInput, python,
+  kind, label, title, hint, rows, choices = [], steps, after = {}, hidden = [], controls = "", below = "", behind = "", compared = true,
+  recordedAs = ({ placement = "inside" }) => placement, fits = () => true, show, paint, fromPreset, actions = {}, onInput, python,
 }) {
   const presets = props.model.get("presets");
   const names = Object.keys(rows);
@@ -98,7 +101,7 @@ export function rowsLab(props, {
   /** The numbers that PyTorch gave for this state, if it was asked. */
   function answerTo(state) {
     const answer = lab.answer(isFor(state));
-    return answer && (answer.values ?? answer[state.placement ?? "inside"][answer.eps.indexOf(state.eps)]);
+    return answer && (answer.values ?? answer[recordedAs(state)]?.[answer.eps.indexOf(state.eps)] ?? undefined);
   }
 
   // --- drawing ---
@@ -150,7 +153,7 @@ export function rowsLab(props, {
     if (picture.knees) drawEpsilon(find, state.eps, picture.knees);
     if (compared) drawAnswer(picture, pytorch, scaleOf(picture.quote.step).digits);
     drawWindow(state.x);
-    setText(find(".ln-story"), presets[state.preset]?.story ?? hint);
+    setText(find(".ln-story"), picture.story ?? presets[state.preset]?.story ?? hint);
     paint(lab, picture, state, scales);
     lab.speak(picture.news);
   }

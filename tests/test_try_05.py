@@ -1,0 +1,90 @@
+"""Chapter 5 keeps what its "Try this" list promises."""
+
+import numpy as np
+import pytest
+from browser import move, values
+from tries import tries
+
+
+def press(page, label):
+    page.get_by_role("button", name=label, exact=True).click()
+
+
+def largest(page):
+    return np.abs(values(page, "grad_x")).max()
+
+
+def near_zero(page):
+    """Return how many dots stand at 0, of all that are drawn; by the picture, not the numbers."""
+    places = [float(part.split()[0]) for part in dots(page)]
+    return sum(place < 10 for place in places), len(places)  # of 1000
+
+
+def dots(page):
+    return page.get_attribute(".ln-factors", "d").split("M")[1:]
+
+
+@tries(
+    "05-line",
+    "Press “all equal”, then “a straight line”: both arrive in full size, and next to nothing "
+    "goes on to x.",
+)
+def test_a_line_stays_behind(lab_page):
+    for label, size in (("all equal", 1), ("a straight line", 3)):
+        press(lab_page, label)
+        assert np.abs(values(lab_page, "grad_y")).max() == size
+        assert largest(lab_page) < 3e-6
+        assert "next to nothing goes on" in lab_page.text_content(".ln-story")
+
+
+@tries(
+    "05-off",
+    "Now drag one bar of grad_y: its dot leaves the line, and something goes on.",
+)
+def test_a_dot_off_the_line_goes_on(lab_page):
+    for index in range(8):
+        press(lab_page, "a straight line")
+        before = values(lab_page, "grad_y")[index]
+        for by in (1, -0.5):
+            move(lab_page, f"[name=grad_y][data-index='{index}']", before + by)
+            assert largest(lab_page) > 0.05
+            rest = lab_page.get_attribute(".ln-rest", "d").split("M")[1 + index]
+            _, low, high = map(float, rest.replace("V", " ").split())
+            assert (low - high) * by > 0
+
+
+@tries(
+    "05-detach",
+    "Press “Start”: of the eight dots at the bottom, the singular values, two stand at 0. Press "
+    "“detach μ”, then “detach σ”: first one is left there, then none.",
+)
+def test_each_way_that_is_cut_frees_a_direction(lab_page):
+    press(lab_page, "Start")
+    assert near_zero(lab_page) == (2, 8)
+    lab_page.get_by_label("detach μ").check(force=True)
+    assert near_zero(lab_page) == (1, 8)
+    lab_page.get_by_label("detach σ").check(force=True)
+    assert near_zero(lab_page) == (0, 8)
+
+
+@tries("05-gamma", "Press “other γ”: six dots spread out, and two still stand at 0.")
+def test_gamma_spreads_six_and_frees_none(lab_page):
+    assert len({part.split()[0] for part in dots(lab_page)}) == 2
+    press(lab_page, "other γ")
+    assert near_zero(lab_page) == (2, 8)
+    assert len({part.split()[0] for part in dots(lab_page)}) == 7
+
+
+@tries(
+    "05-constant",
+    "Press “constant row”: grad_x reaches 1107. Raise any one x to 8, and no number of grad_x is "
+    "beyond 12.",
+)
+def test_a_constant_row_explodes_until_it_varies(lab_page):
+    for index in range(8):
+        press(lab_page, "constant row")
+        assert largest(lab_page) == pytest.approx(1107, abs=0.5)
+        lab_page.fill(f"[name=x-typed][data-index='{index}']", "8")
+        lab_page.press(f"[name=x-typed][data-index='{index}']", "Enter")
+        assert values(lab_page, "x")[index] == 8
+        assert largest(lab_page) < 12

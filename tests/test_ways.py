@@ -1,0 +1,63 @@
+"""The ways to x̂ agree on paper, and each rounds as its docstring says."""
+
+import pytest
+import torch
+
+from layernorm_book.chapters.ways import (
+    STEPS,
+    WAYS,
+    error,
+    merge,
+    one_step_rounded,
+    pytorch,
+    tournament,
+)
+
+
+def rows(mean, n=768, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(0)
+    return (torch.randn(64, n, generator=generator, dtype=torch.float64) + mean).to(dtype)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 64, 99])
+@pytest.mark.parametrize("way", WAYS)
+def test_on_paper_they_agree(way, n):
+    x = rows(3.0, n, torch.float64)
+    torch.testing.assert_close(WAYS[way](x), pytorch(x), rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_computes_in_the_dtype_of_x(way):
+    assert WAYS[way](rows(0)).dtype == torch.float32
+
+
+def test_two_of_them_do_not_feel_the_mean():
+    for mean in (1e4, 1e6):
+        x = rows(mean)
+        errors = {name: error(way, x) for name, way in WAYS.items() if name != "one pass"}
+        steady = {name for name, size in errors.items() if size < 5e-5}
+        assert steady == {"centred twice", "shifted"}, errors
+    assert not WAYS["one pass"](rows(1e4)).isfinite().all()
+
+
+def test_a_merge_is_the_whole_row():
+    assert merge([1, 1], [1.0, 2.0], [0.0, 0.0], 0) == (2, 1.5, 0.5)
+    count, mean, squares = merge([2, 2], [1.5, 4.5], [0.5, 4.5], 0)
+    assert (count, mean, squares / count) == (4, 3, 3.5)  # 1, 2, 3, 6
+    assert tournament(torch.tensor([[1.0, 2.0, 3.0, 6.0]]))[0, 2] == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_rounded_step_costs_and_none_is_pytorchs_error(dtype):
+    x = (10 * rows(8)).to(dtype)
+    assert error(one_step_rounded, x) == pytest.approx(error(pytorch, x), rel=0.05)
+    sizes = []
+    for step in (None, *STEPS):
+        off = one_step_rounded(x, step).double() - pytorch(x.double())  # (64, 768)
+        sizes.append(off.square().mean().sqrt().item())
+    assert all(size > 1.02 * sizes[0] for size in sizes[1:]), sizes
+
+
+def test_an_unknown_step_is_refused():
+    with pytest.raises(ValueError, match="no step is called 'the mode'"):
+        one_step_rounded(rows(0).half(), "the mode")
