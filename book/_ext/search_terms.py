@@ -40,16 +40,16 @@ TERMS = {
         "Which step needs float32?": ["bfloat16", "float16", "half precision", "autocast"],
         "What is left of ε": ["eps in float16", "1e-12"],
     },
+    "08_trained_gamma_beta": {
+        "The culprit": ["massive activations", "attention sink", "outlier channel"],
+        "What eight bits make of it": ["quantization", "SmoothQuant", "gamma migration"],
+        "Where γ folds away": ["fold gamma", "merge LayerNorm into linear"],
+    },
     "10_relatives": {
         "By hand": ["RMSNorm", "BatchNorm", "InstanceNorm"],
         "Throw the mean away": ["why subtract mean", "pre-RMSNorm"],
         "Was there a mean to lose?": ["QK-norm", "DyT"],
         "Which one, when": ["GroupNorm", "which normalization"],
-    },
-    "08_trained_gamma_beta": {
-        "The culprit": ["massive activations", "attention sink", "outlier channel"],
-        "What eight bits make of it": ["quantization", "SmoothQuant", "gamma migration"],
-        "Where γ folds away": ["fold gamma", "merge LayerNorm into linear"],
     },
 }
 
