@@ -3,7 +3,7 @@ import { layerNormBackward } from "./backward.js";
 import { lineSays, listed, spectrumSays } from "./flows.js";
 import { backwardMatrix, singularValues } from "./spectrum.js";
 import { short } from "./shared/numbers.js";
-import { readout, setAttribute, srOnly } from "./shared/page.js";
+import { field, readout, setAttribute, srOnly } from "./shared/page.js";
 import { choice } from "./shared/choice.js";
 import { rowsLab } from "./shared/rows.js";
 import { largest } from "./shared/bars.js";
@@ -42,7 +42,7 @@ const below = `<div class="ln-spectrum"><p data-quantity="through"></p>
       <text y="100%" dy="12">0</text><text class="ln-end" x="100%" y="100%" dy="12"></text></svg>
     <p>singular values: ${readout("singular")}</p></div>`;
 
-const behind = `<div class="ln-facts">ε = <span class="ln-value" data-quantity="eps"><label>${srOnly("ε as a number")}<input name="eps-typed" inputmode="decimal"></label></span>
+const behind = `<div class="ln-facts">ε = <span class="ln-value" data-quantity="eps">${field("eps", "ε as a number")}</span>
   <label>${srOnly("ε")}<input type="range" name="eps" min="${RANGE.min}" max="${RANGE.max}" step="${RANGE.step}"></label></div>`;
 
 /** @param {State} state */
@@ -131,13 +131,13 @@ const render = (props) => rowsLab(props, {
   kind: "ln-gradient",
   label: "Gradient lab",
   title: "Gradients",
-  hint: "",
   rows: ROWS,
   choices: ["mu", "sigma"],
   steps: { ...ROWS, grad_x: "grad_x" },
   controls,
   after: { weight: middle },
   below,
+  compared: true,
   behind,
   recordedAs: ({ mu, sigma }) => `${mu} ${sigma}`,
   fits: ({ x, mu, sigma }) => x.length <= MOST && Object.hasOwn(MU, mu) && Object.hasOwn(SIGMA, sigma),

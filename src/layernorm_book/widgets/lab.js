@@ -1,4 +1,4 @@
-import { layerNorm, layerNorm64, onePassVariance, relativeGap, ulp } from "./layernorm.js";
+import { layerNorm, layerNorm64, onePassVariance, ulp } from "./layernorm.js";
 import { moved, placeOf, shiftScale, STRETCH } from "./moves.js";
 import { errorsSay, onePassSays, placementSays } from "./says.js";
 import { short } from "./shared/numbers.js";
@@ -26,6 +26,10 @@ const SHOWN = { statistics: 2, normalize: 3, affine: 6 }; // steps of each stage
 const FAR = { statistics: 1e5, normalize: 1e4, affine: 1e4 }; // how far a row may be shifted
 const otherPlacement = (placement) => (placement === "inside" ? "outside" : "inside");
 const fill = (value, { length }) => Array(length).fill(value);
+const times = (count, make) => Array.from({ length: count }, (_, r) => make(r));
+
+/** The rows that stand in x, one after the other. */
+const rowsIn = (x, count) => times(count, (r) => x.slice((r * x.length) / count, ((r + 1) * x.length) / count));
 
 // --- the page -------------------------------------------------------------------------------------
 
@@ -36,11 +40,10 @@ function handles(stage, r, count) {
   const scale = shiftScale(FAR[stage]);
   // The outermost are left out where two rows leave less room.
   const ticks = SHIFT_TICKS.slice(count - 1, count > 1 ? -1 : undefined).map(([v, text]) => [scale.at(v), text]);
-  const of = count > 1 ? ` row ${r + 1}` : "";
-  const index = count > 1 ? r : undefined;
-  return dial("shift", count > 1 ? `row ${r + 1}: shift` : "shift", `μ = ${readout("mean")}`, scale, ticks, { index, words: `shift${of || " the row"}: its mean` })
+  const [of, row] = count > 1 ? [`row ${r + 1}: `, `row ${r + 1}`] : ["", "the row"];
+  return dial("shift", `${of}shift`, `μ = ${readout("mean")}`, scale, ticks, { index: r, words: `shift ${row}: its mean` })
     + dial("stretch", "stretch", `σ = ${readout("std")}`, STRETCH, [[-4, "10⁻⁴"], [-2, "0.01"], [0, "1"], [2, "100"]].slice(count - 1),
-      { index, words: `stretch${of || " the row"}: its standard deviation` });
+      { index: r, words: `stretch ${row}: its standard deviation` });
 }
 
 const onePass = `<div class="ln-one-pass"><p><b>σ²</b> in two passes: ${readout("var")}</p>
@@ -50,12 +53,12 @@ const onePass = `<div class="ln-one-pass"><p><b>σ²</b> in two passes: ${readou
 const division = (count) => epsilon(["inside", "outside"], `<span>σ² = ${Array(count).fill(readout("var")).join(" and ")}</span>`);
 
 const controls = (stage, count) => `<div class="ln-dials ln-dials-${count}">${
-  Array.from({ length: count }, (_, r) => handles(stage, r, count)).join("")}${
+  times(count, (r) => handles(stage, r, count)).join("")}${
   stage === "statistics" ? onePass : count > 1 ? "" : division(1)}</div>`;
 
 const MARKS = [["dash", "", "mean μ"], ["band", "", "from μ − σ to μ + σ"]];
 
-const affine = (count) => `<div class="ln-affine">
+const affinePanel = (count) => `<div class="ln-affine">
     <button type="button" data-do="undo">Undo the normalization${count > 1 ? " of row 1" : ""}</button>
     <button type="button" data-do="reset">γ = 1, β = 0</button>
     ${legend(MARKS)}
@@ -74,27 +77,29 @@ const behind = (count) => `
 // --- from a state to its picture ------------------------------------------------------------------
 
 const WHO = { inside: "PyTorch’s layer_norm", outside: "that formula in torch operations" };
-const together = (all, name) => all.flatMap((one) => Array.from(one[name]));
 
 /** The picture of a state, as far as the stage goes. */
 const showIn = (stage, count) => (state, pytorch) => {
   const { eps, placement } = state;
   const n = state.x.length / count;
-  const partners = stage === "affine" ? { weight: state.weight, bias: state.bias } : {};
-  const all = Array.from({ length: count }, (_, r) => {
-    const row = state.x.slice(r * n, (r + 1) * n);
+  const affine = stage === "affine";
+  const partners = affine ? { weight: state.weight, bias: state.bias } : {};
+  const all = rowsIn(state.x, count).map((row) => {
     const now = layerNorm(row, { ...partners, eps, placement });
     const sigma = Math.sqrt(now.var);
-    const other = layerNorm(row, { eps, placement: otherPlacement(placement) });
-    return { ...now, sigma, other: other.xHat, spread: sigma * now.rstd, centred: now.x.map((v) => v - now.mean) };
+    return {
+      ...now, sigma, spread: sigma * now.rstd, centred: now.x.map((v) => v - now.mean),
+      other: layerNorm(row, { eps, placement: otherPlacement(placement) }).xHat,
+      truth: layerNorm64({ x: now.x, ...partners, eps, placement }),
+    };
   });
-  const [x, centred, xHat, y] = ["x", "centred", "xHat", "y"].map((name) => together(all, name));
   const [first] = all;
+  const each = (name) => all.map((now) => now[name]); // one for each row
+  const told = (name) => each(name).map((v) => short(v, 3)).join(" and ");
+  const [x, centred, xHat, y, other, truth] = ["x", "centred", "xHat", "y", "other", "truth"].map((name) => all.flatMap((now) => [...now[name]]));
   const [weight, bias] = [state.weight, state.bias].map((row) => Float32Array.from(x, (_, i) => row[i % n]));
-  const step = stage === "affine" ? "y" : "x_hat";
-  const truth = all.flatMap((now) => layerNorm64({ x: now.x, ...partners, eps, placement }));
-  const error = (values) => largest(values.map((v, i) => v - truth[i]));
-  const gap = largest(together(all, "other").map((v, i) => v - xHat[i]));
+  const furthest = (values, from) => largest(values.map((v, i) => v - from[i]));
+  const gap = furthest(other, xHat);
   const pass = onePassVariance(first.x);
   return {
     scales: { x, centred, x_hat: [-2, 2, ...xHat], weight: [0, 2, ...state.weight], bias: [-1, 1, ...state.bias], y },
@@ -108,19 +113,19 @@ const showIn = (stage, count) => (state, pytorch) => {
       y: { values: y },
     },
     facts: {
-      mean: all.map(({ mean }) => mean), var: all.map((now) => now.var), std: all.map(({ sigma }) => Math.fround(sigma)), rstd: all.map(({ rstd }) => rstd),
+      mean: each("mean"), var: each("var"), std: each("sigma").map(Math.fround), rstd: each("rstd"),
       var_one_pass: [pass], one_pass_says: [[pass, onePassSays(first.var, pass)]],
       gap: [[gap, short(gap, 3)]],
-      sign: [[Math.sign(first.sigma > 0 ? relativeGap(first.sigma, eps) : 0), placementSays(first.sigma, eps)]],
+      sign: [[first.sigma && Math.sign((1 - eps) / 2 - first.sigma), placementSays(first.sigma, eps)]],
     },
     knees: stage !== "statistics" && { [placement]: placement === "inside" ? first.var : first.sigma },
     quote: {
-      step,
+      step: affine ? "y" : "x_hat",
       unit: pytorch && ulp(largest(pytorch)),
       title: placement === "inside" ? "PyTorch" : "formula in torch",
-      says: () => errorsSay(WHO[placement], error(pytorch), error(step === "y" ? y : xHat)),
+      says: () => errorsSay(WHO[placement], furthest(pytorch, truth), furthest(affine ? y : xHat, truth)),
     },
-    news: `Mean ${all.map(({ mean }) => short(mean, 3)).join(" and ")}, variance ${all.map((now) => short(now.var, 3)).join(" and ")}${
+    news: `Mean ${told("mean")}, variance ${told("var")}${
       stage === "statistics" ? `, in one pass ${short(pass, 3)}.` : `, epsilon ${short(eps, 3)}, largest output ${short(largest(y), 3)}.`}`,
     all,
   };
@@ -128,16 +133,13 @@ const showIn = (stage, count) => (state, pytorch) => {
 
 // --- what this lab alone has ----------------------------------------------------------------------
 
-const paintIn = (stage, count) => ({ root, find }, { all, facts }, state) => {
-  setAttribute(root, "data-stage", stage);
+const paintIn = (stage, count) => ({ find }, { all, facts }, state) => {
   const scale = shiftScale(FAR[stage]);
-  all.forEach((_, r) => {
-    const n = state.x.length / count;
-    const { mean, std } = placeOf(state.x.slice(r * n, (r + 1) * n));
-    const at = count > 1 ? `[data-index="${r}"]` : "";
-    for (const [name, { at: where }, value] of [["shift", scale, mean], ["stretch", STRETCH, std]]) {
-      const range = find(`[name=${name}]${at}`);
-      setSlider(range, where(value), short(value, 3));
+  rowsIn(state.x, count).forEach((row, r) => {
+    const { mean, std } = placeOf(row);
+    for (const [name, { at }, value] of [["shift", scale, mean], ["stretch", STRETCH, std]]) {
+      const range = find(`[name=${name}][data-index="${r}"]`);
+      setSlider(range, at(value), short(value, 3));
       range.disabled = name === "stretch" && !std;
     }
   });
@@ -146,32 +148,23 @@ const paintIn = (stage, count) => ({ root, find }, { all, facts }, state) => {
     setAttribute(find(".ln-one-pass"), "data-off", !(Math.abs(pass - all[0].var) <= 0.005 * all[0].var));
     return;
   }
-  setAttribute(root, "data-placement", state.placement);
   find(`[value=${state.placement}]`).checked = true;
 };
 
 const toPython = (count) => ({ x, weight, bias, eps, placement }) => {
-  const n = x.length / count;
-  const rows = Array.from({ length: count }, (_, r) => `[${x.slice(r * n, (r + 1) * n).join(", ")}]`).join(", ");
+  const list = (values) => `[${values.join(", ")}]`;
   const tensor = (name, text) => `${name} = torch.tensor(${text}, dtype=torch.float32)`;
   return `import torch
 import torch.nn.functional as F
 
-${tensor("x", count > 1 ? `[${rows}]` : rows)}
-${tensor("weight", `[${weight.join(", ")}]`)}
-${tensor("bias", `[${bias.join(", ")}]`)}
+${tensor("x", list(count > 1 ? rowsIn(x, count).map(list) : x))}
+${tensor("weight", list(weight))}
+${tensor("bias", list(bias))}
 ${placement === "inside"
     ? `y = F.layer_norm(x, x.shape[-1:], weight, bias, eps=${eps})`
     : `y = (x - x.mean(-1, keepdim=True)) / (x.std(-1, correction=0, keepdim=True) + ${eps}) * weight + bias`}
 print(y)
 `;
-};
-
-const HINTS = { // what to do with it
-  statistics: "Take the whole row: shift it, stretch it, or drag one bar.",
-  normalize: "Take the whole row: shift it and stretch it, and look at x̂. Then drag ε.",
-  affine: "Drag γ and β. Then shift and stretch the row, and look at y.",
-  two: "Each row has its own μ and σ; one γ and one β serve both. Drag a γ, and watch both y.",
 };
 
 /** A new γ and β for the same rows. */
@@ -182,24 +175,24 @@ function render(props) {
   const count = props.model.get("rows");
 
   /** The rows, one of them moved by a handle. While it is held the row that it was taken from stays the pattern. */
-  function shifted({ name, value, dataset: { index = 0 } }, { x, base }) {
-    const n = x.length / count;
+  function shifted({ name, value, dataset: { index } }, { x, base }) {
     const from = base?.of === name + index ? base.x : x;
     const to = name === "shift" ? { mean: shiftScale(FAR[stage]).value(+value) } : { std: STRETCH.value(+value) };
-    const row = moved(from.slice(index * n, (+index + 1) * n), to, LARGEST);
-    return { x: from.toSpliced(index * n, n, ...row), base: { of: name + index, x: from } };
+    const rows = rowsIn(from, count);
+    rows[index] = moved(rows[index], to, LARGEST);
+    return { x: rows.flat(), base: { of: name + index, x: from } };
   }
 
   return rowsLab(props, {
-    kind: count > 1 ? "ln-two" : "",
+    kind: `ln-of-${stage}${count > 1 ? " ln-two" : ""}`,
     label: "Layer normalization lab",
     title: "Rows to start from",
-    hint: HINTS[count > 1 ? "two" : stage],
     rows: ROWS,
     choices: ["placement"],
+    recordedAs: ({ placement }) => placement,
     steps: Object.fromEntries(Object.entries(STEPS).slice(0, SHOWN[stage])),
     hidden: ["centred"],
-    after: stage === "affine" ? { x_hat: affine(count) } : {},
+    after: stage === "affine" ? { x_hat: affinePanel(count) } : {},
     controls: controls(stage, count),
     below: stage === "affine" ? "" : legend(MARKS),
     behind: stage === "statistics" ? "" : behind(count),
@@ -212,8 +205,8 @@ function render(props) {
       return { x, eps, weight: weight ?? fill(1, row), bias: bias ?? fill(0, row) };
     },
     actions: {
-      reset: (lab) => setAffine(lab, 1, 0),
-      undo(lab) {
+      reset: (_, lab) => setAffine(lab, 1, 0),
+      undo(_, lab) {
         const { x, eps, placement } = lab.state;
         const { mean, rstd } = layerNorm(x.slice(0, x.length / count), { eps, placement });
         setAffine(lab, 1 / rstd, mean);

@@ -101,6 +101,12 @@ CHOSEN = {
     "normalize": ("1, 2, 3, 6", "one outlier", "constant row", "tiny variance"),
     "affine": ("1, 2, 3, 6", "one outlier", "tiny variance", "mean 2000"),
 }
+HINTS = {  # what to do with a lab of each stage; of two rows
+    "statistics": "Take the whole row: shift it, stretch it, or drag one bar.",
+    "normalize": "Take the whole row: shift it and stretch it, and look at x̂. Then drag ε.",
+    "affine": "Drag γ and β. Then shift and stretch the row, and look at y.",
+    "two": "Each row has its own μ and σ; one γ and one β serve both. Drag a γ, and watch both y.",
+}
 
 
 def layer_norm_at(
@@ -207,6 +213,10 @@ class LayerNormLab(RowsLab):
         if self.rows == 2:
             return [TWO_ROWS[label] for label in self._labels or TWO_ROWS]
         return [PRESETS[label] for label in self._labels or CHOSEN[self.stage]]
+
+    @default("hint")
+    def _what_to_do(self):
+        return HINTS["two" if self.rows == 2 else self.stage]
 
     @default("weight")
     def _ones(self):

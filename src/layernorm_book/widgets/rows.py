@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
-from traitlets import Dict, Int, List, TraitError, observe, validate
+from traitlets import Dict, Int, List, TraitError, Unicode, observe, validate
 
 from layernorm_book.widgets.base import Lab, shortest_decimals
 from layernorm_book.widgets.traits import FloatRows, Number, flat
@@ -30,6 +30,7 @@ class RowsLab(Lab):
     x = FloatRows().tag(sync=True)
     eps = Number(PRESET_EPS, SMALLEST_EPS, LARGEST_EPS).tag(sync=True)
 
+    hint = Unicode(read_only=True).tag(sync=True)  # what to do with it, until a story is told
     presets = List(Dict(), read_only=True).tag(sync=True)
     recorded = List(Dict(), read_only=True).tag(sync=True)  # the start at each stop; each preset
 

@@ -6,7 +6,7 @@
  */
 
 import { clamp, fixed, short } from "./numbers.js";
-import { setAttribute, setReadout, setSlider, setText, srOnly } from "./page.js";
+import { field, setAttribute, setReadout, setSlider, setText, srOnly } from "./page.js";
 import "./handles.css";
 import "./bars.css";
 
@@ -49,8 +49,8 @@ export function scaleFor(values, held) {
  */
 const slider = (name, symbol, i) =>
   `<label data-index="${i}">${srOnly(`${symbol}, element ${i}`)}<input type="range" name="${name}" data-index="${i}"><i class="ln-handle"></i></label>`;
-const field = (name, symbol, i) =>
-  `<label>${srOnly(`${symbol}, element ${i}, as a number`)}<input name="${name}-typed" data-index="${i}" inputmode="decimal"></label>`;
+/** The field of an element. */
+export const fieldOf = (name, symbol, i) => field(name, `${symbol}, element ${i}, as a number`, ` data-index="${i}"`);
 
 /**
  * The columns of a table are elements, and null where a gap stands between two rows.
@@ -84,7 +84,7 @@ export const barRows = (name, symbol, columns, sliders, n = Infinity) => `
         ${sliders ? columns.map((i) => (i !== null && i < n ? slider(name, symbol, i) : "<span></span>")).join("") : ""}
       </div></td>
     </tr>
-    <tr class="ln-numbers${sliders ? " ln-under" : ""}">${numbers(name, columns, sliders ? (i) => field(name, symbol, i) : undefined, n)}</tr>
+    <tr class="ln-numbers${sliders ? " ln-under" : ""}">${numbers(name, columns, sliders ? (i) => fieldOf(name, symbol, i) : undefined, n)}</tr>
   </tbody>`;
 
 /** What PyTorch says to each element, and how far off that is in units in the last place. */

@@ -142,18 +142,18 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
    * @param {typeof setOne} [does.onNumber]                     has typed a number into a field
    * @param {() => void} [does.onRelease]                       and has let go of it
    * @param {(part: Element | null) => void} [does.onHover]     the pointer or the focus is here
-   * @param {Record<string, (button: HTMLElement) => void>} [does.actions]  by the buttons' data-do
+   * @param {Record<string, (button: HTMLElement, lab: object) => void>} [does.actions]  by the buttons' data-do
    * @param {(state: object) => string} does.python             the lines that reproduce a state
    * @returns {() => void} takes everything away again
    */
-  function run({ onInput, onNumber = setOne, onRelease, onHover, actions, python, ...does }) {
+  function run(does) {
     draw = does.draw;
     const redraw = () => draw(lab.state);
     const buttons = {
       start: () => load(start),
       link: () => copy(toLink(), "Link copied."),
-      python: () => copy(python(lab.state), "Python copied."),
-      ...actions,
+      python: () => copy(does.python(lab.state), "Python copied."),
+      ...does.actions,
     };
 
     function onTyped({ name, value, dataset }) {
@@ -163,7 +163,7 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
       const good = inRange(number, fields[key]);
       delete dataset.editing;
       find(".ln-done").textContent = good ? "" : `${symbol} takes a number from ${short(least)} to ${short(most)}.`;
-      if (good) onNumber(key, number, dataset.index);
+      if (good) (does.onNumber ?? setOne)(key, number, dataset.index);
       else redraw();
     }
 
@@ -171,40 +171,39 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
     const typed = ({ name }) => name.endsWith("-typed");
     listen("input", ({ target }) => {
       if (typed(target)) target.dataset.editing = true;
-      else onInput(target);
+      else does.onInput(target);
     });
     listen("change", ({ target }) => {
       if (typed(target)) onTyped(target);
-      else onRelease?.();
+      else does.onRelease?.();
     });
     listen("click", ({ target }) => {
       const button = target.closest?.("[data-do]");
-      if (button) buttons[button.dataset.do](button);
+      if (button) buttons[button.dataset.do](button, lab);
     });
     for (const type of ["pointerover", "focusin", "pointerleave"]) {
-      listen(type, ({ target }) => onHover?.(target === root ? null : target.closest?.("[data-index]")));
+      listen(type, ({ target }) => does.onHover?.(target === root ? null : target.closest?.("[data-index]")));
     }
     listen("submit", (event) => event.preventDefault());
     letDrag(root);
-    const onPrint = () => root.querySelectorAll(".ln-more").forEach((part) => (part.open = true));
-    addEventListener("beforeprint", onPrint);
-    const onLink = () => {
+    const ended = new AbortController();
+    const listenOutside = (type, handler) => addEventListener(type, handler, { signal: ended.signal });
+    listenOutside("beforeprint", () => root.querySelectorAll(".ln-more").forEach((part) => (part.open = true)));
+    listenOutside("hashchange", () => {
       const state = fromLink();
       if (state) load(state);
-    };
-    addEventListener("hashchange", onLink);
-    const events = [...keys.map((key) => [`change:${key}`, onModelChange]), ["change:answer", onModelChange]];
-    for (const [event, handler] of events) model.on(event, handler);
+    });
+    const events = [...keys, "answer"].map((key) => `change:${key}`);
+    for (const event of events) model.on(event, onModelChange);
 
     const linked = fromLink();
     if (linked) load(linked);
     else redraw();
     if (linked) root.scrollIntoView();
     return () => {
-      removeEventListener("hashchange", onLink);
-      removeEventListener("beforeprint", onPrint);
+      ended.abort();
       clearTimeout(speaking);
-      for (const [event, handler] of events) model.off(event, handler);
+      for (const event of events) model.off(event, onModelChange);
       root.remove();
     };
   }

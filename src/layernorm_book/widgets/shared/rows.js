@@ -32,7 +32,7 @@ const MOST_COLUMNS = 20; // a longer row shows a window of WINDOW elements
 const WINDOW = 8;
 const NUMBER = [-LARGEST, LARGEST];
 
-const skeleton = (presets, title, hint, controls, below, behind) => `
+const skeleton = (presets, hint, { title, controls, below, behind, compared }) => `
   <div class="ln-presets" role="group" aria-label="${title}"><button type="button" data-do="start">Start</button>${presetButtons(presets)}</div>
   <p class="ln-story">${hint}</p>
   ${controls}
@@ -42,7 +42,7 @@ const skeleton = (presets, title, hint, controls, below, behind) => `
   <div class="ln-scroll"><table class="ln-main"></table></div>
   ${below}
   ${more(`${behind}<div class="ln-scroll"><table class="ln-behind"></table></div>
-    <p class="ln-says"></p>`)}`;
+    ${compared ? `<p class="ln-says"></p>` : ""}`)}`;
 
 /**
  * @param {object} props  what the host hands to `render`
@@ -50,40 +50,36 @@ const skeleton = (presets, title, hint, controls, below, behind) => `
  * @param {string} [own.kind]  its class
  * @param {string} own.label   its name, for assistive technology
  * @param {string} own.title   what the presets are
- * @param {string} own.hint    what to do with it
  * @param {Record<string, string>} own.rows   what has handles: name and symbol; x is the first
- * @param {string[]} [own.choices]            the traits that are its state besides rows and ε
+ * @param {string[]} own.choices              the traits that are its state besides rows and ε
  * @param {Record<string, string>} own.steps  name and symbol of each step, in their order
  * @param {Record<string, string>} [own.after]  the panel below a step
  * @param {string[]} [own.hidden]             the steps that stand behind "More"
- * @param {string} [own.controls]             HTML above the table
- * @param {string} [own.below]                HTML below the table
- * @param {string} [own.behind]               HTML behind "More"
- * @param {boolean} [own.compared]          whether PyTorch's answer is told: then pictures have a `quote`
- * @param {(state: object) => string} [own.recordedAs]  the name under which a record holds the state's answer
- * @param {(state: object) => boolean} [own.fits]
+ * @param {string} own.controls               HTML above the table
+ * @param {string} own.below                  HTML below the table
+ * @param {string} own.behind                 HTML behind "More"
+ * @param {boolean} own.compared            whether PyTorch's answer is told: then pictures have a `quote`
+ * @param {(state: object) => string} own.recordedAs    the name under which a record holds the state's answer
+ * @param {(state: object) => boolean} own.fits  
  * @param {(state: object, pytorch?: number[]) => Picture} own.show
  * @param {(lab: object, picture: Picture, state: object, scales: Record<string, Scale>) => void} own.paint  paints what this lab alone has
  * @param {(preset: object) => object} own.fromPreset  the state that a preset is
- * @param {Record<string, (lab: object) => void>} [own.actions]  by the buttons' data-do
- * @param {(input: HTMLInputElement, state: object) => object} [own.onInput]  what a control of its own changes
+ * @param {Record<string, (button: HTMLElement, lab: object) => void>} [own.actions]  by the buttons' data-do
+ * @param {(input: HTMLInputElement, state: object) => object} own.onInput    what a control of its own changes
  * @param {(state: object) => string} own.python
  */
-export function rowsLab(props, {
-  kind, label, title, hint, rows, choices = [], steps, after = {}, hidden = [], controls = "", below = "", behind = "", compared = true,
-  recordedAs = ({ placement = "inside" }) => placement, fits = () => true, show, paint, fromPreset, actions = {}, onInput, python,
-}) {
-  const presets = props.model.get("presets");
+export function rowsLab(props, own) {
+  const { rows, steps, after = {}, hidden = [], compared } = own;
+  const [presets, hint] = ["presets", "hint"].map((name) => props.model.get(name));
   const names = Object.keys(rows);
   const count = props.model.get("rows") ?? 1;
   const lengthOf = (state) => state.x.length / count; // of one row
   const lab = createLab(props, {
-    kind,
-    label,
-    body: skeleton(presets, title, hint, controls, below, behind),
-    keys: [...names, "eps", ...choices],
+    ...own,
+    body: skeleton(presets, hint, own),
+    keys: [...names, "eps", ...own.choices],
     fields: { ...Object.fromEntries(names.map((name) => [name, [rows[name], ...NUMBER]])), eps: EPS },
-    fits: (state) => names.every((name) => name === "x" || state[name].length === lengthOf(state)) && fits(state),
+    fits: (state) => names.every((name) => name === "x" || state[name].length === lengthOf(state)) && own.fits(state),
     // The preset that it began with, the first column; and while something is dragged,
     // the scales as they were and what the drag started from.
     local: { preset: null, first: 0, held: null, base: null },
@@ -101,7 +97,7 @@ export function rowsLab(props, {
   /** The numbers that PyTorch gave for this state, if it was asked. */
   function answerTo(state) {
     const answer = lab.answer(isFor(state));
-    return answer && (answer.values ?? answer[recordedAs(state)]?.[answer.eps.indexOf(state.eps)] ?? undefined);
+    return answer && (answer.values ?? answer[own.recordedAs(state)]?.[answer.eps.indexOf(state.eps)] ?? undefined);
   }
 
   // --- drawing ---
@@ -129,7 +125,7 @@ export function rowsLab(props, {
   function draw(state) {
     layOut(state);
     const pytorch = answerTo(state);
-    const picture = show(state, pytorch);
+    const picture = own.show(state, pytorch);
     scales = {};
     for (const name in picture.scales) scales[name] = scaleFor(picture.scales[name], state.held?.[name]);
     const scaleOf = (step) => {
@@ -137,8 +133,10 @@ export function rowsLab(props, {
       return { ...scales[on], lo: scales[on].lo - from, hi: scales[on].hi - from };
     };
 
-    const widths = Object.keys(steps).flatMap((step) => [scales[picture.bars[step].on ?? step]])
-      .flatMap(({ lo, hi, digits }) => [fixed(lo, digits).length, fixed(hi, digits).length]);
+    const widths = Object.keys(steps).flatMap((step) => {
+      const { lo, hi, digits } = scales[picture.bars[step].on ?? step];
+      return [lo, hi].map((v) => fixed(v, digits).length);
+    });
     // A width of its own, and no variable: that would be inherited, and cost all that stands below.
     const em = (columns.length * Math.max(5.2, ...widths) * 0.62).toFixed(1);
     for (const table of [find(".ln-main"), find(".ln-behind")]) setAttribute(table, "style", `min-width:calc(${em} * var(--small) + var(--head))`);
@@ -154,7 +152,7 @@ export function rowsLab(props, {
     if (compared) drawAnswer(picture, pytorch, scaleOf(picture.quote.step).digits);
     drawWindow(state.x);
     setText(find(".ln-story"), picture.story ?? presets[state.preset]?.story ?? hint);
-    paint(lab, picture, state, scales);
+    own.paint(lab, picture, state, scales);
     lab.speak(picture.news);
   }
 
@@ -187,16 +185,15 @@ export function rowsLab(props, {
     if (name === "eps") return { eps: atStop(value) };
     if (name === "window") return { first: +value };
     if (name in rows) return { [name]: state[name].with(+dataset.index, clamp(+value, ...NUMBER)) };
-    return onInput(input, state);
+    return own.onInput(input, state);
   }
 
-  const bound = Object.fromEntries(Object.keys(actions).map((name) => [name, () => actions[name](lab)]));
   return lab.run({
+    ...own,
     draw,
     onInput: (input) => lab.change({ base: null, ...patchFor(input, lab.state), held: scales }),
     onRelease: () => lab.change({ held: null, base: null }),
-    actions: { preset: ({ dataset: { preset } }) => lab.load({ ...fromPreset(presets[preset]), preset }), ...bound },
-    python,
+    actions: { preset: ({ dataset: { preset } }) => lab.load({ ...own.fromPreset(presets[preset]), preset }), ...own.actions },
   });
 }
 
