@@ -22,7 +22,7 @@ import "./gradient.css";
  * @property {import("./backward.js").Sigma} sigma
  */
 
-const ROWS = { x: "x", grad_y: "grad_y", weight: "γ" };
+const STEPS = { x: "x", grad_y: "grad_y", weight: "γ", grad_x: "grad_x" };
 const MU = { used: "through μ", detached: "detach μ", absent: "no μ: RMSNorm" };
 const SIGMA = { used: "through σ", detached: "detach σ" };
 const MOST = 20; // elements
@@ -131,9 +131,9 @@ const render = (props) => rowsLab(props, {
   kind: "ln-gradient",
   label: "Gradient lab",
   title: "Gradients",
-  rows: ROWS,
+  rows: ["x", "grad_y", "weight"],
   choices: ["mu", "sigma"],
-  steps: { ...ROWS, grad_x: "grad_x" },
+  steps: STEPS,
   controls,
   after: { weight: middle },
   below,
@@ -143,7 +143,6 @@ const render = (props) => rowsLab(props, {
   fits: ({ x, mu, sigma }) => x.length <= MOST && Object.hasOwn(MU, mu) && Object.hasOwn(SIGMA, sigma),
   show,
   paint,
-  fromPreset: ({ label, ...state }) => state,
   onInput: ({ name, value }) => ({ [name]: value }),
   python: toPython,
 });

@@ -20,7 +20,6 @@ import "./lab.css";
  * @property {"inside" | "outside"} placement
  */
 
-const ROWS = { x: "x", weight: "γ", bias: "β" };
 const STEPS = { x: "x", centred: "x − μ", x_hat: "x̂", weight: "γ", bias: "β", y: "y" };
 const SHOWN = { statistics: 2, normalize: 3, affine: 6 }; // steps of each stage
 const FAR = { statistics: 1e5, normalize: 1e4, affine: 1e4 }; // how far a row may be shifted
@@ -187,7 +186,7 @@ function render(props) {
     kind: `ln-of-${stage}${count > 1 ? " ln-two" : ""}`,
     label: "Layer normalization lab",
     title: "Rows to start from",
-    rows: ROWS,
+    rows: ["x", "weight", "bias"],
     choices: ["placement"],
     recordedAs: ({ placement }) => placement,
     steps: Object.fromEntries(Object.entries(STEPS).slice(0, SHOWN[stage])),
@@ -200,10 +199,6 @@ function render(props) {
     fits: ({ placement }) => otherPlacement(otherPlacement(placement)) === placement,
     show: showIn(stage, count),
     paint: paintIn(stage, count),
-    fromPreset: ({ x, eps, weight, bias }) => {
-      const row = { length: x.length / count };
-      return { x, eps, weight: weight ?? fill(1, row), bias: bias ?? fill(0, row) };
-    },
     actions: {
       reset: (_, lab) => setAffine(lab, 1, 0),
       undo(_, lab) {

@@ -1,13 +1,12 @@
 // A whole row, moved at once: its mean put elsewhere, or its spread.
 
+import { moments64 } from "./layernorm.js";
 import { clamp, tenTo } from "./shared/numbers.js";
-
-const average = (row) => row.reduce((a, v) => a + v, 0) / row.length;
 
 /** The mean and the standard deviation of a row, in float64. */
 export function placeOf(row) {
-  const mean = average(row);
-  return { mean, std: Math.sqrt(average(row.map((v) => (v - mean) ** 2))) };
+  const { mean, variance } = moments64(row);
+  return { mean, std: Math.sqrt(variance) };
 }
 
 /**

@@ -40,12 +40,13 @@ class RowsLab(Lab):
         start = {name: getattr(self, name) for name in ("x", *self.PARTNERS)}
         presets = [{"eps": PRESET_EPS, **preset} for preset in self.chosen_presets()]
         recorded = [self._record(start, sorted({*stops, self.eps}))]
+        states = []
         for preset in presets:
             rows = {name: self._usual(name, length(preset["x"])) for name in self.PARTNERS}
             rows |= {name: preset[name] for name in start if name in preset}
             recorded.append(self._record(rows, [preset["eps"]]))
-        flat_presets = [{**preset, "x": flat(preset["x"])} for preset in presets]
-        self.set_trait("presets", flat_presets)
+            states.append({**preset, **rows, "x": flat(preset["x"])})
+        self.set_trait("presets", states)
         self.set_trait("recorded", recorded)
 
     @property

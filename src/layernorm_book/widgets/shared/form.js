@@ -141,7 +141,6 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
    * @param {(input: HTMLInputElement) => void} does.onInput    the reader moves this control
    * @param {typeof setOne} [does.onNumber]                     has typed a number into a field
    * @param {() => void} [does.onRelease]                       and has let go of it
-   * @param {(part: Element | null) => void} [does.onHover]     the pointer or the focus is here
    * @param {Record<string, (button: HTMLElement, lab: object) => void>} [does.actions]  by the buttons' data-do
    * @param {(state: object) => string} does.python             the lines that reproduce a state
    * @returns {() => void} takes everything away again
@@ -181,9 +180,6 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
       const button = target.closest?.("[data-do]");
       if (button) buttons[button.dataset.do](button, lab);
     });
-    for (const type of ["pointerover", "focusin", "pointerleave"]) {
-      listen(type, ({ target }) => does.onHover?.(target === root ? null : target.closest?.("[data-index]")));
-    }
     listen("submit", (event) => event.preventDefault());
     letDrag(root);
     const ended = new AbortController();

@@ -1,7 +1,7 @@
 import { clamp, fixed, short } from "./numbers.js";
 import { more, readoutsOf, setAttribute, setReadout, setText, srOnly } from "./page.js";
 import { createLab, presetButtons } from "./form.js";
-import { barNodes, barRows, drawBars, largest, LARGEST, panel, scaleFor, torchRows } from "./bars.js";
+import { barNodes, barRows, cells, drawBars, each, largest, LARGEST, panel, scaleFor, torchRows } from "./bars.js";
 import { atStop, drawEpsilon, EPS } from "./eps.js";
 
 /**
@@ -50,7 +50,7 @@ const skeleton = (presets, hint, { title, controls, below, behind, compared }) =
  * @param {string} [own.kind]  its class
  * @param {string} own.label   its name, for assistive technology
  * @param {string} own.title   what the presets are
- * @param {Record<string, string>} own.rows   what has handles: name and symbol; x is the first
+ * @param {string[]} own.rows  the steps that have handles; x is the first
  * @param {string[]} own.choices              the traits that are its state besides rows and ε
  * @param {Record<string, string>} own.steps  name and symbol of each step, in their order
  * @param {Record<string, string>} [own.after]  the panel below a step
@@ -63,7 +63,6 @@ const skeleton = (presets, hint, { title, controls, below, behind, compared }) =
  * @param {(state: object) => boolean} own.fits  
  * @param {(state: object, pytorch?: number[]) => Picture} own.show
  * @param {(lab: object, picture: Picture, state: object, scales: Record<string, Scale>) => void} own.paint  paints what this lab alone has
- * @param {(preset: object) => object} own.fromPreset  the state that a preset is
  * @param {Record<string, (button: HTMLElement, lab: object) => void>} [own.actions]  by the buttons' data-do
  * @param {(input: HTMLInputElement, state: object) => object} own.onInput    what a control of its own changes
  * @param {(state: object) => string} own.python
@@ -71,15 +70,15 @@ const skeleton = (presets, hint, { title, controls, below, behind, compared }) =
 export function rowsLab(props, own) {
   const { rows, steps, after = {}, hidden = [], compared } = own;
   const [presets, hint] = ["presets", "hint"].map((name) => props.model.get(name));
-  const names = Object.keys(rows);
+  const states = presets.map(({ label, story, ...state }) => state);
   const count = props.model.get("rows") ?? 1;
   const lengthOf = (state) => state.x.length / count; // of one row
   const lab = createLab(props, {
     ...own,
     body: skeleton(presets, hint, own),
-    keys: [...names, "eps", ...own.choices],
-    fields: { ...Object.fromEntries(names.map((name) => [name, [rows[name], ...NUMBER]])), eps: EPS },
-    fits: (state) => names.every((name) => name === "x" || state[name].length === lengthOf(state)) && own.fits(state),
+    keys: [...rows, "eps", ...own.choices],
+    fields: { ...Object.fromEntries(rows.map((name) => [name, [steps[name], ...NUMBER]])), eps: EPS },
+    fits: (state) => rows.every((name) => name === "x" || state[name].length === lengthOf(state)) && own.fits(state),
     // The preset that it began with, the first column; and while something is dragged,
     // the scales as they were and what the drag started from.
     local: { preset: null, first: 0, held: null, base: null },
@@ -92,7 +91,7 @@ export function rowsLab(props, own) {
   let scales = {}; // as they were drawn last, for a drag to hold
 
   const same = (a, b) => a.length === b.length && a.every((v, i) => v === b[i]);
-  const isFor = (state) => (record) => record.eps.includes(state.eps) && names.every((name) => same(record[name], state[name]));
+  const isFor = (state) => (record) => record.eps.includes(state.eps) && rows.every((name) => same(record[name], state[name]));
 
   /** The numbers that PyTorch gave for this state, if it was asked. */
   function answerTo(state) {
@@ -112,8 +111,8 @@ export function rowsLab(props, own) {
     if (count > 1) wanted.push(null, ...wanted.map((i) => i + n));
     if (same(columns, wanted)) return;
     columns = wanted;
-    const head = `<thead><tr><th scope="col">${srOnly("element")}</th>${columns.map((i) => i === null ? "<td></td>" : `<th scope="col">${i % n}</th>`).join("")}</tr></thead>`;
-    const body = (step) => barRows(step, steps[step], columns, step in rows, step === "x" || !(step in rows) ? undefined : n)
+    const head = `<thead><tr><th scope="col">${srOnly("element")}</th>${cells(columns, (i) => `<th scope="col">${i % n}</th>`)}</tr></thead>`;
+    const body = (step) => barRows(step, steps[step], columns, rows.includes(step), step !== "x" && rows.includes(step) ? n : undefined)
       + (after[step] ? panel(columns, after[step]) : "");
     const inTable = (names) => head + names.map(body).join("");
     find(".ln-main").innerHTML = inTable(Object.keys(steps).filter((step) => !hidden.includes(step)));
@@ -161,7 +160,7 @@ export function rowsLab(props, own) {
     const off = pytorch && bars[step].values.map((v, i) => Math.abs(v - pytorch[i]) / unit);
     find(".ln-torch").toggleAttribute("hidden", !pytorch && !lab.live);
     setText(find(".ln-torch th"), title);
-    columns.filter((i) => i !== null).forEach((i, k) => {
+    each(columns, (i) => i).forEach((i, k) => {
       setReadout(readouts.torch[k], pytorch ? pytorch[i] : "", pytorch ? fixed(pytorch[i], digits) : "·");
       setReadout(readouts.ulps[k], pytorch ? off[i] : "", pytorch ? String(+off[i].toFixed(1)) : "·");
     });
@@ -184,7 +183,7 @@ export function rowsLab(props, own) {
     const { name, value, dataset } = input;
     if (name === "eps") return { eps: atStop(value) };
     if (name === "window") return { first: +value };
-    if (name in rows) return { [name]: state[name].with(+dataset.index, clamp(+value, ...NUMBER)) };
+    if (rows.includes(name)) return { [name]: state[name].with(+dataset.index, clamp(+value, ...NUMBER)) };
     return own.onInput(input, state);
   }
 
@@ -193,7 +192,7 @@ export function rowsLab(props, own) {
     draw,
     onInput: (input) => lab.change({ base: null, ...patchFor(input, lab.state), held: scales }),
     onRelease: () => lab.change({ held: null, base: null }),
-    actions: { preset: ({ dataset: { preset } }) => lab.load({ ...own.fromPreset(presets[preset]), preset }), ...own.actions },
+    actions: { preset: ({ dataset: { preset } }) => lab.load({ ...states[preset], preset }), ...own.actions },
   });
 }
 
