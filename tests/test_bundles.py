@@ -23,7 +23,7 @@ def test_a_change_of_a_source_or_of_a_bundle_is_seen(tmp_path):
     assert bundle_labs.stale(copy) == ["bundled/lab.js", "new.css", "shared/bars.js"]
 
 
-@pytest.mark.skipif(not bundle_labs.node(), reason="no Node.js, or no esbuild: make bundle")
+@pytest.mark.skipif(not bundle_labs.node(), reason="no Node.js, or no bundler: make bundle")
 def test_the_locked_bundler_makes_the_same_bytes(tmp_path):
     bundle_labs.bundle(tmp_path)
     committed = bundle_labs.WIDGETS / "bundled"
