@@ -76,6 +76,7 @@ function show(state) {
     quote: {
       step: "grad_x",
       unit: ulp(rstd * largest(g)), // the rest is a difference: counted in units of what was subtracted
+      title: "PyTorch",
       says: (most, live) => `${live ? "PyTorch says" : "While this page was built, PyTorch said"}: grad_x within ${short(most, 2)} ulp.`,
     },
     story: said,
@@ -138,6 +139,7 @@ const render = (props) => rowsLab(props, {
   after: { weight: middle },
   below,
   compared: true,
+  hidden: [],
   behind,
   recordedAs: ({ mu, sigma }) => `${mu} ${sigma}`,
   fits: ({ x, mu, sigma }) => x.length <= MOST && Object.hasOwn(MU, mu) && Object.hasOwn(SIGMA, sigma),

@@ -99,10 +99,10 @@ export function scaleAndShift(xHat, weight, bias) {
  */
 export function layerNorm(row, { weight, bias, eps = 1e-5, placement = "inside" } = {}) {
   const x = Float32Array.from(row);
-  const { mean, var: variance } = meanAndVariance(x);
-  const xHat = normalize(x, mean, variance, eps, placement);
+  const now = meanAndVariance(x);
+  const xHat = normalize(x, now.mean, now.var, eps, placement);
   const y = scaleAndShift(xHat, x.map((_, i) => weight?.[i] ?? 1), x.map((_, i) => bias?.[i] ?? 0));
-  return { x, mean, var: variance, rstd: reciprocalStd(variance, eps, placement), xHat, y };
+  return { x, ...now, rstd: reciprocalStd(now.var, eps, placement), xHat, y };
 }
 
 const average64 = (row) => row.reduce((a, v) => a + v, 0) / row.length;
@@ -140,6 +140,6 @@ export function leadingOrderGap(sigma, eps) {
 
 /** One unit in the last place of a float32: its distance to the next larger one. */
 export function ulp(value) {
-  const exponent = Math.floor(Math.log2(Math.abs(value) || 2 ** -126));
+  const exponent = Math.floor(Math.log2(Math.abs(value))); // −∞ of 0
   return 2 ** (Math.max(exponent, -126) - 23);
 }

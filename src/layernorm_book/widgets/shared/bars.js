@@ -59,7 +59,7 @@ export const fieldOf = (name, symbol, i) => field(name, `${symbol}, element ${i}
  * The columns of a table are elements, and null where a gap stands between two rows.
  * Calls `make` with each element and its place.
  */
-export const each = (columns, make) => columns.flatMap((i, place) => (i === null ? [] : [make(i, place)]));
+export const each = (columns, make = (i) => i) => columns.flatMap((i, place) => (i === null ? [] : [make(i, place)]));
 
 /** The runs of columns between the gaps, as [first place, place behind the last]. */
 function runs(columns) {
@@ -137,7 +137,7 @@ export function drawBars(nodes, columns, values, scale, { band = [], guide = [] 
   path("band", band.map(([low, high], r) => `M${blocks[r][0]} ${height(high)}H${blocks[r][1]}V${height(low)}H${blocks[r][0]}z`));
   setText(nodes.hi, short(hi, 3 + (lo > 0 || hi < 0)));
   setText(nodes.lo, short(lo, 3 + (lo > 0 || hi < 0)));
-  each(columns, (i) => i).forEach((i, k) => {
+  each(columns).forEach((i, k) => {
     const text = fixed(values[i], digits);
     setReadout(nodes.readouts[k], values[i], text);
     const range = nodes.sliders[k];

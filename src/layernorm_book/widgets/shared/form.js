@@ -45,10 +45,10 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
   root.innerHTML = body + foot;
   el.append(root);
 
-  const found = new Map();
+  const found = {};
   function find(selector) {
-    if (!found.get(selector)?.isConnected) found.set(selector, root.querySelector(selector));
-    return found.get(selector);
+    if (!found[selector]?.isConnected) found[selector] = root.querySelector(selector);
+    return found[selector];
   }
 
   const inRange = (value, [, least, most]) => value >= least && value <= most;
@@ -88,6 +88,13 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
 
   /** Begin anew from another state. */
   const load = (patch) => change({ ...local, ...patch });
+
+  /** Begin from the state in the page's address, if it holds one; return it. */
+  function follow() {
+    const state = fromLink();
+    if (state) load(state);
+    return state;
+  }
 
   const setOne = (name, value, i) => change({ [name]: i === undefined ? value : lab.state[name].with(+i, value) });
 
@@ -147,7 +154,6 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
    */
   function run(does) {
     draw = does.draw;
-    const redraw = () => draw(lab.state);
     const buttons = {
       start: () => load(start),
       link: () => copy(toLink(), "Link copied."),
@@ -163,7 +169,7 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
       delete dataset.editing;
       find(".ln-done").textContent = good ? "" : `${symbol} takes a number from ${short(least)} to ${short(most)}.`;
       if (good) (does.onNumber ?? setOne)(key, number, dataset.index);
-      else redraw();
+      else draw(lab.state);
     }
 
     const listen = (type, handler) => root.addEventListener(type, handler);
@@ -182,22 +188,17 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
     });
     listen("submit", (event) => event.preventDefault());
     letDrag(root);
-    const ended = new AbortController();
-    const listenOutside = (type, handler) => addEventListener(type, handler, { signal: ended.signal });
-    listenOutside("beforeprint", () => root.querySelectorAll(".ln-more").forEach((part) => (part.open = true)));
-    listenOutside("hashchange", () => {
-      const state = fromLink();
-      if (state) load(state);
-    });
+    const onPrint = () => root.querySelectorAll(".ln-more").forEach((part) => (part.open = true));
+    addEventListener("beforeprint", onPrint);
+    addEventListener("hashchange", follow);
     const events = [...keys, "answer"].map((key) => `change:${key}`);
     for (const event of events) model.on(event, onModelChange);
 
-    const linked = fromLink();
-    if (linked) load(linked);
-    else redraw();
-    if (linked) root.scrollIntoView();
+    if (follow()) root.scrollIntoView();
+    else draw(lab.state);
     return () => {
-      ended.abort();
+      removeEventListener("hashchange", follow);
+      removeEventListener("beforeprint", onPrint);
       clearTimeout(speaking);
       for (const event of events) model.off(event, onModelChange);
       root.remove();

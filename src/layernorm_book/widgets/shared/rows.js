@@ -21,7 +21,7 @@ import { atStop, drawEpsilon, EPS } from "./eps.js";
  * @property {Record<string, Bars>} bars                  by step
  * @property {Record<string, number | [number, string]>} facts  by quantity: its value, and how it reads
  * @property {Record<string, number>} [knees]             by placement: the ε that begins to count
- * @property {{ step: string, unit: number, title?: string, says: (most: number, live: boolean) => string }} [quote]
+ * @property {{ step: string, unit: number, title: string, says: (most: number, live: boolean) => string }} [quote]
  *   the step that PyTorch is asked for, one unit in the last place of what its error is counted in,
  *   who answers, and the comparison in words, where the furthest element is `most` units off
  * @property {string} [story]                             what is to be said of it; else its preset's story
@@ -53,8 +53,8 @@ const skeleton = (presets, hint, { title, controls, below, behind, compared }) =
  * @param {string[]} own.rows  the steps that have handles; x is the first
  * @param {string[]} own.choices              the traits that are its state besides rows and ε
  * @param {Record<string, string>} own.steps  name and symbol of each step, in their order
- * @param {Record<string, string>} [own.after]  the panel below a step
- * @param {string[]} [own.hidden]             the steps that stand behind "More"
+ * @param {Record<string, string>} own.after  the panel below a step
+ * @param {string[]} own.hidden             the steps that stand behind "More"
  * @param {string} own.controls               HTML above the table
  * @param {string} own.below                  HTML below the table
  * @param {string} own.behind                 HTML behind "More"
@@ -68,10 +68,9 @@ const skeleton = (presets, hint, { title, controls, below, behind, compared }) =
  * @param {(state: object) => string} own.python
  */
 export function rowsLab(props, own) {
-  const { rows, steps, after = {}, hidden = [], compared } = own;
-  const [presets, hint] = ["presets", "hint"].map((name) => props.model.get(name));
+  const { rows, steps, after, hidden, compared } = own;
+  const [presets, hint, count] = ["presets", "hint", "rows"].map((name) => props.model.get(name));
   const states = presets.map(({ label, story, ...state }) => state);
-  const count = props.model.get("rows") ?? 1;
   const lengthOf = (state) => state.x.length / count; // of one row
   const lab = createLab(props, {
     ...own,
@@ -96,7 +95,7 @@ export function rowsLab(props, own) {
   /** The numbers that PyTorch gave for this state, if it was asked. */
   function answerTo(state) {
     const answer = lab.answer(isFor(state));
-    return answer && (answer.values ?? answer[own.recordedAs(state)]?.[answer.eps.indexOf(state.eps)] ?? undefined);
+    return answer && (answer.values ?? answer[own.recordedAs(state)]?.[answer.eps.indexOf(state.eps)]);
   }
 
   // --- drawing ---
@@ -156,11 +155,11 @@ export function rowsLab(props, own) {
   }
 
   /** PyTorch's number for each element, how far off the furthest is, or that there is none. */
-  function drawAnswer({ bars, quote: { step, unit, title = "PyTorch", says } }, pytorch, digits) {
+  function drawAnswer({ bars, quote: { step, unit, title, says } }, pytorch, digits) {
     const off = pytorch && bars[step].values.map((v, i) => Math.abs(v - pytorch[i]) / unit);
     find(".ln-torch").toggleAttribute("hidden", !pytorch && !lab.live);
     setText(find(".ln-torch th"), title);
-    each(columns, (i) => i).forEach((i, k) => {
+    each(columns).forEach((i, k) => {
       setReadout(readouts.torch[k], pytorch ? pytorch[i] : "", pytorch ? fixed(pytorch[i], digits) : "·");
       setReadout(readouts.ulps[k], pytorch ? off[i] : "", pytorch ? String(+off[i].toFixed(1)) : "·");
     });
