@@ -8,6 +8,7 @@ axes: x.mean(**o).
 
 import math
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -481,6 +482,36 @@ wrong(
         lambda x, o, eps: (x - (m := x.mean(**o))) / np.sqrt((x**2).mean(**o) - m**2 + eps)
     ),
 )
+
+
+def padded(mask_mean=True, mask_var=True, mask_grads=True):
+    """Return a layer that fills rows up to a power of two, and may forget so in its sums."""
+
+    def layer(x, normalized_shape, weight, bias, eps):
+        n = math.prod(normalized_shape)
+        fill = 2 ** math.ceil(math.log2(n)) - n
+        flat = wide(x).reshape(*x.shape[: x.ndim - len(normalized_shape)], n)
+        row = F.pad(flat, (0, fill), value=0.0 if mask_mean else 1.0)  # what the memory holds
+        mean = row.sum(-1, keepdim=True) / n
+        centred = row - mean
+        if mask_var:
+            centred = F.pad(flat - mean, (0, fill))
+        x_hat = (flat - mean) * (centred.square().sum(-1, keepdim=True) / n + eps).rsqrt()
+        x_hat = x_hat.reshape(x.shape)
+        if not mask_grads:  # a gradient like that of a sum that was divided by too many
+            x_hat = x_hat.detach() + (x_hat - x_hat.detach()) * n / (n + fill)
+        return finish(x_hat, weight, bias, x)
+
+    return layer
+
+
+wrong(
+    "padded-row",
+    padded_mean=padded(mask_mean=False),
+    padded_variance=padded(mask_var=False),
+    padded_gradient=padded(mask_grads=False),
+)
+right(padded_and_masked=padded())
 wrong(
     "nan-gradient",
     root_squared=by(
@@ -639,6 +670,12 @@ def variance_rounded(x, normalized_shape, weight, bias, eps):
     dims = tuple(range(-len(normalized_shape), 0))
     var, mean = torch.var_mean(wide(x), dims, correction=0, keepdim=True)
     return finish((wide(x) - mean) / torch.sqrt((var + eps).to(x.dtype)), weight, bias, x)
+
+
+wrong(
+    "low-precision-statistics",
+    all_in_bfloat16=replace(LAYER_NORM, widen=lambda dtype: torch.bfloat16),
+)
 
 
 @wrong("low-precision-statistics")

@@ -106,6 +106,14 @@ def test_a_bar_hangs_as_deep_as_its_channel_costs_and_the_slider_stands_under_it
             depth = [float(part.split("V")[1].split("h")[0]) for part in d.split("M")[1:]]
             cosine = np.clip(MEASURED["cosine"][rows][kind], 0, 1)
             assert depth == pytest.approx((100 * (1 - cosine)).tolist(), abs=0.051)
+            assert page.text_content(".ln-ends") == "10.50"
+            page.check("[name=zoom]")
+            d = page.locator(f".ln-{kind}").get_attribute("d")
+            depth = [float(part.split("V")[1].split("h")[0]) for part in d.split("M")[1:]]
+            zoomed = np.clip(1000 * (1 - cosine), 0, 100)
+            assert depth == pytest.approx(zoomed.tolist(), abs=0.051)
+            assert page.text_content(".ln-ends") == "10.950.9"
+            page.uncheck("[name=zoom]")
     for channel in (0, 99, 250, 383):
         page.locator("[name=channel]").fill(str(channel))
         box = page.locator("[name=channel]").bounding_box()

@@ -5,11 +5,22 @@ import math
 import numpy as np
 import pytest
 import torch
-from browser import ROOT, move, run_on_packed, type_in, values
+from browser import ROOT, move, run_copied, run_on_packed, type_in, values
+from traitlets import TraitError
 
 from layernorm_book.widgets import DepthLab
 from layernorm_book.widgets.counter import noise
-from layernorm_book.widgets.depth import MOST, NORMS, PRESETS, SEEDS, WIDTH, draw, run, sizes
+from layernorm_book.widgets.depth import (
+    MOST,
+    NORMS,
+    PLACES,
+    PRESETS,
+    SEEDS,
+    WIDTH,
+    draw,
+    run,
+    sizes,
+)
 
 WIDGETS = ROOT / "src/layernorm_book/widgets"
 NAMES = ("stack.js", "noise.js", "layernorm.js", "backward.js")
@@ -22,11 +33,15 @@ RUN = """
     }));"""
 
 
-def states(count):
-    """Draw states; of five, one nears the upper end of float32, and one the lower."""
+def states(count, skip):
+    """Draw states; of five, one nears the upper end of float32; without a skip one the lower."""
     rng = np.random.default_rng(7)
-    kinds = [((-3, 3), (1, MOST), norm) for norm in (*NORMS, "none")]
-    kinds += [((2.7, 3), (38, MOST), "none"), ((-3, -2.9), (44, MOST), "none")]
+    if skip:
+        kinds = [((-3, 3), (1, MOST), norm) for norm in PLACES]
+        kinds += [((2.7, 3), (40, MOST), "none")]
+    else:
+        kinds = [((-3, 3), (1, MOST), norm) for norm in (*NORMS, "none")]
+        kinds += [((2.7, 3), (38, MOST), "none"), ((-3, -2.9), (44, MOST), "none")]
     kinds = [kinds[k % 5] for k in range(count)]
     return [
         {
@@ -34,6 +49,7 @@ def states(count):
             "depth": int(rng.integers(depths[0], depths[1] + 1)),
             "norm": norm,
             "seed": int(rng.integers(SEEDS)),
+            "skip": skip,
         }
         for powers, depths, norm in kinds
     ]
@@ -47,11 +63,12 @@ def test_the_noise_is_the_same_bit_for_bit(page):
         assert np.array_equal(np.frombuffer(answer), noise(seed, 5000))
 
 
-def test_500_states_agree_with_pytorch(page):
+@pytest.mark.parametrize("skip", [False, True])
+def test_500_states_agree_with_pytorch(page, skip):
     """Sizes to 1e-4, and 0, ∞ and NaN in the same places of the same rows."""
-    drawn = states(500)
+    drawn = states(500, skip)
     numbers = iter(np.frombuffer(run_on_packed(page, SOURCES, "stack.js", RUN, b"", drawn)))
-    seen = {"ended": 0, "vanished": 0}
+    seen = {"ended": 0, "vanished": 0, "back": 0}
 
     def take(count):
         return np.array([next(numbers) for _ in range(count)])
@@ -71,10 +88,12 @@ def test_500_states_agree_with_pytorch(page):
         if theirs.isfinite().all():
             normal = np.isfinite(expected) & (expected > 1e-37)
             np.testing.assert_allclose(back[normal], expected[normal], rtol=1e-3)
+            seen["back"] += bool(normal.all())
         seen["ended"] += not theirs.isfinite().all()
         seen["vanished"] += bool((theirs[-1] == 0).any())
     assert seen["ended"] > 20
-    assert seen["vanished"] >= 1
+    assert seen["back"] > 250
+    assert skip or seen["vanished"] >= 1
 
 
 def test_the_sums_in_float64_change_nothing_but_the_edge():
@@ -147,6 +166,47 @@ def test_its_sentences_follow_the_state(lab):
     assert "grown" in said(lab)
     move(lab, "[name=depth]", 1)
     assert said(lab).startswith("After one block the row has size")
+
+
+def test_the_places_around_a_skip(show):
+    """What chapter 9 offers: each place has its sentence, and keeps signal and gradient near 1."""
+    lab = show(DepthLab(scale=1.0, norm="none", norms=PLACES))
+    assert lab.locator("[name=norm]").evaluate_all("all => all.map(one => one.value)") == [*PLACES]
+    assert said(lab).startswith("Without LayerNorm the row has grown to size 6 × 10⁶")
+    opening = {
+        "post": "Post-LN sets the row back to size 1 after",
+        "pre": "Pre-LN lets the row add up, to size 8.3 after 48 blocks.",
+        "peri": "Peri-LN adds a row of one size in every block",
+    }
+    for place, start in opening.items():
+        lab.check(f"[name=norm][value={place}]", force=True)
+        assert said(lab).startswith(start)
+        assert lab.get_attribute(".ln-says", "data-off") == "0"
+        rows, grads = run(1.0, MOST, place, skip=True)
+        np.testing.assert_allclose(shown_sizes(lab), sizes(rows), rtol=1e-4)
+        assert values(lab, "grad") == pytest.approx([sizes(grads)[1]], rel=1e-3)
+        _, names = run_copied(lab)
+        assert names["row"].shape == (32,)
+    lab.click("[data-preset='2']")  # a button for the weights leaves the place alone
+    assert lab.is_checked("[name=norm][value=peri]")
+    assert lab.get_attribute(".ln-says", "data-off") == "0"
+
+
+def test_peri_ln_does_not_see_the_weights_and_pre_ln_adds_up():
+    plain = sizes(run(1.0, MOST, "peri", skip=True)[0])
+    assert sizes(run(8.0, MOST, "peri", skip=True)[0]) == pytest.approx(plain, rel=1e-3)
+    for scale in (0.5, 2.0, 8.0):
+        post, pre = (sizes(run(scale, MOST, place, skip=True)[0]) for place in ("post", "pre"))
+        assert post[1:] == pytest.approx([1] * MOST, rel=1e-4)
+        assert 0.5 < pre[-1] / (1 + MOST * scale**2) ** 0.5 < 2
+
+
+@pytest.mark.parametrize("norms", [("post", "layernorm"), ("beside",), ()])
+def test_places_that_do_not_go_together_are_refused(norms):
+    with pytest.raises(TraitError, match="norms takes some of"):
+        DepthLab(norms=norms)
+    with pytest.raises(TraitError, match="norm takes any of none, layernorm here"):
+        DepthLab(norm="pre")
 
 
 def test_the_scales_that_survive_get_fewer_with_depth(lab):

@@ -308,6 +308,13 @@ def test_a_finding_has_its_effect_its_fix_and_its_chapter(name, against):
         assert found == ({"4", "768"} if sized and bug.rows else set()), finding
 
 
+def test_a_layer_that_always_takes_the_last_axis_is_measured_on_two():
+    """On one axis it is right: there its size would be nothing."""
+    effect = the_finding(report_of("over_the_last_alone")).effect
+    assert "nothing" not in effect
+    assert all(float(share) > 10 for share in re.findall(r"([\d.]+)%", effect))
+
+
 def test_an_effect_is_that_of_the_root():
     effect = the_finding(check_parity(VARIANTS["unbiased-variance"])).effect
     assert effect == "off by 15.5% at n = 4, 0.07% at n = 768"

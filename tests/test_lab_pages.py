@@ -13,8 +13,11 @@ PAGES = {  # page -> a control of its lab, and where to move it
     "04_parity": ("[name=eps]", -1),
     "05_backward": ("[name=grad_y][data-index='0']", 0.5),
     "06_precision": ("[name=mean]", 2),
-    "08_trained_gamma_beta": ("[name=bias][data-index='0']", 1),
+    "07_speed": ("[name=done]", 20),
+    "08_trained_gamma_beta": ("[name=channel]", 99),
+    "09_in_a_transformer": ("[name=frame]", 3),
     "10_relatives": ("[name=axis][value=H]", None),
+    "11_bug_museum": ("[name=eps]", -1),
 }
 READ = """() => [...document.querySelectorAll(".ln-lab [data-quantity]")].map(
     node => node.dataset.value).join()"""

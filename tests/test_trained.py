@@ -236,16 +236,11 @@ def test_gamma_folds_into_the_matrices_only_where_the_path_carries_it_too():
 
 def test_a_channel_is_silenced_for_the_rows_that_are_asked_for_and_then_speaks_again():
     net, rows = Net(), X[None]  # (1, tokens, 6)
+    before = net(rows)
     for name, kept in (("all", []), ("cls", [1, 2, 3, 4]), ("others", [0])):
-        seen = []
-        hook = net.norm.register_forward_hook(lambda *args, seen=seen: seen.append(args[2]))
-        before = net(rows)
         with silence.silenced(net, 2, name):
             y = net(rows)
-            seen_then = seen[-1]
-        hook.remove()
-        assert (y[0, :, 2] == 0).nonzero()[:, 0].tolist() == [k for k in range(5) if k not in kept]
-        assert seen_then is not None
+        assert (y[0, :, 2] != 0).nonzero()[:, 0].tolist() == kept
         assert torch.equal(net(rows), before)
     with silence.silenced(net, None):
         assert torch.equal(net(rows), before)

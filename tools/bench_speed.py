@@ -1,14 +1,19 @@
-"""Repeat the ladder of the chapter on speed on this machine, and print it as one table.
+"""Repeat the measurements of the chapter on speed on this machine, and print them as one table.
 
-The rungs are the chapter's own cells, those tagged `ladder`, so there is one copy of each.
+The versions are the chapter's own cells, those tagged `ladder`, and they are measured as there:
+in turns, each beside a copy of the same round. More rounds, and one size more.
 """
 
+import platform
 from pathlib import Path
 
 import nbformat
+import torch
+
+from layernorm_book.chapters.timing import backward, compiled, measure
 
 CHAPTER = Path(__file__).parents[1] / "book" / "07_speed.ipynb"
-SIZES = [(1, 768), (64, 768), (1024, 768), (8192, 768), (4096, 4096)]
+SIZES = {(1, 768): 401, (64, 768): 401, (1024, 768): 101, (8192, 768): 31, (4096, 4096): 11}
 
 
 def chapter():
@@ -21,17 +26,20 @@ def chapter():
 
 
 def main():
-    """Measure every rung at every size; print the share of a copy's bandwidth it reaches."""
+    """Measure every version at every size; print medians and quartiles, in copies."""
     names = chapter()
-    rungs = names["numpy_rungs"]() | names["torch_rungs"]() | names["compiled_rung"]()
-    forward = names["ladder"](SIZES, rungs, 0.5)
-    backward = names["ladder"](SIZES, names["backward"], 0.5, names["ready_backward"])
-    print("share of a copy's bandwidth, by rows × n")
-    print(f"{'':24}" + "".join(f"{f'{rows}×{n}':>12}" for rows, n in SIZES))
-    for way, shares in (("forward", forward), ("backward", backward)):
-        print(way)
-        for name, values in shares.items():
-            print(f"  {name:22}" + "".join(f"{value:12.3f}" for value in values))
+    print(f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print("times as long as a copy: the median, and the middle half of the rounds")
+    for (rows, n), rounds in SIZES.items():
+        x = torch.randn(rows, n)  # (rows, n)
+        weight, bias = torch.randn(2, n)  # (n,) each
+        ways = names["calls"](x, weight, bias) | compiled(names["plain"], x, weight, bias)
+        print(f"\n{rows} × {n}, {rounds} rounds")
+        print(measure(ways, rounds=rounds).table())
+        back = {"copy": ways["copy"]}
+        for name in ("plain", "fused"):
+            back[f"{name}, backward"] = backward(names[name], x, weight, bias)
+        print(measure(back, rounds=max(9, rounds // 3)).table().partition("\n")[2])
 
 
 if __name__ == "__main__":

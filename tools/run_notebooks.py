@@ -14,8 +14,10 @@ starts before the rest.
 """
 
 import hashlib
+import json
 import os
 import platform
+import re
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -33,6 +35,8 @@ ROOT = Path(__file__).parents[1]
 KEPT = ROOT / ".book_cache"
 INPUTS = ("src/**/*", "book/data/**/*", "requirements.txt", "_config.yml")
 INPUTS += ("tools/run_notebooks.py", "tools/forked_kernels.py")
+VIEW = "application/vnd.jupyter.widget-view+json"
+STATES = "application/vnd.jupyter.widget-state+json"
 TIMEOUT = 300  # seconds for one cell
 # Kernels speak to us encrypted; without this each one warns that it does not.
 ENCRYPTED = Config({"KernelManager": {"transport_encryption": "auto"}})
@@ -71,6 +75,20 @@ def execute(notebook):
     return single_nb_execution(notebook.nb, folder, TIMEOUT, False, config=ENCRYPTED)
 
 
+def forget_unseen_widgets(notebook):
+    """Drop the state of widgets that no output shows: a check may make many labs."""
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
+    waiting = [o.data[VIEW]["model_id"] for o in outputs if VIEW in o.get("data", {})]
+    states = notebook.metadata.get("widgets", {}).get(STATES, {}).get("state", {})
+    seen = set()
+    while waiting:
+        if (model := waiting.pop()) in states and model not in seen:
+            seen.add(model)
+            waiting += re.findall(r"IPY_MODEL_(\w+)", json.dumps(states[model]))
+    for model in set(states) - seen:
+        del states[model]
+
+
 def run_and_keep(cache, notebooks, processes):
     """Run notebooks, keep what they gave, say how each went; return the paths that failed."""
     failed = []
@@ -83,6 +101,7 @@ def run_and_keep(cache, notebooks, processes):
                 print(f"\nFailed: {name}\n{error}\n", flush=True)
                 failed.append(notebook.uri)
                 continue
+            forget_unseen_widgets(notebook.nb)
             seconds = future.result().time
             print(f"{seconds:6.1f} s  {name}", flush=True)
             bundle = create_cache_bundle(notebook, None, None, seconds, None)

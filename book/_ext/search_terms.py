@@ -26,6 +26,27 @@ TERMS = {
         "How often does a test miss?": ["tolerance", "assert_close", "allclose"],
         "Bring your own": ["check_parity", "check my layer"],
     },
+    "05_backward": {
+        "Two means make a line": ["gradient", "grad_x", "backward pass"],
+        "A learning rate that fades by itself": ["scale invariance", "effective learning rate"],
+        "A NaN at the root": ["nan", "nan gradient"],
+    },
+    "06_precision": {
+        "One more line": ["centre twice", "two-pass variance"],
+        "Which step needs float32?": ["bfloat16", "float16", "half precision", "autocast"],
+        "What is left of ε": ["eps in float16", "1e-12"],
+    },
+    "08_trained_gamma_beta": {
+        "The culprit": ["massive activations", "attention sink", "outlier channel"],
+        "What eight bits make of it": ["quantization", "SmoothQuant", "gamma migration"],
+        "Where γ folds away": ["fold gamma", "merge LayerNorm into linear"],
+    },
+    "10_relatives": {
+        "By hand": ["RMSNorm", "BatchNorm", "InstanceNorm"],
+        "Throw the mean away": ["why subtract mean", "pre-RMSNorm"],
+        "Was there a mean to lose?": ["QK-norm", "DyT"],
+        "Which one, when": ["GroupNorm", "which normalization"],
+    },
 }
 
 

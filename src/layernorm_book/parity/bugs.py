@@ -24,6 +24,7 @@ CHAPTERS = {
     "04_parity": "chapter 4, Parity",
     "05_backward": "chapter 5, The backward pass",
     "06_precision": "chapter 6, Precision",
+    "07_speed": "chapter 7, Speed",
     "10_relatives": "chapter 10, The relatives of LayerNorm",
     "11_bug_museum": "chapter 11, The bug museum",
 }
@@ -39,6 +40,7 @@ class Variant:
     against: tuple[str, ...] = ("layer_norm", "rms_norm")
     secondary: bool = False  # whether it can wait until the other findings are fixed
     fix: str = ""  # where the bug's own does not suit
+    axes: int = 1  # how many normalized axes it takes to tell it from a right layer
 
     def __hash__(self) -> int:
         return id(self)
@@ -57,8 +59,8 @@ class Rows:
     lead: tuple[int, ...] = (64,)
     quantity: str = "y"
 
-    def make(self) -> Inputs:
-        """Draw them, always the same."""
+    def make(self, axes: int = 1) -> Inputs:
+        """Draw them, always the same; so many trailing axes are to be normalized."""
         generator = torch.Generator().manual_seed(self.n)
 
         def randn(*shape: int) -> Tensor:
@@ -67,8 +69,9 @@ class Rows:
         x = self.mean + self.sigma * randn(*self.lead, self.n)
         if len(self.lead) > 1:  # rows that differ in mean and in spread
             x = x * (1 + 0.5 * x[..., :1].abs()) + x[..., 1:2]
-        weight = 1 + self.affine * randn(self.n)
-        inputs = Inputs(x, (self.n,), weight, self.affine * randn(self.n), 1e-5, randn(*x.shape))
+        shape = tuple(x.shape[-axes:])
+        weight = 1 + self.affine * randn(*shape)
+        inputs = Inputs(x, shape, weight, self.affine * randn(*shape), 1e-5, randn(*x.shape))
         return inputs.to(self.dtype)
 
 
@@ -100,9 +103,6 @@ class Bug:
         return CHAPTERS[self.page]
 
 
-# --- exchanged parts too long for a row -----------------------------------------------------------
-
-
 def one_pass(x: Tensor, about: Tensor, dims: tuple[int, ...]) -> Tensor:
     """Return n · (E[x²] − E[x]²), whose two terms cancel where the mean is large."""
     n = math.prod(x.shape[d] for d in dims)
@@ -127,11 +127,9 @@ def detached(statistic: Tensor) -> Tensor:
     return statistic.detach()
 
 
-# --- the rows -------------------------------------------------------------------------------------
-
 _STATISTICS, _DIVISION = "step 1, mean and variance", "step 2, normalize"
 _AFFINE, _GRADIENT, _FORM = "step 3, scale and shift", "the backward pass", "the result as a whole"
-_ONE, _TWO, _THREE, _PARITY, _BACKWARD, _PRECISION, _RELATIVES, _MUSEUM = CHAPTERS
+_ONE, _TWO, _THREE, _PARITY, _BACKWARD, _PRECISION, _SPEED, _RELATIVES, _MUSEUM = CHAPTERS
 _LN, _RMS = ("layer_norm",), ("rms_norm",)
 _AXES = "for x of shape {shape} it shares its statistics over {axes}, and not over {asked}"
 _F16, _F32, _BF16 = torch.float16, torch.float32, torch.bfloat16
@@ -152,7 +150,7 @@ _TABLE = (
     Bug("mutates-input", _FORM, _MUSEUM, "Write to a new tensor: x = x - mean, and not x -= mean."),
     Bug("wrong-axis", _STATISTICS, _ONE,
         "Reduce over the normalized axes: dims = tuple(range(-len(normalized_shape), 0)).", (
-            Variant({"axes": lambda ndim, k: (ndim - 1,)}, _AXES, secondary=True),
+            Variant({"axes": lambda ndim, k: (ndim - 1,)}, _AXES, secondary=True, axes=2),
             Variant({"axes": lambda ndim, k: (0,)}, _AXES),
             Variant({"axes": lambda ndim, k: (min(1, ndim - 1),)}, _AXES),
             Variant({"axes": lambda ndim, k: tuple(range(1, ndim)) or (0,)}, _AXES),  # GroupNorm(1)
@@ -262,6 +260,8 @@ _TABLE = (
         ), tuple(Rows(n, f"in grad_weight at n = {n}", quantity="grad_weight") for n in (4, 768))),
     Bug("nan-gradient", _GRADIENT, _BACKWARD,
         "Take no root of the bare variance: sqrt(var + eps) at once.", rows=()),
+    Bug("padded-row", _STATISTICS, _SPEED,
+        "Mask what lies beyond n in every sum, after the mean is subtracted too.", rows=()),
     Bug("unknown", _FORM, _PARITY,
         "Compare the steps one by one with layernorm_book.reference.", rows=()),
 )
@@ -279,9 +279,6 @@ VARIANTS: dict[str, Formula] = {
 """A layer norm with each bug, alone: callable with the arguments of `F.layer_norm`."""
 
 
-# --- how much a bug matters -----------------------------------------------------------------------
-
-
 def effect(bug: Bug, variant: Variant, against: str = "layer_norm") -> str:
     """Return how far off a bug is, in words, such as "off by 15.5% at n = 4, 0.07% at n = 768".
 
@@ -295,7 +292,7 @@ def effect(bug: Bug, variant: Variant, against: str = "layer_norm") -> str:
     wrong = replace(right, **variant.parts)
     shown = []
     for rows in bug.rows if variant.parts else ():
-        given = rows.make()
+        given = rows.make(variant.axes)
         if rows.quantity == "y":
             share = off(wrong.run(given), right.run(given.to(torch.float64)))
         else:
@@ -326,6 +323,5 @@ def off(wrong: Tensor, right: Tensor) -> float:
     wrong, right = wrong.double(), right.double()
     if not wrong.isfinite().all():
         return math.inf
-
     smaller = float(min(wrong.norm(), right.norm())) or float(right.norm())
     return float((wrong - right).norm()) / smaller if smaller else math.inf

@@ -258,12 +258,11 @@ def tolerance(
     dims = inputs.dims
     x, grad_y = inputs.x.double(), inputs.grad_y.double()
     weight = torch.ones(inputs.normalized_shape) if inputs.weight is None else inputs.weight
-    g = grad_y * weight
     mean = x.mean(dims, keepdim=True) if against == "layer_norm" else 0.0
     var = (x - mean).square().mean(dims, keepdim=True)
     rstd = 1 / torch.sqrt(var + inputs.eps)
     amplification = 1 + x.abs() * rstd  # what a relative error in the mean is multiplied by
-    rms_g = g.square().mean(dims, keepdim=True).sqrt()
+    rms_g = (grad_y * weight).square().mean(dims, keepdim=True).sqrt()
     terms = {
         "y": amplification * weight.abs(),
         "grad_x": rstd * rms_g * amplification,

@@ -5,14 +5,7 @@ what PyTorch's own kernel shows on that very case, plus a few units in the last 
 tolerance such as atol = 1e-5 would be too wide for eps outside the root and too narrow for a right
 layer on shifted input.
 
-In a test suite of your own it takes four lines:
-
-    from layernorm_book import check_parity
-
-    def test_my_layer_norm():
-        check_parity(MyLayerNorm).raise_for_failure()
-
-and for many layers `layernorm_book.testing.parity_test` makes a test of each.
+In a test suite: `check_parity(MyLayerNorm).raise_for_failure()`, or `layernorm_book.testing`.
 """
 
 import math
@@ -241,9 +234,6 @@ def _unknown(left: Failed, seen: str) -> str:
         f"{worst.error:.2g}, allowed {worst.allowed:.2g}. "
         f"Measured: {seen or 'what else was measured is as it should be'}"
     )
-
-
-# --- faults of form -------------------------------------------------------------------------------
 
 
 def _faults_of_form(results: list[CaseResult]) -> list[Exchange]:

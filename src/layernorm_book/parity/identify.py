@@ -96,6 +96,9 @@ class Search:
         failed = [(r, c) for r in self.results if r.valid for c in r.comparisons if not c.passed]
         if not failed:
             return Explanation()
+        if self.is_padded():
+            message = "it is right where n is a power of two, and wrong where padding makes it one"
+            return Explanation([(BUGS["padded-row"], Variant({}, message))])
         wide = [r for r in self.results if r.valid and not r.half and not r.case.shifted]
         wide = wide or [w for r in self.results if r.half and (w := self.widened(r)).valid]
         wide.sort(key=lambda r: (-r.inputs.eps, r.inputs.x.numel()))
@@ -214,8 +217,6 @@ class Search:
         if not result.half and result.came.y is not None and result.came.y.is_floating_point():
             dtypes.append(result.came.y.dtype)
         return max(dtypes, key=lambda dtype: torch.finfo(dtype).eps)
-
-    # --- which eps? -------------------------------------------------------------------------------
 
     def question(self, n: int, sigma: float, eps: float, **options: Any) -> Inputs:
         """Return rows of n with a mean that leaves the digits of x alone."""
@@ -338,6 +339,7 @@ class Search:
             return [], [(r, c) for r, c in failed if not self.explains(formula, r, c.quantity)]
         message = "wider x is computed in half precision: it cannot tell x from x · (1 + 1e-05)"
         variant = Variant({"widen": lambda dtype: torch.float16}, message)
+        left = [(r, c) for r, c in left if not r.case.shifted]  # no digit is left of x there
         return [(BUGS["low-precision-statistics"], variant)], left
 
     def one_pass(self, formula: Formula, left: Failed) -> Left:
@@ -416,7 +418,19 @@ class Search:
         variant = Variant({}, message, secondary=len(kept) == len(left))
         return [(BUGS["nan-gradient"], variant)], kept
 
-    # --- in words ---------------------------------------------------------------------------------
+    def is_padded(self) -> bool:
+        """Whether all is right where n is a power of two, and something wrong where it is not."""
+
+        def fits(n: int) -> bool:
+            q = self.question(n, 1.0, self.results[0].inputs.eps, dtype=torch.float32)
+            answer, came = answer_to(q, self.against), self.ask(q).results
+            pairs = [(g, answer.expected[k], answer.allowed[k]) for k, g in came.items()]
+            return bool(pairs) and all(
+                d is not None and g.shape == d.shape and max_abs(g - d) <= most
+                for g, d, most in pairs
+            )
+
+        return all(fits(n) == (n.bit_count() == 1) for n in (3, 4, 7, 8, 12, 16, 20))
 
     def name_axes(self, exchange: Exchange) -> Exchange:
         """Say over which axes statistics are shared, in the layout that the candidate takes."""

@@ -201,7 +201,6 @@ class ParityReport:
 
     def _repr_html_(self) -> str:
         """Return the same report for a notebook; the page's own style sheet colours it."""
-        parts = [self.summary()]
         notes = [f"Besides, {f.code}: {f.message}" for f in self.secondary]
         notes += [f"Note: {note}" for note in self.notes]
         found = []
@@ -215,9 +214,9 @@ class ParityReport:
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(c)) + "</tr>"
             for c in self.worst()
         )
-        first, rest = ("".join(f"<p>{escape(t)}</p>" for t in texts) for texts in (parts, notes))
         table = f"<table><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>"
-        return f'<div class="ln-report">{first}{"".join(found)}{rest}{table}</div>'
+        first, *rest = (f"<p>{escape(text)}</p>" for text in (self.summary(), *notes))
+        return f'<div class="ln-report">{first}{"".join([*found, *rest])}{table}</div>'
 
 
 _ROW = "{:<22.22} {:<12} {:>9} {:>9} {:>9}  {}"

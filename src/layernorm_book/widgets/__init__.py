@@ -11,6 +11,7 @@ from layernorm_book.widgets.bits import BitLab
 from layernorm_book.widgets.blackbox import BlackBox
 from layernorm_book.widgets.bugs import BugLab
 from layernorm_book.widgets.channel import ChannelLab
+from layernorm_book.widgets.collapse import CollapseLab
 from layernorm_book.widgets.depth import DepthLab
 from layernorm_book.widgets.descent import DescentLab
 from layernorm_book.widgets.gradient import GradientLab
@@ -25,6 +26,7 @@ __all__ = [
     "BlackBox",
     "BugLab",
     "ChannelLab",
+    "CollapseLab",
     "DepthLab",
     "DescentLab",
     "GradientLab",

@@ -1,5 +1,5 @@
 import { DRAWS, answerTo, compare, draw as drawInput, passes } from "./faults.js";
-import { atStop } from "./shared/epsilon.js";
+import { EPS, atStop } from "./shared/eps.js";
 import { clamp, powerOfTen, short } from "./shared/numbers.js";
 import { readout, readoutsOf, setAttribute, setReadout, setSlider } from "./shared/page.js";
 import "./asked.css";
@@ -59,7 +59,7 @@ export function word({ of, passed }, test) {
   return passed[test] === of ? "passes" : passed[test] ? `passes ${passed[test]} of ${of}` : "fails";
 }
 
-export const fields = { mean: ["mean", 0, 1e4], sigma: ["σ", 1e-3, 100], eps: ["ε", 1e-12, 10] };
+export const fields = { mean: ["mean", 0, 1e4], sigma: ["σ", 1e-3, 100], eps: EPS };
 /** @param {Asked} state */
 export const fits = (state) => STOPS.n[1].includes(state.n) && Object.keys(SWITCHES).every((name) => state[name] in SWITCHES[name][1]);
 
@@ -151,6 +151,6 @@ export function painter({ root, find }, presets) {
       setReadout(readouts.passed[k], found.passed[k], word(found, k));
       setAttribute(node, "data-good", good(k));
     });
-    return { ...found, seen, theirs, good, first: { x: drawn[0].x[0], weight: drawn[0].weight, bias: drawn[0].bias } };
+    return { ...found, seen, theirs, good, drawn: drawn[0] };
   };
 }

@@ -1,8 +1,10 @@
-import { DRAWS, SUSPECTS, alike, bestQuestion } from "./faults.js";
+import { DRAWS } from "./faults.js";
+import { SUSPECTS, alike, bestQuestion } from "./suspects.js";
 import { INPUT, askedBy, controls, fields, fits, fromPreset, painter, segments, verdicts } from "./asked.js";
 import { createLab, presetButtons } from "./shared/form.js";
 import { short } from "./shared/numbers.js";
 import { readoutsOf, setAttribute, setReadout, setText } from "./shared/page.js";
+import "./blackbox.css";
 
 /**
  * A game: a layer with one fault, or none, in a black box. The reader asks it and picks a suspect,
@@ -12,22 +14,23 @@ import { readoutsOf, setAttribute, setReadout, setText } from "./shared/page.js"
  */
 
 const NAMES = [
-  "the mean is left in", "÷ (n − 1)", "variance in one pass", "σ + ε", "no root", "ε is always 10⁻⁶", "no ε", "(x̂ + β)·γ", "nothing is wrong",
+  "σ + ε", "no root", "a square", "ε²", "ε is always 10⁻⁶", "no ε", "columns share", "all rows share", "mean left in", "÷ (n − 1)",
+  "one pass", "bfloat16", "(x̂ + β)·γ", "x̂·(1 + γ)", "all right",
 ];
 const middle = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 /** An input in words. */
-export const question = ({ n, mean, sigma, eps, parameters }) =>
-  `n = ${n}, mean ${short(mean)}, σ = ${short(sigma)}, ε = ${short(eps)}, ${parameters === "fresh" ? "γ = 1 and β = 0" : "γ and β drawn"}`;
+export const question = ({ n, mean, sigma, rows, eps, parameters }) =>
+  `n = ${n}, mean ${short(mean)} and σ = ${short(sigma)}${rows === "level" ? " in each row" : ""}, ε = ${short(eps)}, ${parameters === "fresh" ? "γ = 1 and β = 0" : "γ and β drawn"}`;
 
 /** How the game stands, in a word or two. */
 export const gameWord = ({ secret, suspect, named }, together) =>
   suspect < 0 ? "Who is it?" : named ? (secret === suspect ? "Right" : "Not this one") : together ? "Possible" : "Ruled out";
 
 /** What the errors of box and suspect say on this input. */
-export function gameLine({ suspect }, together, error, theirs) {
+export function gameLine({ suspect, named }, together, error, theirs) {
   if (suspect < 0) return "One part of this box is wrong, or none. Pick a suspect: its errors appear as rings.";
-  if (together) return "On this input the suspect errs as the box does, in draw after draw. Do they part on another?";
+  if (together) return `On this input the suspect errs as the box does, in draw after draw.${named ? "" : " Do they part on another?"}`;
   return `On this input the suspect errs by ${short(theirs, 2)} and the box by ${short(error, 2)}.`;
 }
 
@@ -65,7 +68,7 @@ function render(props) {
     label: "Black box: a layer with a fault to be named",
     body: skeleton(presets),
     keys: ["secret", "suspect", "named", ...INPUT],
-    fields: { ...fields, secret: ["box", 0, 8], suspect: ["suspect", -1, 8] },
+    fields: { ...fields, secret: ["box", 0, 14], suspect: ["suspect", -1, 14] },
     fits: (state) => fits(state) && Number.isInteger(state.secret) && Number.isInteger(state.suspect),
   });
   const { root, find } = lab;

@@ -26,8 +26,8 @@ class BlackBox(Asked):
     of the box; an input on which they part rules it out. The browser needs no kernel.
 
     Args:
-        secret: which box, a number from 0 to 8.
-        suspect: who is suspected, a number from 0 to 8, or -1 for nobody yet.
+        secret: which box, a number from 0 to 14.
+        suspect: who is suspected, a number from 0 to 14, or -1 for nobody yet.
         named: whether the reader has named the suspect.
         n, mean, sigma, rows, parameters, eps: the input, as in `BugLab`.
 
@@ -35,7 +35,7 @@ class BlackBox(Asked):
         TraitError: a value is none of these; nothing changes.
 
     Example:
-        >>> BlackBox(secret=3).parts["divide"]
+        >>> BlackBox(secret=0).parts["divide"]
         'outside'
     """
 
@@ -43,11 +43,11 @@ class BlackBox(Asked):
 
     STATE = ("secret", "suspect", "named", *USUAL)
 
-    secret = Int(3, min=0, max=len(BOXES) - 1).tag(sync=True)
+    secret = Int(0, min=0, max=len(BOXES) - 1).tag(sync=True)
     suspect = Int(-1, min=-1, max=len(BOXES) - 1).tag(sync=True)
     named = Bool(False).tag(sync=True)
 
-    def __init__(self, secret: int = 3, **kwargs: Any) -> None:
+    def __init__(self, secret: int = 0, **kwargs: Any) -> None:
         super().__init__(secret=secret, **kwargs)
 
     @property

@@ -1,4 +1,4 @@
-import { DRAWS, FIXED, RIGHT, statistics } from "./faults.js";
+import { DRAWS, FIXED, RIGHT, bfloat16, meanOf, statistics } from "./faults.js";
 import { INPUT, askedBy, controls, fields, fits, fromPreset, painter, segments, verdicts } from "./asked.js";
 import { createLab, presetButtons } from "./shared/form.js";
 import { short } from "./shared/numbers.js";
@@ -14,12 +14,14 @@ import { more, readout, readoutsOf, setAttribute, setReadout, setText } from "./
  */
 
 const PARTS = { // of each: what it is called, and its choices, the right one first
+  divide: ["divide by", { inside: "√(σ² + ε)", outside: "σ + ε", "no-root": "σ² + ε", square: "(σ² + ε)²" }],
+  size: ["ε", { given: "as given", squared: "ε²", fixed: "10⁻⁶", zero: "0" }],
+  axes: ["share μ and σ", { row: "a row", column: "a column", all: "all rows" }],
   centre: ["the mean", { mean: "subtracted", none: "left in" }],
-  count: ["variance: the sum", { n: "÷ n", "n-1": "÷ (n − 1)" }],
+  count: ["sum", { n: "÷ n", "n-1": "÷ (n − 1)" }],
   squares: ["variance in", { "two-pass": "two passes", "one-pass": "one pass" }],
-  divide: ["divide by", { inside: "√(σ² + ε)", outside: "σ + ε", "no-root": "σ² + ε" }],
-  size: ["ε", { given: "as given", fixed: "always 10⁻⁶", zero: "0" }],
-  affine: ["γ and β", { "scale-shift": "x̂·γ + β", "shift-scale": "(x̂ + β)·γ" }],
+  precision: ["computed in", { float32: "float32", bfloat16: "bfloat16" }],
+  affine: ["γ and β", { "scale-shift": "x̂·γ + β", "shift-scale": "(x̂ + β)·γ", "one-plus": "x̂·(1 + γ) + β" }],
 };
 const KEYS = [...Object.keys(PARTS), ...INPUT];
 
@@ -49,24 +51,32 @@ export function headline(state, { of, passed: [usual, loose, judge], right }) {
   return loose || judge ? "assert_close fails it. A wider bound lets some draws through." : "The layer is wrong, and this input shows it to all three tests.";
 }
 
+const near = (v) => short(+v.toFixed(3));
 const share = (apart) => (apart < 1e-4 ? `${short(apart * 1e6, 2)} parts in a million` : `${short(100 * apart, 2)}%`);
 
 /** Why one fault shows or hides: its trace in the first row of the first draw, in numbers. */
-export function reason(state, row) {
+export function reason(state, { x: rows, weight, bias }) {
   const wrong = faults(state);
+  const [x] = rows;
   if (!wrong.length) return "Choose a part that is wrong, and look for an input that hides it.";
   if (wrong.length > 1) return `${wrong.length} parts are wrong, and the dots show what they do together.`;
-  const { x, weight, bias } = row;
   const right = statistics(x, RIGHT, state.eps);
   const own = statistics(x, state, state.eps);
   const apart = Math.abs(own.divisor / right.divisor - 1);
-  const divides = Number.isNaN(own.divisor) ? "Its divisor is the root of a negative number"
+  const divides = Number.isNaN(own.divisor) ? "It divides by the root of a negative number"
     : `It divides the first row by ${short(own.divisor, 7)}. Right is ${short(right.divisor, 7)}: ${apart ? `${share(apart)} off` : "the same float32"}`;
+  if (state.affine === "one-plus") return `In the first column it scales by ${short(1 + weight[0], 3)}, and not by ${short(weight[0], 3)}.`;
   if (wrong[0] === "affine") {
     return state.parameters === "fresh" ? "γ is 1 and β is 0: in either order x̂ comes out as it is."
       : `β is multiplied by γ as well: in the first column ${short(bias[0] * weight[0], 2)} is added, and not ${short(bias[0], 2)}.`;
   }
-  if (wrong[0] === "centre") return `The mean of the first row is ${short(right.about, 2)}, and it stays in.`;
+  if (wrong[0] === "centre") return `The mean of the first row is ${near(right.about)}, and it stays in.`;
+  if (wrong[0] === "axes") {
+    const all = state.axes === "all";
+    const group = Float32Array.from(all ? rows.flatMap((row) => [...row]) : rows, (v) => v[0] ?? v);
+    return `From the first number it subtracts ${near(meanOf(group))}, the mean of ${all ? "all six rows" : "its column"}. Its row’s is ${near(right.about)}.`;
+  }
+  if (wrong[0] === "precision") return `bfloat16 keeps 8 bits: it takes the first number, ${short(x[0], 7)}, for ${short(bfloat16(x[0]), 7)}.`;
   if (wrong[0] === "squares") {
     const digits = Math.max(0, Math.round(Math.log10(right.about ** 2 / right.variance)));
     return `${divides}. ${digits ? `The mean of x² and the square of the mean share about ${digits} digits${digits > 6 ? ", all that float32 has" : ""}.` : "The mean is small, so little cancels."}`;
@@ -77,17 +87,19 @@ export function reason(state, row) {
 export const toPython = (state) => {
   const x = `${short(state.mean) === "0" ? "" : `${state.mean} + `}${state.sigma === 1 ? "" : `${state.sigma} * `}torch.randn(6, ${state.n})`;
   const scale = state.parameters === "fresh" ? ["torch.ones", "torch.zeros"] : ["1 + 0.5 * torch.randn", "0.5 * torch.randn"];
-  const eps = { given: "eps", fixed: String(FIXED), zero: "0" }[state.size];
-  const squares = state.squares === "two-pass" ? "(x - mean).square().sum(-1, keepdim=True)"
-    : "(x.square().mean(-1, keepdim=True) - mean.square()) * x.shape[-1]";
+  const eps = { given: "eps", squared: "eps**2", fixed: String(FIXED), zero: "0" }[state.size];
+  const over = { row: "-1", column: "0", all: "(0, 1)" }[state.axes];
+  const squares = state.squares === "two-pass" ? `(x - mean).square().sum(${over}, keepdim=True)`
+    : `(x.square().mean(${over}, keepdim=True) - mean.square()) * n`;
   return `import torch
 import torch.nn.functional as F
 
 def layer(x, weight, bias, eps):
-    mean = ${state.centre === "mean" ? "x.mean(-1, keepdim=True)" : "torch.zeros(1)"}
-    var = ${squares} / ${state.count === "n" ? "x.shape[-1]" : "(x.shape[-1] - 1)"}
-    x_hat = (x - mean) / ${{ inside: `torch.sqrt(var + ${eps})`, outside: `(torch.sqrt(var) + ${eps})`, "no-root": `(var + ${eps})` }[state.divide]}
-    return ${state.affine === "scale-shift" ? "x_hat * weight + bias" : "(x_hat + bias) * weight"}
+    ${state.precision === "float32" ? "" : "x = x.bfloat16()\n    "}mean = ${state.centre === "mean" ? "" : "0 * "}x.mean(${over}, keepdim=True)
+    n = x.numel() // mean.numel()
+    var = ${squares} / ${state.count === "n" ? "n" : "(n - 1)"}
+    x_hat = (x - mean) / ${{ inside: `torch.sqrt(var + ${eps})`, outside: `(torch.sqrt(var) + ${eps})`, "no-root": `(var + ${eps})`, square: `(var + ${eps})**2` }[state.divide]}
+    return ${{ "scale-shift": "x_hat * weight + bias", "shift-scale": "(x_hat + bias) * weight", "one-plus": "x_hat * (1 + weight) + bias" }[state.affine]}
 
 passed, eps = 0, ${state.eps}
 for seed in range(${DRAWS}):
@@ -96,7 +108,7 @@ for seed in range(${DRAWS}):
     weight, bias = ${scale.map((call) => `${call}(${state.n})`).join(", ")}
     y, right = layer(x, weight, bias, eps), F.layer_norm(x, (${state.n},), weight, bias, eps)
     passed += torch.allclose(y, right, rtol=1.3e-6, atol=1e-5)
-print(f"assert_close would pass {passed} of ${DRAWS} draws")
+print(f"assert_close: {passed} of ${DRAWS} draws pass")
 `;
 };
 
@@ -118,7 +130,7 @@ function render(props) {
   const presets = props.model.get("presets");
   const lab = createLab(props, {
     kind: "ln-bugs",
-    label: "Bug lab: a layer in parts, an input, three tests",
+    label: "Bug lab: a layer in parts, three tests",
     body: skeleton(presets),
     keys: KEYS,
     fields,
@@ -131,11 +143,11 @@ function render(props) {
   /** @param {State} state */
   function draw(state) {
     const found = paint(state, state, undefined, faults(state).length > 0);
-    const { passed, good, seen: [{ error, allowed }], first } = found;
+    const { passed, good, seen: [{ error, allowed }], drawn } = found;
     setReadout(readouts.verdict[0], passed[0], bigWord(state, found));
     setAttribute(readouts.verdict[0], "data-good", good(0));
     setText(find(".bl-headline"), headline(state, found));
-    setText(find(".bl-reason"), reason(state, first));
+    setText(find(".bl-reason"), reason(state, drawn));
     setReadout(readouts.error[0], error, short(error, 3));
     setReadout(readouts.allowed[0], allowed[2], short(allowed[2], 3));
     const pytorch = lab.answer((record) => KEYS.every((key) => record[key] === state[key]));

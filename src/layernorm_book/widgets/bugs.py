@@ -13,21 +13,42 @@ from traitlets import Dict, Enum, List
 
 from layernorm_book.calling.call import Inputs
 from layernorm_book.parity.bugs import BUGS, one_pass, shift_then_scale
-from layernorm_book.parity.cases import answer_to, expected_float64, max_abs
+from layernorm_book.parity.cases import answer_to, max_abs
 from layernorm_book.parity.formula import LAYER_NORM, Formula, Part, zero
 from layernorm_book.widgets.base import BUNDLED, Lab, html_table
 from layernorm_book.widgets.counter import noise
 from layernorm_book.widgets.traits import Number
 
-_ROOT = BUGS["missing-sqrt"].variants[0].parts
+_ROOT, _SQUARE = (variant.parts for variant in BUGS["missing-sqrt"].variants)
 _OUTSIDE = BUGS["eps-outside-sqrt"].variants[0].parts
+_ONE_PLUS = BUGS["unit-offset-weight"].variants[0].parts
 PARTS: dict[str, dict[str, dict[str, Part]]] = {
+    "divide": {
+        "inside": {},
+        "outside": dict(_OUTSIDE),
+        "no-root": dict(_ROOT),
+        "square": dict(_SQUARE),
+    },
+    "size": {
+        "given": {},
+        "squared": {"eps": lambda eps, n: eps * eps},
+        "fixed": {"eps": lambda eps, n: 1e-6},
+        "zero": {"eps": lambda eps, n: 0.0},
+    },
+    "axes": {
+        "row": {},
+        "column": {"axes": lambda ndim, k: (0,)},
+        "all": {"axes": lambda ndim, k: tuple(range(ndim))},
+    },
     "centre": {"mean": {}, "none": {"centre": zero, "about": zero}},
     "count": {"n": {}, "n-1": {"count": lambda n: n - 1}},
     "squares": {"two-pass": {}, "one-pass": {"squares": one_pass}},
-    "divide": {"inside": {}, "outside": dict(_OUTSIDE), "no-root": dict(_ROOT)},
-    "size": {"given": {}, "fixed": {"eps": lambda eps, n: 1e-6}, "zero": {"eps": lambda e, n: 0.0}},
-    "affine": {"scale-shift": {}, "shift-scale": {"affine": shift_then_scale}},
+    "precision": {"float32": {}, "bfloat16": {"widen": lambda dtype: torch.bfloat16}},
+    "affine": {
+        "scale-shift": {},
+        "shift-scale": {"affine": shift_then_scale},
+        "one-plus": dict(_ONE_PLUS),
+    },
 }
 """The parts of the layer that a reader can exchange: the first choice of each is right."""
 RIGHT = {part: next(iter(choices)) for part, choices in PARTS.items()}
@@ -82,31 +103,49 @@ def formula(**parts: str) -> Formula:
     return replace(LAYER_NORM, **exchanged)
 
 
+class Question(NamedTuple):
+    """One draw with its ε, and what does not depend on who is asked: answers and a bound."""
+
+    inputs: Inputs
+    right: Tensor  # in float64, (ROWS, n)
+    pytorch: Tensor  # in float32, (ROWS, n)
+    allowed: float  # by the judge
+
+
+@lru_cache(maxsize=400)
+def question(seed: int, *asked: Any) -> Question:
+    """Draw an input as `draw` does, for the ε that comes last, and work out the answers."""
+    *drawn, eps = asked
+    x, weight, bias = draw(seed, *drawn)
+    inputs = Inputs(x, x.shape[-1:], weight, bias, eps, torch.ones_like(x))
+    pytorch = F.layer_norm(x, x.shape[-1:], weight, bias, eps)
+    answer = answer_to(inputs)
+    right = answer.expected["y"]
+    assert right is not None  # there is a y always
+    return Question(inputs, right, pytorch, answer.allowed["y"])
+
+
 class Seen(NamedTuple):
-    """What came of one draw: the largest error, and which tests pass the layer."""
+    """What came of one question: the largest error, and which tests pass the layer."""
 
     error: float
     passed: tuple[bool, ...]
 
 
-def compare(layer: Formula, given: Draw, eps: float) -> Seen:
-    """Run a layer on a draw, as a usual test does against PyTorch, and as the judge does."""
-    x, weight, bias = given
-    n = x.shape[-1]
-    inputs = Inputs(x, (n,), weight, bias, eps, torch.ones_like(x))
-    y, theirs = layer.run(inputs), F.layer_norm(x, (n,), weight, bias, eps)
-    error = max_abs(y.double() - expected_float64(inputs)["y"])
-    passed = [torch.allclose(y, theirs, **allowed) for allowed in TOLERANCES.values()]
-    return Seen(error, (*passed, error <= answer_to(inputs).allowed["y"]))
+def compare(layer: Formula, asked: Question) -> Seen:
+    """Ask a layer, as a usual test does against PyTorch, and as the judge does."""
+    y = layer.run(asked.inputs)
+    error = max_abs(y.double() - asked.right)
+    passed = [torch.allclose(y, asked.pytorch, **bound) for bound in TOLERANCES.values()]
+    return Seen(error, (*passed, error <= asked.allowed))
 
 
 @lru_cache(maxsize=400)
 def passes(parts: tuple[str, ...], *asked: Any) -> list[int]:
     """Return in how many of the draws each test passes the layer: the two usual ones, the judge."""
     layer = formula(**dict(zip(PARTS, parts, strict=True)))
-    *drawn, eps = asked
-    draws = (draw(seed, *drawn) for seed in range(DRAWS))
-    return [sum(seen) for seen in zip(*(compare(layer, d, eps).passed for d in draws), strict=True)]
+    seen = (compare(layer, question(seed, *asked)).passed for seed in range(DRAWS))
+    return [sum(passed) for passed in zip(*seen, strict=True)]
 
 
 class Asked(Lab):
@@ -137,7 +176,8 @@ class BugLab(Asked):
     the same layer on the same inputs.
 
     Args:
-        centre, count, squares, divide, size, affine: the parts of the layer, as in `PARTS`.
+        divide, size, axes, centre, count, squares, precision, affine: the parts of the layer, as in
+            `PARTS`.
         n: how many numbers a row has, one of `N`.
         mean, sigma: of the numbers that are drawn.
         rows: "drawn", or "level" where each row has exactly this mean and sigma.
@@ -156,11 +196,13 @@ class BugLab(Asked):
 
     STATE = (*PARTS, *USUAL)
 
+    divide = Enum(list(PARTS["divide"]), "outside").tag(sync=True)
+    size = Enum(list(PARTS["size"]), "given").tag(sync=True)
+    axes = Enum(list(PARTS["axes"]), "row").tag(sync=True)
     centre = Enum(list(PARTS["centre"]), "mean").tag(sync=True)
     count = Enum(list(PARTS["count"]), "n").tag(sync=True)
     squares = Enum(list(PARTS["squares"]), "two-pass").tag(sync=True)
-    divide = Enum(list(PARTS["divide"]), "outside").tag(sync=True)
-    size = Enum(list(PARTS["size"]), "given").tag(sync=True)
+    precision = Enum(list(PARTS["precision"]), "float32").tag(sync=True)
     affine = Enum(list(PARTS["affine"]), "scale-shift").tag(sync=True)
     recorded = List(Dict(), read_only=True).tag(sync=True)
 

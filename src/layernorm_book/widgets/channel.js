@@ -12,10 +12,11 @@ import "./channel.css";
  * @typedef {object} State
  * @property {string} view    what the map shows
  * @property {string} rows    the tokens in which the channel is silenced
+ * @property {boolean} zoom    whether the bars are cut off at 0.9
  * @property {number} channel
  */
 
-const DEPTH = 100; // of the lower picture: a cosine of 0 is this far below one of 1
+const DEPTH = 100; // of the upper picture
 const LEVELS = 8;
 const PICTURES = ["weight", "bias", "share"];
 const SHOWS = {
@@ -30,8 +31,8 @@ const body = (presets, names) => `
   <p class="ln-story" data-quantity="sentence"></p>
   <div class="ln-choices">${choice("rows", "where the channel is silenced", { all: "every token", cls: "[CLS] alone", others: "all but [CLS]" })}</div>
   <div class="ln-channels">
-    <div class="ln-title"><b>cosine that is left</b> ${legend([["bar", "y", "median"], ["band", "y", "worst of 24 sentences"]])}</div>
-    <div class="ln-ends"><span>1</span><span>0.5</span><span>0</span></div>
+    <div class="ln-title"><b>cosine that is left</b> ${legend([["bar", "y", "median"], ["band", "y", "worst of 24 sentences"]])} <label><input type="checkbox" name="zoom"> zoom in</label></div>
+    <div class="ln-ends"><span>1</span><span></span><span></span></div>
     <svg class="ln-cost ln-pick" viewBox="0 0 ${CHANNELS} ${DEPTH}" preserveAspectRatio="none" aria-hidden="true"><path class="ln-level" d="M0 0H${CHANNELS}M0 ${DEPTH / 2}H${CHANNELS}M0 ${DEPTH}H${CHANNELS}"/><path class="ln-worst"/><path class="ln-median"/><path class="ln-frame"/></svg>
     <div class="ln-left"><p>worst<output data-quantity="worst"></output></p><p>median<output data-quantity="median"></output></p></div>
     <div class="ln-hand"><label>${srOnly("channel")}<input type="range" name="channel" min="0" max="${CHANNELS - 1}" step="1"></label></div>
@@ -71,8 +72,9 @@ function levels(view, values) {
   }).join("");
 }
 
-const depth = (cosine) => +(DEPTH * (1 - clamp(cosine, 0, 1))).toFixed(1);
-const hanging = (cosines) => cosines.map((v, c) => `M${c - 1} 0V${depth(v)}h3V0z`).join("");
+/** The bars of all channels, three columns wide so that one of them is seen; the end of the scale cuts them off. */
+const hanging = (cosines, least) => cosines.map((v, c) =>
+  `M${c - 1} 0V${+clamp((DEPTH * (1 - v)) / (1 - least), 0, DEPTH).toFixed(1)}h3V0z`).join("");
 
 function render(props) {
   const { model } = props;
@@ -83,7 +85,7 @@ function render(props) {
     kind: "ln-channel",
     label: "Channels of a trained model",
     body: body(presets, model.get("names")),
-    keys: ["view", "rows", "channel"],
+    keys: ["view", "rows", "zoom", "channel"],
     fields: { channel: ["channel", 0, CHANNELS - 1] },
     fits: ({ view, rows, channel }) => VIEWS.includes(view) && ROWS.includes(rows) && Number.isInteger(channel),
   });
@@ -94,7 +96,14 @@ function render(props) {
   const maps = Object.fromEntries(PICTURES.map((view, k) => [view, root.querySelectorAll(".ln-map g")[k]]));
   for (const view of PICTURES) maps[view].innerHTML = levels(view, numbers[view]);
   const frames = [...root.querySelectorAll(".ln-frame")];
-  const bars = Object.fromEntries(ROWS.map((rows) => [rows, { worst: hanging(numbers.cosine[rows].worst), median: hanging(numbers.cosine[rows].median) }]));
+  const ends = [...find(".ln-ends").children];
+
+  const drawn = new Map(); // the bars of each choice, once they have been asked for
+  function bars(kind, rows, least) {
+    const key = `${kind} ${rows} ${least}`;
+    if (!drawn.has(key)) drawn.set(key, hanging(numbers.cosine[rows][kind], least));
+    return drawn.get(key);
+  }
 
   const write = (quantity, value, text, i = 0) => setReadout(readouts[quantity][i], value, text);
 
@@ -105,7 +114,7 @@ function render(props) {
     return [value, value !== 0 && Math.abs(value) < 5e-4 ? short(value, 1) : fixed(value, 2)];
   }
 
-  function draw({ view, rows, channel }) {
+  function draw({ view, rows, zoom, channel }) {
     const { worst, median } = numbers.cosine[rows];
     const says = channelSays({
       channel, rows, worst: worst[channel], median: median[channel],
@@ -120,8 +129,10 @@ function render(props) {
     setSlider(range, channel, `channel ${channel}`);
     for (const radio of radios) radio.checked = radio.value === (radio.name === "rows" ? rows : view);
     for (const name of PICTURES) maps[name].toggleAttribute("hidden", name !== view);
-    setAttribute(find(".ln-worst"), "d", bars[rows].worst);
-    setAttribute(find(".ln-median"), "d", bars[rows].median);
+    const least = zoom ? 0.9 : 0;
+    find("[name=zoom]").checked = zoom;
+    [1, (1 + least) / 2, least].forEach((level, k) => setText(ends[k], String(level)));
+    for (const kind of ["worst", "median"]) setAttribute(find(`.ln-${kind}`), "d", bars(kind, rows, least));
     frames.forEach((frame, k) => setAttribute(frame, "d", `M${channel - 2} 0h5V${k ? LAYERS : DEPTH}h-5z`));
     lab.speak(says);
   }
@@ -152,6 +163,7 @@ function render(props) {
     draw,
     onInput: ({ name, value, checked }) => {
       if (name === "channel") lab.change({ channel: +value });
+      else if (name === "zoom") lab.change({ zoom: checked });
       else if (checked) lab.change({ [name]: value });
     },
     actions: {

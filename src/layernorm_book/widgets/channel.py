@@ -4,7 +4,7 @@ from base64 import b64encode
 from typing import Any
 
 import numpy as np
-from traitlets import Dict, Enum, Int, List, Unicode
+from traitlets import Bool, Dict, Enum, Int, List, Unicode
 
 from layernorm_book.chapters.trained import NAMES, load_layer_norms, load_measured
 from layernorm_book.widgets.base import BUNDLED, Lab, html_table
@@ -60,6 +60,7 @@ class ChannelLab(Lab):
         channel: from 0 to 383.
         rows: for which tokens the channel is silenced: "all", "cls" (the first token of each
             sentence) or "others".
+        zoom: whether the bars end at a cosine of 0.9 and not at 0.
         view: what the map shows: "weight" (γ), "bias" (β) or "share" (of all x̂²).
 
     Raises:
@@ -76,10 +77,11 @@ class ChannelLab(Lab):
 
     _esm, _css = BUNDLED / "channel.js", BUNDLED / "channel.css"
 
-    STATE = ("view", "rows", "channel")
+    STATE = ("view", "rows", "zoom", "channel")
 
     view = Enum(VIEWS, "weight").tag(sync=True)
     rows = Enum(tuple(ROWS), "all").tag(sync=True)
+    zoom = Bool(False).tag(sync=True)
     channel = Int(0, min=0, max=CHANNELS - 1).tag(sync=True)
 
     names = List(read_only=True).tag(sync=True)

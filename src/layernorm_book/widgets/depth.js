@@ -12,7 +12,7 @@ import "./depth.css";
  * @typedef {object} State
  * @property {number} scale  what all weights are multiplied by
  * @property {number} depth  blocks
- * @property {"none" | "layernorm"} norm
+ * @property {"none" | "layernorm" | "post" | "pre" | "peri"} norm  the last three where each block has a skip
  * @property {number} seed   which weights
  */
 
@@ -41,6 +41,10 @@ const blocks = (n) => (n === 1 ? "one block" : `${n} blocks`);
  */
 export function sentence({ norm, depth }, sizes, back) {
   const last = sizes.at(-1);
+  const gradient = `The gradient at block 1 has size ${inWords(back)}.`;
+  if (norm === "post") return `Post-LN sets the row back to size ${inWords(last)} after every block. ${gradient}`;
+  if (norm === "pre") return `Pre-LN lets the row add up, to size ${inWords(last)} after ${blocks(depth)}. ${gradient}`;
+  if (norm === "peri") return `Peri-LN adds a row of one size in every block: ${inWords(last)} after ${blocks(depth)}, at any weights. ${gradient}`;
   if (norm === "layernorm") return `With LayerNorm the row has size ${inWords(last)} after ${blocks(depth)}. Drag the weights: it lives at every scale.`;
   const gone = sizes.findIndex((size) => !(size < Infinity));
   if (gone > 0) return `Block ${gone} gives numbers beyond the largest of float32, 3 × 10³⁸. What comes after is not a number.`;
@@ -49,22 +53,22 @@ export function sentence({ norm, depth }, sizes, back) {
   if (depth === 1) return `After one block the row has size ${inWords(last)}. Add blocks.`;
   if (last >= 0.1 && last <= 10) return `Here it works without LayerNorm: size ${inWords(last)} after ${blocks(depth)}. Move the weights a little.`;
   const far = last < 0.1 ? "faded" : "grown";
-  return `Without LayerNorm the row has ${far} to size ${inWords(last)} after ${blocks(depth)}. The gradient at block 1 has size ${inWords(back)}.`;
+  return `Without LayerNorm the row has ${far} to size ${inWords(last)} after ${blocks(depth)}. ${gradient}`;
 }
 
 // --- the picture ----------------------------------------------------------------------------------
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [60, 636, 14, 142]; // of the plot, in its own units
-const [LEAST, LARGEST] = [-46, 40]; // powers of ten: below lies 0, above ∞ and NaN
-const TICKS = [30, 0, -30];
-const up = (size) => {
-  const power = size > 0 ? Math.log10(size) : size === 0 ? LEAST : LARGEST; // NaN is above, too
-  return +(BOTTOM - ((BOTTOM - TOP) * (clamp(power, LEAST, LARGEST) - LEAST)) / (LARGEST - LEAST)).toFixed(1);
+// Powers of ten: below lies 0, above ∞ and NaN. With a skip all but "none" is near 1, and that leaves the plot.
+const AXES = [{ least: -46, most: 40, ticks: [30, 0, -30] }, { least: -2.6, most: 2.6, ticks: [2, 1, 0, -1, -2] }];
+const upOn = ({ least, most }) => (size) => {
+  const power = size > 0 ? Math.min(Math.log10(size), 99) : size === 0 ? least : most; // NaN is above, too
+  return +(BOTTOM - ((BOTTOM - TOP) * ((size < Infinity ? power : most) - least)) / (most - least)).toFixed(1);
 };
 const column = (block, depth) => +(LEFT + ((RIGHT - LEFT) * (block + 0.5)) / (depth + 1)).toFixed(1);
 
 /** A line through the sizes that are numbers, and a ring for each that is 0, ∞ or NaN. */
-function curve(sizes, from, depth) {
+function curve(sizes, from, depth, up) {
   let [d, pen] = ["", "M"];
   sizes.forEach((size, k) => {
     const [x, y] = [column(from + k, depth), up(size)];
@@ -74,16 +78,21 @@ function curve(sizes, from, depth) {
   return d;
 }
 
-const plot = `<svg class="ld-plot" viewBox="0 0 640 160" aria-hidden="true">
-  ${TICKS.map((p) => `<path class="ld-grid" d="M${LEFT} ${up(10 ** p)}H${RIGHT}"/><text class="ld-end" x="${LEFT - 6}" y="${up(10 ** p) + 4}">${powerOfTen(p)}</text>`).join("")}
-  <text class="ld-end" x="${LEFT - 6}" y="${TOP + 3}">∞</text><text class="ld-end" x="${LEFT - 6}" y="${BOTTOM + 4}">0</text>
+const plot = ({ ticks }, up, skip) => `<svg class="ld-plot" viewBox="0 0 640 160" aria-hidden="true">
+  ${ticks.map((p) => `<path class="ld-grid" d="M${LEFT} ${up(10 ** p)}H${RIGHT}"/><text class="ld-end" x="${LEFT - 6}" y="${up(10 ** p) + 4}">${skip ? short(10 ** p) : powerOfTen(p)}</text>`).join("")}
+  ${skip ? "" : `<text class="ld-end" x="${LEFT - 6}" y="${TOP + 3}">∞</text><text class="ld-end" x="${LEFT - 6}" y="${BOTTOM + 4}">0</text>`}
   <path class="ld-grads"/><path class="ld-sizes"/>
   <text class="ld-name-sizes">size of the row</text><text class="ld-name-grads">gradient that comes back</text></svg>`;
 
-const body = (presets) => `
+const NAMES = { none: "without LayerNorm", layernorm: "with LayerNorm" };
+const SHORT = { none: "none", post: "post", pre: "pre", peri: "peri" };
+const WAYS = ["x → W·relu(x), where relu replaces what is negative by 0; with the layer, x → W·relu(LayerNorm(x))",
+  "x → x + f(x) with f(x) = W·relu(x), where relu replaces what is negative by 0. With N for LayerNorm, post is N(x + f(x)), pre is x + f(N(x)) and peri is x + N(f(N(x)))"];
+
+const body = (presets, choices, skip) => `
   <p class="ld-says" data-answer data-quantity="sentence"></p>
   <div class="ld-controls" data-main>
-    ${choice("norm", "What stands before each block", { none: "without LayerNorm", layernorm: "with LayerNorm" })}
+    ${choice("norm", skip ? "Where LayerNorm stands" : "What stands before each block", choices)}
     ${dial("scale", "weights ×", `<span class="ln-value" data-quantity="scale">${field("scale", "Scale of the weights as a number")}</span>`, SCALE,
     [[-3, "⅛"], [-2, "¼"], [-1, "½"], [0, "1"], [1, "2"], [2, "4"], [3, "8"]], { words: "Scale of the weights", extra: `<rect class="ld-alive" y="4" height="6" rx="2"/><text class="ld-alive-name" y="11" dx="6">survives</text>` })}
     ${dial("depth", "blocks", readout("depth"), DEPTH, [[1, "1"], [24, "24"], [48, "48"]], { words: "Number of blocks" })}
@@ -91,35 +100,46 @@ const body = (presets) => `
   <div class="ld-map"><canvas height="${WIDTH}" role="img"></canvas></div>
   <p class="ld-key"><span>Each column: the ${WIDTH} numbers after one block</span>
     <span><i class="ld-minus"></i>−3 <i class="ld-zero"></i>0 <i class="ld-plus"></i>3 or beyond <i class="ld-none"></i>∞ or NaN</span></p>
-  ${plot}
+  ${plot(AXES[+skip], upOn(AXES[+skip]), skip)}
   <div class="ln-presets" role="group" aria-label="Weights to try"><button type="button" data-do="start">Start</button>${presetButtons(presets)}</div>
   ${more(`<p class="ln-facts"><span>last row ${readout("size")}</span> <span>gradient at block 1 ${readout("grad")}</span>
-      <span>alive without the layer: weights × ${readout("alive")}</span></p>
-    <p class="ld-way">A block is x → W·relu(x), where relu replaces what is negative by 0; with the layer, x → W·relu(LayerNorm(x)). All of W is drawn anew in
+      <span${skip ? " hidden" : ""}>alive without the layer: weights × ${readout("alive")}</span></p>
+    <p class="ld-way">A block is ${WAYS[+skip]}. All of W is drawn anew in
       each block, with standard deviation √(2/32) times the scale. <button type="button" data-do="redraw">Draw other weights</button></p>
     <p class="ln-says"></p>`)}
   <output class="ln-hidden" data-quantity="sizes"></output>`;
 
-const toPython = ({ scale, depth, norm }) => `import torch
+const STEPS = { // of one block, in PyTorch
+  none: ["f(row)", "row + f(row)"], layernorm: ["f(norm(row))"],
+  post: ["", "norm(row + f(row))"], pre: ["", "row + f(norm(row))"], peri: ["", "row + norm(f(norm(row)))"],
+};
+
+const toPython = ({ scale, depth, norm }, skip) => `import torch
 from torch.nn.functional import layer_norm
 
 torch.manual_seed(0)  # other draws than the lab's, by the same rule
 row = torch.randn(32)  # (32,)
+norm = lambda x: layer_norm(x, (32,))
 for block in range(${depth}):
     weight = ${scale} * (2 / 32) ** 0.5 * torch.randn(32, 32)  # (32, 32)
-    row = weight @ torch.relu(${norm === "layernorm" ? "layer_norm(row, (32,))" : "row"})
+    f = lambda x: weight @ torch.relu(x)
+    row = ${STEPS[norm][+skip]}
     print(block + 1, row.square().mean().sqrt().item())
 `;
 
 function render(props) {
   const presets = props.model.get("presets");
+  const norms = props.model.get("norms");
+  const skip = norms.some((norm) => !NAMES[norm]); // the places are those around a skip
+  const up = upOn(AXES[+skip]);
+  const choices = Object.fromEntries(norms.map((norm) => [norm, (skip ? SHORT : NAMES)[norm]]));
   const lab = createLab(props, {
     kind: "ln-depth",
     label: "A row through many blocks",
-    body: body(presets),
+    body: body(presets, choices, skip),
     keys: ["scale", "depth", "norm", "seed"],
     fields,
-    fits: ({ depth, norm, seed }) => ["none", "layernorm"].includes(norm) && Number.isInteger(depth) && Number.isInteger(seed),
+    fits: ({ depth, norm, seed }) => norms.includes(norm) && Number.isInteger(depth) && Number.isInteger(seed),
   });
   const { root, find } = lab;
   const readouts = readoutsOf(root);
@@ -147,7 +167,7 @@ function render(props) {
   /** @param {State} state */
   function draw(state) {
     const { scale, depth, norm, seed } = state;
-    const { rows, grads } = run(state);
+    const { rows, grads } = run({ ...state, skip });
     const sizes = rows.map(rms);
     const back = grads.slice(1).map(rms);
     const [least, most] = alive({ depth, seed });
@@ -158,14 +178,15 @@ function render(props) {
     }
     setReadout(find(".ln-value"), scale, short(scale, 3));
     const log = (v) => clamp(Math.log2(v), SCALE.min, SCALE.max);
-    const band = norm === "none" ? [log(least), log(most)] : [SCALE.min, SCALE.max];
+    const band = norm === "none" && !skip ? [log(least), log(most)] : [SCALE.min, SCALE.max];
+    root.classList.toggle("ld-unmarked", norm === "none" && skip);
     setAttribute(find(".ld-alive"), "x", across(band[0], SCALE.min, SCALE.max));
     setAttribute(find(".ld-alive-name"), "x", across(Math.min(band[1], 0.75), SCALE.min, SCALE.max));
     setAttribute(find(".ld-alive"), "width", across(SCALE.min + band[1] - band[0], SCALE.min, SCALE.max));
 
     drawMap(rows);
-    setAttribute(find(".ld-sizes"), "d", curve(sizes, 0, depth));
-    setAttribute(find(".ld-grads"), "d", curve(back, 1, depth));
+    setAttribute(find(".ld-sizes"), "d", curve(sizes, 0, depth, up));
+    setAttribute(find(".ld-grads"), "d", curve(back, 1, depth, up));
     name(".ld-name-sizes", RIGHT, up(sizes.at(-1)) + 20, "end");
     name(".ld-name-grads", LEFT + 4, up(back[0]) + (up(back[0]) < up(back.at(-1)) ? -9 : 20), "start");
 
@@ -177,7 +198,7 @@ function render(props) {
     write("alive", `${least} ${most}`, `${short(least, 3)} to ${short(most, 3)}`);
     setAttribute(readouts.sizes[0], "data-value", sizes.join(" "));
     setAttribute(canvas, "aria-label", `The row after each of ${blocks(depth)}. ${said}`);
-    root.classList.toggle("ld-tamed", norm === "layernorm");
+    root.classList.toggle("ld-tamed", norm !== "none");
     drawAnswer(state, sizes);
     lab.speak(said);
   }
@@ -197,10 +218,10 @@ function render(props) {
     draw,
     onInput,
     actions: {
-      preset: ({ dataset: { preset } }) => lab.change({ depth: MOST, norm: "none", scale: presets[preset].scale }),
+      preset: ({ dataset: { preset } }) => lab.change({ depth: MOST, ...(skip ? {} : { norm: "none" }), scale: presets[preset].scale }),
       redraw: () => lab.change({ seed: (lab.state.seed + 1) % SEEDS }),
     },
-    python: toPython,
+    python: (state) => toPython(state, skip),
   });
 }
 

@@ -2,10 +2,10 @@
  * A layer norm in parts, each of which can be exchanged for a wrong one, on drawn inputs: the
  * parts of `parity/formula.py`, in float32.
  *
- * @typedef {"mean" | "none"} Centre
- * @typedef {{ centre: Centre, count: "n" | "n-1", squares: "two-pass" | "one-pass",
- *   divide: "inside" | "outside" | "no-root", size: "given" | "fixed" | "zero",
- *   affine: "scale-shift" | "shift-scale" }} Parts
+ * @typedef {{ divide: "inside" | "outside" | "no-root" | "square",
+ *   size: "given" | "squared" | "fixed" | "zero", axes: "row" | "column" | "all",
+ *   centre: "mean" | "none", count: "n" | "n-1", squares: "two-pass" | "one-pass",
+ *   precision: "float32" | "bfloat16", affine: "scale-shift" | "shift-scale" | "one-plus" }} Parts
  * @typedef {{ x: Float32Array[], weight: Float32Array, bias: Float32Array }} Draw
  */
 
@@ -16,7 +16,7 @@ const f = Math.fround;
 
 /** @type {Parts} */
 export const RIGHT = {
-  centre: "mean", count: "n", squares: "two-pass", divide: "inside", size: "given", affine: "scale-shift",
+  divide: "inside", size: "given", axes: "row", centre: "mean", count: "n", squares: "two-pass", precision: "float32", affine: "scale-shift",
 };
 export const [ROWS, DRAWS, FIXED] = [6, 20, 1e-6];
 
@@ -57,31 +57,54 @@ export function draw(seed, { n, mean, sigma, rows, parameters }) {
 
 // --- the layer ------------------------------------------------------------------------------------
 
-const meanOf = (x) => f(sum(x) / x.length);
+const single = new Float32Array(1);
+const word = new Uint32Array(single.buffer); // its bits
+
+/** The nearest bfloat16, by way of float32: the even one from halfway between two. */
+export function bfloat16(value) {
+  single[0] = value;
+  word[0] = (word[0] + 0x7fff + ((word[0] >>> 16) & 1)) & 0xffff0000;
+  return single[0];
+}
+/** What rounds each step. */
+const rounding = ({ precision }) => (precision === "bfloat16" ? bfloat16 : f);
+export const meanOf = (x) => sum(x) / x.length;
 
 /** What x is centred about, and what the rest is divided by. */
-export function statistics(x, { centre, count, squares, divide, size }, eps) {
-  const about = centre === "mean" ? meanOf(x) : 0;
+export function statistics(x, parts, eps) {
+  const { divide, size } = parts;
+  const r = rounding(parts);
+  const stored = x.map(r);
   const n = x.length;
-  const total = squares === "two-pass" ? sum(x.map((v) => f(v - about) ** 2))
-    : f(f(meanOf(x.map((v) => v * v)) - f(about * about)) * n);
-  const variance = f(total / (count === "n" ? n : n - 1));
-  const e = f({ given: eps, fixed: FIXED, zero: 0 }[size]);
-  const divisor = divide === "outside" ? f(f(Math.sqrt(variance)) + e)
-    : divide === "inside" ? f(Math.sqrt(f(variance + e))) : f(variance + e);
+  const about = parts.centre === "mean" ? r(meanOf(stored)) : 0;
+  const total = parts.squares === "two-pass" ? r(sum(stored.map((v) => r(r(v - about) ** 2))))
+    : r(r(r(meanOf(stored.map((v) => r(v * v)))) - r(about * about)) * n);
+  const variance = r(total / (parts.count === "n" ? n : n - 1));
+  const e = f({ given: eps, squared: eps * eps, fixed: FIXED, zero: 0 }[size]);
+  const inside = r(variance + e);
+  const divisor = divide === "outside" ? r(r(Math.sqrt(variance)) + e)
+    : { inside: r(Math.sqrt(inside)), "no-root": inside, square: r(inside * inside) }[divide];
   return { about, variance, divisor };
 }
 
-/** One row of y. */
-export function layer(x, weight, bias, parts, eps) {
-  const { about, divisor } = statistics(x, parts, eps);
-  const scaleFirst = parts.affine === "scale-shift";
-  const y = new Float32Array(x.length);
-  for (let i = 0; i < x.length; i++) {
-    const xHat = f(f(x[i] - about) / divisor);
-    y[i] = scaleFirst ? f(xHat * weight[i]) + bias[i] : f(xHat + bias[i]) * weight[i];
-  }
-  return y;
+/**
+ * All rows of y.
+ * @param {Draw} draw
+ * @param {Parts} parts
+ * @returns {Float32Array[]}
+ */
+export function layer({ x, weight, bias }, parts, eps) {
+  const r = rounding(parts);
+  const { axes, affine } = parts;
+  const groups = axes === "row" ? x : axes === "all" ? [Float32Array.from(x.flatMap((row) => [...row]))]
+    : [...weight.keys()].map((i) => Float32Array.from(x, (row) => row[i]));
+  const found = groups.map((group) => statistics(group, parts, eps));
+  return x.map((row, k) => row.map((v, i) => {
+    const { about, divisor } = found[{ row: k, column: i, all: 0 }[axes]];
+    const xHat = r(r(r(v) - about) / divisor);
+    return affine === "shift-scale" ? f(xHat + bias[i]) * weight[i]
+      : f(xHat * (affine === "one-plus" ? f(1 + weight[i]) : weight[i])) + bias[i];
+  }));
 }
 
 /** The right row, in float64; the mean is taken twice, so that it is good at any offset. */
@@ -112,10 +135,10 @@ const worse = (a, b) => (b > a || b !== b ? b : a); // NaN, once there, stays
  * right layer in float32 stands in for it.
  * @param {Draw} draw
  */
-export function answerTo({ x, weight, bias }, eps) {
+export function answerTo(draw, eps) {
+  const { x, weight, bias } = draw;
   const rows = x.map((row) => exact(row, weight, bias, eps));
-  const plain = x.map((row) => layer(row, weight, bias, RIGHT, eps));
-  const own = measure(plain, rows);
+  const own = measure(layer(draw, RIGHT, eps), rows);
   let terms = 0;
   x.forEach((row, k) => {
     for (let i = 0; i < row.length; i++) terms = Math.max(terms, (1 + Math.abs(row[i]) * rows[k].rstd) * Math.abs(weight[i]));
@@ -147,43 +170,11 @@ function measure(results, rows) {
  * @param {ReturnType<typeof answerTo>} answer
  * @returns {{ error: number, allowed: number[] }}
  */
-export function compare({ x, weight, bias }, answer, parts, eps) {
-  const { error, largest, ratio } = measure(x.map((row) => layer(row, weight, bias, parts, eps)), answer.rows);
+export function compare(draw, answer, parts, eps) {
+  const { error, largest, ratio } = measure(layer(draw, parts, eps), answer.rows);
   const usual = TOLERANCES.map(({ atol, rtol }, k) => (error > 0 && error < Infinity ? error / ratio[k] : atol + rtol * largest));
   return { error, allowed: [...usual, answer.judge] };
 }
 
 /** Whether an error is allowed; NaN is not. */
 export const passes = ({ error, allowed }, test) => error <= allowed[test];
-
-// --- the game: which one is wrong? ----------------------------------------------------------------
-
-/** Layers with one fault each, and the right one. */
-export const SUSPECTS = [
-  { centre: "none" }, { count: "n-1" }, { squares: "one-pass" }, { divide: "outside" }, { divide: "no-root" },
-  { size: "fixed" }, { size: "zero" }, { affine: "shift-scale" }, {},
-].map((fault) => ({ ...RIGHT, ...fault }));
-
-/** How far apart two errors are, as a factor; what rounds away counts as rounding. */
-const factor = (a, b) => {
-  const size = (v) => (v < Infinity ? Math.max(v, 1e-6) : 1e6);
-  return Math.max(size(a) / size(b), size(b) / size(a));
-};
-
-/** Whether two layers err alike in nearly all draws: then this input does not tell them apart. */
-export const alike = (errors, others) => errors.filter((v, k) => factor(v, others[k]) < 1.1).length >= 0.9 * errors.length;
-
-/** The input that sets one layer apart from all other suspects the most, and by what factor at least. */
-export function bestQuestion(secret) {
-  let best = { factor: 0 };
-  for (const mean of [0, 2000]) for (const sigma of [0.001, 0.1, 1]) for (const eps of [1e-5, 0.5]) for (const parameters of ["fresh", "trained"]) {
-    if (mean && sigma < 1) continue; // there float32 itself is out of digits
-    const asked = { n: 4, mean, sigma, rows: "drawn", parameters, eps };
-    const input = draw(0, asked);
-    const answer = answerTo(input, eps);
-    const errors = SUSPECTS.map((parts) => compare(input, answer, parts, eps).error);
-    const least = Math.min(...errors.map((error, k) => (k === secret ? Infinity : factor(error, errors[secret]))));
-    if (least > best.factor) best = { ...asked, factor: least };
-  }
-  return best;
-}

@@ -1,10 +1,11 @@
 /**
- * A stack of blocks, x → W·relu(x) or x → W·relu(LayerNorm(x)), forward and backward, in float32.
+ * A stack of blocks, forward and backward, in float32. With f(x) = W·relu(x) and N for LayerNorm, a
+ * block makes f(x) or f(N(x)) of x; with a skip x + f(x), N(x + f(x)), x + f(N(x)) or x + N(f(N(x))).
  *
  * Each sum runs in float64 and is stored as float32, as a matrix product with a wide accumulator
  * does. So the order of its terms hardly counts, and a row becomes 0, ∞ or NaN where float32 ends.
  *
- * @typedef {"none" | "layernorm"} Norm  what stands before each block
+ * @typedef {"none" | "layernorm" | "post" | "pre" | "peri"} Norm  where LayerNorm stands
  */
 
 import { layerNormBackward } from "./backward.js";
@@ -46,17 +47,18 @@ function weightsAt(seed, scale) {
 
 /**
  * The row before the first block and after each, and the gradient that comes back to each of these.
- * @param {{ scale: number, depth: number, norm: Norm, seed: number }} state
+ * @param {{ scale: number, depth: number, norm: Norm, seed: number, skip?: boolean }} state
  *   `scale` multiplies all weights; the gradient starts behind the last block, with a size near 1
  * @returns {{ rows: Float32Array[], grads: Float32Array[] }}  depth + 1 of each
  */
-export function run({ scale, depth, norm, seed }) {
+export function run({ scale, depth, norm, seed, skip = false }) {
   const { x, upstream } = draw(seed);
   const weights = weightsAt(seed, scale);
-  const normed = norm === "layernorm";
-  const [rows, inputs] = [[x], []];
+  const [first, after, last] = [["layernorm", "pre", "peri"].includes(norm), norm === "peri", norm === "post"];
+  const plus = (a, b) => a.map((v, i) => v + b[i]); // stored as float32
+  const [rows, inputs, branches, sums] = [[x], [], [], []]; // what f reads, what it gives, before the last norm
   for (let block = 0; block < depth; block++) {
-    const input = normed ? layerNorm(rows[block]).xHat : rows[block];
+    const input = first ? layerNorm(rows[block]).xHat : rows[block];
     const [out, from] = [new Float32Array(WIDTH), block * WIDTH * WIDTH];
     for (let i = 0; i < WIDTH; i++) {
       let total = 0;
@@ -66,19 +68,26 @@ export function run({ scale, depth, norm, seed }) {
       }
       out[i] = total;
     }
+    const branch = after ? layerNorm(out).xHat : out;
+    const total = skip ? plus(rows[block], branch) : branch;
     inputs.push(input);
-    rows.push(out);
+    branches.push(out);
+    sums.push(total);
+    rows.push(last ? layerNorm(total).xHat : total);
   }
 
   const grads = Array(depth + 1);
   grads[depth] = upstream;
   for (let block = depth - 1; block >= 0; block--) {
-    const [above, total, from] = [grads[block + 1], new Float64Array(WIDTH), block * WIDTH * WIDTH];
+    const sum = last ? layerNormBackward(grads[block + 1], sums[block]).gradX : grads[block + 1];
+    const above = after ? layerNormBackward(sum, branches[block]).gradX : sum;
+    const [total, from] = [new Float64Array(WIDTH), block * WIDTH * WIDTH];
     for (let i = 0; i < WIDTH; i++) {
       for (let j = 0; j < WIDTH; j++) total[j] += weights[from + i * WIDTH + j] * above[i];
     }
     const grad = Float32Array.from(total, (v, j) => (inputs[block][j] <= 0 ? 0 : v));
-    grads[block] = normed ? layerNormBackward(grad, rows[block]).gradX : grad;
+    const back = first ? layerNormBackward(grad, rows[block]).gradX : grad;
+    grads[block] = skip ? plus(sum, back) : back;
   }
   return { rows, grads };
 }

@@ -5,7 +5,6 @@ import torch.fx
 
 from layernorm_book.chapters.figures.style import (
     BLUE,
-    GREEN,
     GROUND,
     INK,
     SOFT,
@@ -14,8 +13,9 @@ from layernorm_book.chapters.figures.style import (
     new_picture,
 )
 
-LOOKS = {"post": (VERMILION, "s"), "pre": (BLUE, "o"), "none": (GREEN, "^")}
+LOOKS = {"post": (VERMILION, "s"), "pre": (BLUE, "o")}
 """Colour and marker of each place of the norm, told apart without colour too."""
+TICKS = [one * ten for ten in (0.01, 0.1, 1, 10) for one in (1, 2, 5)]
 
 
 class _Children(torch.fx.Tracer):
@@ -65,80 +65,46 @@ def _draw_wiring(ax, nodes):
     ax.set_axis_off()
 
 
-def toy_stream(mean_squares):
-    """Draw one token's mean square block by block, and the factor its last norm has for gradients.
+def curves(runs, level, window=8):
+    """Draw learning curves, and the loss that character frequencies alone give.
 
     Args:
-        mean_squares: dict, for "pre" and "post" the mean square of what the norm gets, by block.
-    """
-    picture, (left, right) = new_picture(1, 2, width=7.0, height=3.0)
-    for place, values in mean_squares.items():
-        colour, marker = LOOKS[place]
-        block = np.arange(1, len(values) + 1)
-        style = {"color": colour, "marker": marker, "markevery": 6}
-        for ax, shown in ((left, values), (right, 1 / np.sqrt(values))):
-            ax.plot(block, shown, **style)
-            middle = len(block) // 2
-            name(ax, f"{place}-LN", (block[middle], shown[middle]), colour, (-4, 13))
-    left.set(xlabel="block", ylim=(0, None), title="mean square before the norm")
-    right.set(xlabel="block", ylim=(0, 1.2), title="its gradient factor, 1/σ")
-    return picture
-
-
-def at_initialization(depths, growth, gradients, predicted):
-    """Draw how large the stream is, and how large the last gradient, by depth.
-
-    Args:
-        depths: list of numbers of blocks.
-        growth: array of shape (depths, seeds), pre-LN's mean square behind the last block.
-        gradients: dict, for "post" and "pre" an array of shape (depths, seeds).
-        predicted: dict, for the same names an array of shape (depths,).
-    """
-    picture, (left, right) = new_picture(1, 2, width=7.0, height=3.2)
-    depths = np.asarray(depths)
-    left.fill_between(depths, 1 + 0.32 * depths, 1 + 0.82 * depths, color=SOFT, alpha=0.2)
-    left.plot(depths, growth, "o", color=BLUE, markersize=4)
-    name(left, "predicted band", (48, 4.5), SOFT, (0, 0), ha="right", va="top")
-    left.set_title("mean square of the pre-LN stream")
-    for place, values in gradients.items():
-        colour, marker = LOOKS[place]
-        right.plot(depths, predicted[place], "--", color=colour, linewidth=1.2)
-        right.plot(depths, values, marker, color=colour, markersize=4)
-        above = 13 if place == "post" else -17
-        end = (depths[-1], predicted[place][-1])
-        name(right, f"{place}-LN", end, colour, (0, above), ha="right")
-    ticks = [1, 2, 5, 10]
-    right.set(yscale="log", title="norm of the last gradient", ylim=(1, 14))
-    right.set_yticks(ticks, [str(tick) for tick in ticks])
-    for ax in (left, right):
-        ax.set(xscale="log", xlabel="blocks, L")
-        ax.set_xticks(depths, [str(depth) for depth in depths])
-        ax.minorticks_off()
-    left.set(yscale="log")
-    left.set_yticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
-    return picture
-
-
-def curves(losses, levels, window=8):
-    """Draw learning curves side by side, one panel for each place of the norm.
-
-    Args:
-        losses: dict, for "pre", "post", "none" an array of shape (seeds, steps).
-        levels: dict, for each name a loss to draw as a horizontal line.
+        runs: dict, for "post" and "pre" the loss of each step.
+        level: the loss to draw as a horizontal line.
         window: steps that are averaged for one point.
     """
-    picture, axes = new_picture(1, len(losses), width=6.8, height=2.9)
-    for ax, (place, runs) in zip(axes, losses.items(), strict=True):
-        steps = np.arange(runs.shape[1])[window - 1 :]
-        for run in runs:
-            smooth = np.convolve(run, np.ones(window) / window, mode="valid")
-            ax.plot(steps, smooth, color=LOOKS[place][0], linewidth=1.2)
-        for style, (level_name, level) in zip(("--", ":"), levels.items(), strict=False):
-            ax.axhline(level, color=SOFT, linewidth=1, linestyle=style)
-            above = 8 if style == "--" else -8  # the curves come down on the lower line
-            if ax is axes[-1]:
-                name(ax, level_name, (steps[-1], level), SOFT, (0, above), ha="right")
-        title = "no LayerNorm" if place == "none" else f"{place}-LN"
-        ax.set(xlabel="step", ylim=(2.2, 5.5), title=title)
-    axes[0].set_ylabel("loss, nats a character")
+    picture, ax = new_picture(height=2.7)
+    for place, losses in runs.items():
+        colour, _ = LOOKS[place]
+        smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
+        steps = np.arange(len(losses))[window - 1 :]
+        ax.plot(steps, smooth, color=colour, linewidth=1.8)
+        name(ax, f"{place}-LN", (steps[-1], smooth[-1]), colour)
+    ax.axhline(level, color=SOFT, linewidth=1, linestyle="--")
+    name(ax, "character frequencies", (0.55 * len(losses), level), SOFT, (0, -12), ha="left")
+    ax.set(xlabel="step", ylabel="loss, nats per character", xlim=(0, 1.17 * len(losses)))
+    return picture
+
+
+def by_block(panels):
+    """Draw quantities block by block, each in a panel of its own, a line for each seed.
+
+    Args:
+        panels: dict, for each title a dict, for "post" and "pre" an array of (seeds, blocks).
+    """
+    picture, axes = new_picture(1, len(panels), width=3.5 * len(panels), height=2.8)
+    for ax, (title, places) in zip(np.atleast_1d(axes), panels.items(), strict=True):
+        for place, values in places.items():
+            colour, marker = LOOKS[place]
+            block = np.arange(1, values.shape[1] + 1)
+            style = {"color": colour, "linewidth": 1.2, "marker": marker, "markevery": 8}
+            ax.plot(block, values.T, **style, markersize=4)
+            end = (block[-1], np.exp(np.log(values[:, -1]).mean()))
+            name(ax, f"{place}-LN", end, colour)
+        ax.set(yscale="log", xlabel="block", title=title, xlim=(0, 1.28 * block[-1]))
+        ax.set_xticks([1, 12, 24, 36, 48])
+        least, most = ax.get_ylim()
+        ticks = [v for v in TICKS if least <= v <= most]
+        ax.set_yticks(ticks, [f"{v:g}" for v in ticks])
+        ax.minorticks_off()
     return picture

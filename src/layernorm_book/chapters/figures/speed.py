@@ -1,65 +1,129 @@
-"""How near does each version come to the machine's limits?"""
+"""How long do versions of the layer take beside a copy, and how do many threads add up one row?"""
 
 import numpy as np
+from matplotlib.patches import Rectangle
 
 from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
     INK,
+    LINE,
     ORANGE,
     PURPLE,
+    SKY,
     SOFT,
     VERMILION,
+    name,
     name_all,
     new_picture,
 )
 
-LOOKS = tuple(zip((BLUE, VERMILION, GREEN, ORANGE, PURPLE, INK), "osD^vP", strict=True))
+LOOKS = tuple(zip((SOFT, VERMILION, ORANGE, SKY, BLUE, GREEN, PURPLE), "oosD^vP", strict=True))
 
 
-def ladder(sizes, shares):
-    """Draw the share of a copy's bandwidth that each version reaches, for each size.
+def ladder(times, passes):
+    """Draw each version's time in copies, and what its passes let expect.
 
     Args:
-        sizes: list of (rows, n).
-        shares: dict from a version's name to its share at each size, 1 being a copy's speed.
+        times: a `Times`, whose medians and quartiles are drawn.
+        passes: {name: passes over memory}; a copy has 2. A version that is not in it gets no mark.
     """
-    picture, ax = new_picture(height=3.8)
-    position = np.arange(len(sizes))
-    ends = []
-    for (colour, mark), (name, values) in zip(LOOKS, shares.items(), strict=False):
-        ax.plot(position, values, marker=mark, color=colour, markersize=5)
-        ends.append((name, (position[-1], values[-1]), colour))
-    ax.axhline(1, color=SOFT, linewidth=1, linestyle=":")
-    ax.set_yscale("log")
+    picture, ax = new_picture(height=0.7 + 0.33 * len(times.seconds))
+    names = list(times.seconds)[::-1]
+    for level, version in enumerate(names):
+        median, low, high = times.ratio(version)
+        ax.plot([low, high], [level, level], color=BLUE, linewidth=5, alpha=0.45)
+        ax.plot(median, level, "o", color=BLUE, markersize=6)
+        if version in passes:
+            ax.plot(passes[version] / 2, level, "|", color=INK, markersize=14, markeredgewidth=2)
+    ax.axvline(1, color=SOFT, linewidth=1, linestyle=":")
+    ax.set(xscale="log", yticks=range(len(names)), xlabel="times as long as a copy")
+    ax.set_yticks(range(len(names)), names)
+    ax.tick_params(axis="y", length=0)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.xaxis.set_minor_formatter("")
+    ax.set_title(
+        "● measured, its bar half of the rounds   | by its passes", loc="left", fontsize=10
+    )
+    return picture
+
+
+def sizes(measured, n):
+    """Draw what one number costs each version in its best round, and up to the median one.
+
+    Args:
+        measured: {rows: Times}, of the same versions.
+        n: how many numbers a row has.
+    """
+    picture, ax = new_picture(height=3.4)
+    rows, ends = list(measured), []
+    for (colour, mark), version in zip(LOOKS, measured[rows[0]].seconds, strict=False):
+        seconds = [np.percentile(measured[r].seconds[version], (0, 50)) for r in rows]
+        best, median = (np.array(seconds) / (n * np.array(rows)[:, None]) * 1e9).T
+        ax.fill_between(rows, best, median, color=colour, alpha=0.2, linewidth=0)
+        ax.plot(rows, best, marker=mark, color=colour, markersize=5)
+        ends.append((version, (rows[-1], best[-1]), colour))
+    ax.set(xscale="log", yscale="log", xlabel=f"rows of {n}")
+    ax.set_xticks(rows, [f"{r}" for r in rows])
+    ax.xaxis.set_minor_formatter("")
+    ax.minorticks_off()
     name_all(ax, ends)
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    ax.yaxis.set_minor_formatter("")
-    ax.set_xticks(position, [f"{rows}\n×{n}" for rows, n in sizes])
-    ax.set_title("share of a copy's bandwidth", loc="left")
-    ax.set_xlabel("rows × n")
+    ax.set_title("nanoseconds for each number, in the best round", loc="left")
     return picture
 
 
-def roofline(peak, bandwidth, points):
-    """Draw the limits of arithmetic and memory, and where each version lies under them.
+def reduction(threads=8, warp=4):
+    """Draw how the threads of a block add up one row: thread, warp, block.
 
     Args:
-        peak: operations a second, at most.
-        bandwidth: bytes a second, at most.
-        points: dict from a version's name to (operations a byte, operations a second).
+        threads: how many there are, each with two numbers; a GPU has up to 1,024 for a row.
+        warp: how many of them work in step and read one another's registers; 32 on NVIDIA's.
     """
-    picture, ax = new_picture(height=3.8)
-    intensity = np.logspace(-1.5, 2.5, 100)  # (100,), operations a byte
-    ax.plot(intensity, np.minimum(peak, bandwidth * intensity), color=INK, linewidth=1.5)
-    above = {"textcoords": "offset points", "ha": "right", "color": INK}
-    ax.annotate("matrix product, all cores", (intensity[-1], peak), (0, 6), **above)
-    ax.annotate("copy, one core", (0.5, 0.5 * bandwidth), (-8, 2), **above)
-    ends = []
-    for (colour, mark), (name, point) in zip(LOOKS, points.items(), strict=False):
-        ax.plot(*point, mark, color=colour, markersize=7)
-        ends.append((name, point, colour))
-    ax.set(xscale="log", yscale="log", xlabel="operations for each byte moved")
-    name_all(ax, ends)
-    ax.set_title("operations a second", loc="left")
+    picture, ax = new_picture(height=3.3)
+    place = 2 * np.arange(threads) + 0.5  # of each thread
+    level = 10.0
+    for i in range(2 * threads):
+        ax.add_patch(_box(i, level, 0.86, _of(i % threads, warp), 0.5))
+        _line(ax, (i, level - 0.4), (place[i % threads], level - 1.6), LINE)
+    said = ["the row, in memory", "a thread adds up its own", "a warp: lane reads from lane"]
+    _say(ax, 2 * threads, level, said[0])
+    alive, level = list(range(threads)), level - 2
+    _say(ax, 2 * threads, level, said[1])
+    while True:
+        across = len(alive) * warp <= threads
+        for t in alive:
+            ax.add_patch(_box(place[t], level, 1.1, _of(t, warp) if len(alive) > 1 else ORANGE, 1))
+        if len(alive) == 1:
+            break
+        drop = 2.2 if across else 1.5
+        for a, b in zip(alive[::2], alive[1::2], strict=True):
+            for t in (a, b):
+                _line(ax, (place[t], level - 0.4), (place[a], level - drop + 0.4), SOFT)
+        alive, level = alive[::2], level - drop
+        if across:
+            _say(ax, 2 * threads, level + 1.1, "the block: one of each warp,\nin shared memory")
+        elif len(alive) * 2 == threads:
+            _say(ax, 2 * threads, level - 0.75, said[2])
+    _say(ax, 2 * threads, level - 0.6, "μ and σ², for all threads")
+    ax.set(xlim=(-0.6, 2 * threads + 13), ylim=(level - 1.1, 10.6))
+    ax.set_axis_off()
     return picture
+
+
+def _of(thread, warp):
+    """Return the colour of a thread's warp."""
+    return GREEN if thread // warp else BLUE
+
+
+def _say(ax, x, y, text):
+    name(ax, text, (x - 0.6, y), INK, (4, 0))
+
+
+def _box(x, y, width, colour, alpha):
+    """Return a square of the colour, its middle at (x, y)."""
+    return Rectangle((x - width / 2, y - 0.4), width, 0.8, color=colour, alpha=alpha, linewidth=0)
+
+
+def _line(ax, start, end, colour):
+    ax.plot(*zip(start, end, strict=True), color=colour, linewidth=1, zorder=0)

@@ -1,0 +1,104 @@
+"""How long does each of several versions take, and how sure is that?
+
+Versions take turns, round after round: what disturbs the machine then disturbs them all. Each is
+compared with the unit of the same round, and the spread of those ratios is shown beside their
+median. The chapter on speed and `make bench` measure with this, and with nothing else.
+"""
+
+import statistics
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds that each version took: {name: [one for each round]}."""
+
+    seconds: dict[str, list[float]]
+    unit: str  # the version that the others are compared with
+
+    def ratio(self, name):
+        """Return (median, lower quartile, upper quartile) of a version's time, in units."""
+        pairs = zip(self.seconds[name], self.seconds[self.unit], strict=True)
+        low, median, high = statistics.quantiles((t / u for t, u in pairs), n=4)
+        return median, low, high
+
+    def best(self, name):
+        """Return a version's shortest time in seconds: the round that was disturbed the least."""
+        return min(self.seconds[name])
+
+    def table(self):
+        """Return one line for each version: its median, and the quartiles around it."""
+        rows = ((name, *self.ratio(name)) for name in self.seconds)
+        return "\n".join(
+            f"{name:22}{m:7.1f}   ({low:.1f} to {high:.1f})" for name, m, low, high in rows
+        )
+
+
+def measure(calls, unit="copy", rounds=15, device="cpu"):
+    """Time calls in turn.
+
+    Args:
+        calls: dict from a name to a function without arguments.
+        unit: the name of the one that the others are compared with.
+        rounds: how often each is called. Every round starts with another of them.
+        device: "cpu", or "cuda", where a call comes back before its work is done. There two events
+            are put into the queue around each call, and the GPU itself notes when it reached them.
+
+    Returns:
+        Times.
+    """
+    once = on_gpu if device == "cuda" else on_cpu
+    for call in calls.values():  # warm up: caches, pages, a compiler
+        call()
+    seconds, names = {name: [] for name in calls}, list(calls)
+    for _ in range(rounds):
+        for name in names:
+            seconds[name].append(once(calls[name]))
+        names.append(names.pop(0))
+    return Times(seconds, unit)
+
+
+def backward(function, x, weight, bias):
+    """Return a call of the backward pass of a function of (x, weight, bias)."""
+    leaves = [t.clone().requires_grad_() for t in (x, weight, bias)]
+    given = function(*leaves), leaves, torch.ones_like(x)
+    return partial(torch.autograd.grad, *given, retain_graph=True)
+
+
+def compiled(function, *args):
+    """Return {"compiled": a call of the compiled function}, or {} and print why not.
+
+    Args:
+        function: on tensors.
+        args: what it is called with.
+    """
+    call = partial(torch.compile(function), *args)
+    try:
+        call()
+    except Exception as error:  # it takes a C++ compiler, or on a GPU Triton
+        print(f"torch.compile does not work here: {type(error).__name__}")
+        return {}
+    return {"compiled": call}
+
+
+def on_cpu(call):
+    """Return the seconds that a call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def on_gpu(call):
+    """Return the seconds that a GPU works on a call."""
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    # A write of 256 MB before it, so that the work starts without its data in the GPU's cache.
+    torch.empty(2**26, device="cuda").zero_()
+    start.record()
+    call()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / 1000  # it counts milliseconds

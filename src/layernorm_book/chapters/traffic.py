@@ -1,0 +1,66 @@
+"""How often does a version of the layer pass over its array? PyTorch's dispatcher is asked.
+
+Every operation goes through the dispatcher, which a mode can listen to. A pass is one read or one
+write of as many bytes as x has; what happens within an operation stays there.
+"""
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class Passes(TorchDispatchMode):
+    """Count what the operations in a `with` block read and write.
+
+    Args:
+        x: tensor whose size is one pass.
+
+    Attributes:
+        calls: how many operations there were; views move nothing, and do not count.
+        reads, writes: in passes over x.
+
+    Example:
+        >>> x = torch.ones(4, 8)
+        >>> with Passes(x) as counted:
+        ...     y = (x + 1) * x
+        >>> counted.calls, counted.reads, counted.writes
+        (2, 3.0, 2.0)
+    """
+
+    def __init__(self, x):
+        super().__init__()
+        self.bytes, self.calls, self.reads, self.writes = x.nbytes, 0, 0.0, 0.0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        """Run one operation, and note the tensors that go in and come out."""
+        out = func(*args, **(kwargs or {}))
+        if any(r.alias_info and not r.alias_info.is_write for r in func._schema.returns):
+            return out  # a view
+        self.calls += 1
+        self.reads += sum(t.nbytes for t in tensors(args)) / self.bytes  # `out` is no argument here
+        self.writes += sum(t.nbytes for t in tensors(out)) / self.bytes
+        return out
+
+    @property
+    def total(self):
+        """Reads and writes together, without the few numbers that each row has."""
+        return round(self.reads + self.writes)
+
+
+def tensors(tree):
+    """Return the tensors among nested arguments."""
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
+
+
+def kept(function, *args):
+    """Return how many bytes autograd keeps of a call, each memory counted once."""
+    seen = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        function(*args)
+    return sum(seen.values())

@@ -1,0 +1,150 @@
+"""How does a small transformer learn the book's own source code, and what happens to its tokens?"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import layernorm_book
+from layernorm_book.chapters.placement import Speller
+from layernorm_book.widgets.collapse import Recording
+
+TOKENS, BATCH = 32, 8
+WATCHED = 12  # tokens that are recorded: the last of the first piece of the sample
+FRAMES = (0, 1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 80, 100, 125, 150, 175, 200)
+
+
+def source_code() -> Tensor:
+    """Return the ASCII characters of this package's Python files: (characters,), from 0 to 127."""
+    files = sorted(Path(layernorm_book.__file__).parent.rglob("*.py"))
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    return torch.tensor(list(text.encode("ascii", "ignore")))
+
+
+def entropy(symbols: Tensor) -> float:
+    """Return the mean of −log of each symbol's share, in nats."""
+    share = torch.unique(symbols, return_counts=True)[1] / len(symbols)
+    return -(share * share.log()).sum().item()
+
+
+def pieces(data: Tensor, count: int, generator: torch.Generator | None = None) -> Tensor:
+    """Return pieces of a text from places drawn at random: (count, TOKENS + 1)."""
+    start = torch.randint(len(data) - TOKENS, (count, 1), generator=generator)
+    return data[start + torch.arange(TOKENS + 1)]
+
+
+def sample(data: Tensor, count: int = 64) -> Tensor:
+    """Return the pieces on which all models are compared: (count, TOKENS + 1)."""
+    return pieces(data, count, torch.Generator().manual_seed(0))
+
+
+def frequencies_loss(data: Tensor) -> float:
+    """Return the loss on the sample of a model that gives each character its share of the text."""
+    share = torch.bincount(data) / len(data)
+    return -share.log()[sample(data)[:, 1:]].mean().item()
+
+
+def loss_on(model: Speller, piece: Tensor) -> Tensor:
+    """Return the mean loss of the next character, in nats."""
+    guess = model(piece[:, :-1])  # (batch, TOKENS, symbols)
+    return F.cross_entropy(guess.flatten(0, 1), piece[:, 1:].flatten())
+
+
+def cosines(model: Speller, ids: Tensor) -> np.ndarray:
+    """Return the cosine of each token with each, before the first block and after each block.
+
+    Args:
+        ids: one piece of text, (tokens,).
+
+    Returns:
+        Array of shape (depth + 1, tokens, tokens), float64.
+    """
+    with torch.no_grad():
+        h = torch.cat(model.states(ids[None])).double()  # (depth + 1, tokens, d)
+    unit = F.normalize(h, dim=-1)
+    return (unit @ unit.mT).numpy()
+
+
+class Run(NamedTuple):
+    """What is left of a training run."""
+
+    model: Speller
+    losses: np.ndarray  # of each step, on its own batch: (steps,)
+    loss: float  # at the end, on the sample
+    recording: Recording  # loss on the sample and cosines, at some steps
+
+
+def train(
+    Place: type,
+    data: Tensor,
+    seed: int = 0,
+    steps: int = 100,
+    rate: float = 0.005,
+    warm_up: int = 1,
+    factor: float = 1.0,
+    frames: Sequence[int] = (),
+    advance: Callable[[], None] = lambda: None,
+) -> Run:
+    """Train a Speller with Adam.
+
+    Args:
+        Place: where LayerNorm stands, a subclass of `Sublayer`.
+        data: the text, (characters,).
+        rate: the learning rate, once the warm-up is over.
+        warm_up: the step in which the learning rate, rising from 0, reaches `rate`.
+        factor: what the loss is multiplied by before its gradients are taken.
+        frames: the steps after which the tokens of a piece are recorded, 0 before the first.
+        advance: is called after each step.
+    """
+    torch.manual_seed(seed)
+    model, compared = Speller(Place), sample(data)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate, foreach=True)
+    losses, recorded = [], []
+
+    def record(step):
+        if step in frames:
+            watched = cosines(model, compared[0, :-1])[:, -WATCHED:, -WATCHED:]
+            with torch.no_grad():
+                recorded.append((step, loss_on(model, compared).item(), watched))
+
+    record(0)
+    for step in range(1, steps + 1):
+        optimizer.param_groups[0]["lr"] = rate * min(1, step / warm_up)
+        loss = loss_on(model, pieces(data, BATCH))
+        optimizer.zero_grad()
+        (factor * loss).backward()
+        optimizer.step()
+        losses.append(loss.item())
+        record(step)
+        advance()
+    with torch.no_grad():
+        end = loss_on(model, compared).item()
+    at, seen, watched = zip(*recorded, strict=True) if recorded else ((), (), ())
+    return Run(model, np.array(losses), end, Recording(at, seen, np.array(watched)))
+
+
+class Start(NamedTuple):
+    """A model before its first step, block by block: arrays of shape (depth,)."""
+
+    gradients: np.ndarray  # norm of the gradient of the feed-forward part's last matrix
+    squares: np.ndarray  # mean square of the stream after the block
+    turns: (
+        np.ndarray
+    )  # 1 − cosine of what enters the block and what leaves it, averaged over tokens
+
+
+def at_the_start(Place: type, data: Tensor, depth: int, seed: int = 0) -> Start:
+    """Return what the gradients and the stream of an untrained Speller are, on four pieces."""
+    torch.manual_seed(seed)
+    model, piece = Speller(Place, depth=depth), sample(data)[:4]
+    loss_on(model, piece).backward()
+    gradients = [layer.branch.out.weight.grad.norm().item() for layer in model.sublayers[1::2]]
+    with torch.no_grad():
+        h = torch.stack(model.states(piece[:, :-1]))  # (depth + 1, batch, tokens, d)
+    turns = 1 - F.cosine_similarity(h[1:], h[:-1], dim=-1)  # (depth, batch, tokens)
+    squares = h[1:].square().mean((1, 2, 3))  # (depth,)
+    return Start(np.array(gradients), squares.numpy(), turns.mean((1, 2)).numpy())

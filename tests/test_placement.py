@@ -1,0 +1,106 @@
+"""Chapter 9's harness: what a placement inherits, what is trained, and what is recorded of it."""
+
+import numpy as np
+import pytest
+import torch
+
+from layernorm_book.chapters.placement import Attention, FeedForward, Speller, Sublayer, norms_used
+from layernorm_book.chapters.training import (
+    WATCHED,
+    at_the_start,
+    cosines,
+    entropy,
+    frequencies_loss,
+    sample,
+    source_code,
+    train,
+)
+from layernorm_book.widgets.collapse import apart
+
+
+class Pre(Sublayer):
+    def forward(self, h):
+        return h + self.branch(self.norm(h))
+
+
+class Post(Sublayer):
+    final = False
+
+    def forward(self, h):
+        return self.norm(h + self.branch(h))
+
+
+class Small(Pre):
+    def gains(self):
+        return 0.5, 0.25
+
+
+@pytest.fixture(scope="module")
+def data():
+    return source_code()
+
+
+def test_a_placement_is_one_line_and_its_norms_are_counted():
+    assert norms_used(Speller(Pre, d=8, depth=3)) == 7
+    assert norms_used(Speller(Post, d=8, depth=3)) == 6
+
+
+def test_gains_shrink_the_first_and_the_last_matrix_of_a_branch():
+    for Branch in (Attention, FeedForward):
+        torch.manual_seed(0)
+        plain = dict(Pre(Branch(8), 8, 1, 6).branch.named_parameters())
+        torch.manual_seed(0)
+        small = dict(Small(Branch(8), 8, 1, 6).branch.named_parameters())
+        assert torch.equal(small["out.weight"], 0.25 * plain["out.weight"])
+        if Branch is FeedForward:
+            assert torch.equal(small["wide.weight"], 0.5 * plain["wide.weight"])
+        else:  # only what makes the values: queries and keys stay
+            assert torch.equal(small["qkv.weight"][16:], 0.5 * plain["qkv.weight"][16:])
+            assert torch.equal(small["qkv.weight"][:16], plain["qkv.weight"][:16])
+
+
+def test_attention_reads_nothing_that_comes_later():
+    torch.manual_seed(0)
+    layer, h = Attention(8), torch.randn(1, 5, 8)
+    torch.testing.assert_close(layer(h[:, :3]), layer(h)[:, :3])
+
+
+def test_what_frequencies_alone_score(data):
+    assert entropy(torch.tensor([3, 3, 5, 5])) == pytest.approx(np.log(2))
+    assert frequencies_loss(data) == pytest.approx(entropy(data), abs=0.15)
+    one = torch.full((100,), 65)
+    assert frequencies_loss(one) == 0
+
+
+def test_a_run_is_the_same_twice_and_records_what_was_asked(data):
+    runs = [train(Pre, data, seed=3, steps=4, frames=(0, 2, 4)) for _ in range(2)]
+    first, second = runs
+    assert np.array_equal(first.losses, second.losses)
+    assert len(first.losses) == 4
+    assert list(first.recording.steps) == [0, 2, 4]
+    assert first.recording.cosines.shape == (3, 7, WATCHED, WATCHED)
+    assert first.recording.losses[-1] == first.loss
+    seen = cosines(first.model, sample(data)[0, :-1])[:, -WATCHED:, -WATCHED:]
+    assert np.array_equal(seen, first.recording.cosines[-1])
+    assert (apart(seen) > 0).all()
+
+
+def test_a_factor_of_the_loss_is_a_factor_of_its_gradients_alone(data):
+    """Adam divides by the size of the gradients, so that the first steps hardly differ."""
+    plain, tenth = (train(Pre, data, steps=3, factor=factor).losses for factor in (1, 0.1))
+    assert plain == pytest.approx(tenth, abs=1e-3)
+    assert not np.array_equal(plain, tenth)  # rounding tells that there was a factor
+
+
+def test_the_warm_up_rises_to_the_rate(data):
+    still = train(Pre, data, steps=2, warm_up=10**9).losses
+    moved = train(Pre, data, steps=2).losses
+    assert still[0] == moved[0]
+    assert abs(still[1] - moved[1]) > 0.05
+
+
+def test_what_a_stack_is_at_the_start(data):
+    start = at_the_start(Post, data, depth=4)
+    assert [len(part) for part in start] == [4, 4, 4]
+    assert start.squares == pytest.approx([1] * 4, abs=1e-3)
+    assert (start.gradients > 0).all()

@@ -1,0 +1,118 @@
+"""What chapter 7 measures with: versions take turns, passes are counted, kernels can be edited."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from layernorm_book.chapters import timing
+from layernorm_book.chapters import triton_kernels as kernels
+from layernorm_book.chapters.timing import Times, measure
+from layernorm_book.chapters.traffic import Passes, kept
+from layernorm_book.chapters.triton_kernels import rounded, tl, triton
+
+
+def test_versions_take_turns_and_every_round_starts_with_another():
+    order = []
+    calls = {name: (lambda name=name: order.append(name)) for name in ("copy", "b", "c")}
+    times = measure(calls, rounds=3)
+    assert order[:3] == ["copy", "b", "c"], "a round that warms up"
+    assert order[3:] == ["copy", "b", "c", "b", "c", "copy", "c", "copy", "b"]
+    assert {len(seconds) for seconds in times.seconds.values()} == {3}
+
+
+def test_a_ratio_is_that_of_its_own_round():
+    """A machine that gets ten times slower half way changes no ratio."""
+    slower = [1, 1, 1, 10, 10, 10]
+    times = Times({"copy": slower, "twice": [2.0 * s for s in slower]}, "copy")
+    assert times.ratio("twice") == (2.0, 2.0, 2.0)
+    assert times.table().splitlines()[1].split() == ["twice", "2.0", "(2.0", "to", "2.0)"]
+
+
+def test_a_gpu_is_timed_by_events(monkeypatch):
+    happened = []
+
+    class Event:
+        def __init__(self, enable_timing):
+            assert enable_timing
+
+        def record(self):
+            happened.append("record")
+
+        def synchronize(self):
+            happened.append("wait")
+
+        def elapsed_time(self, end):
+            return 3.0  # milliseconds
+
+    empty = torch.empty
+    monkeypatch.setattr(timing.torch.cuda, "Event", Event)
+    monkeypatch.setattr(timing.torch, "empty", lambda size, device: empty(4))
+    times = measure({"copy": lambda: happened.append("call")}, rounds=1, device="cuda")
+    assert happened == ["call", "record", "call", "record", "wait"]
+    assert times.seconds == {"copy": [0.003]}
+
+
+def test_a_version_that_does_not_compile_says_so(monkeypatch, capsys):
+    def refuse(function):
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(timing.torch, "compile", lambda function: refuse)
+    assert timing.compiled(torch.relu, 1) == {}
+    assert capsys.readouterr().out == "torch.compile does not work here: RuntimeError\n"
+
+
+def test_passes_are_those_of_the_operations():
+    x, y = torch.randn(4, 8), torch.empty(4, 8)
+    with Passes(x) as counted:
+        torch.sub(x, 1, out=y)  # 1 read, 1 write
+        y *= 2  # 1 read, 1 write
+        y[:2].sum()  # half a read, and no view counts
+    assert counted.calls == 3
+    assert counted.reads == 2.5
+    assert counted.writes == pytest.approx(2 + 1 / 32)
+
+
+def test_what_is_kept_is_counted_once():
+    x = torch.randn(4, 8, requires_grad=True)
+    assert kept(lambda x: (x * x).sum(), x) == x.nbytes
+    assert kept(lambda x: F.layer_norm(x, (8,)), x) == x.nbytes + 2 * 4 * 4
+
+
+def test_without_triton_a_layer_gives_nan(monkeypatch):
+    monkeypatch.setattr(kernels, "MISSING", "There is none.")
+    x = torch.randn(2, 4, requires_grad=True)
+    y = kernels.layer(None)(x, (4,))
+    assert y.isnan().all()
+    assert torch.autograd.grad(y.sum(), x)[0].isnan().all()
+
+
+@pytest.mark.skipif(bool(kernels.MISSING), reason=kernels.MISSING)
+class TestKernels:
+    def test_a_changed_kernel_is_another_one(self):
+        with pytest.raises(ValueError, match=r"no 'tl\.dot'"):
+            kernels.edited(kernels.add_up, ("tl.dot", ""))
+        twice = kernels.edited(kernels.add_up, ("parts + part", "parts + 0 * part"))
+        parts, total = torch.arange(6.0).reshape(2, 3), torch.zeros(3)  # (count, n), (n,)
+        for kernel, due in ((kernels.add_up, parts.sum(0)), (twice, 2 * parts[0])):
+            kernel[(1,)](parts, total, 2, 3, BLOCK=128)
+            assert torch.equal(total, due)
+
+    def test_rounding_goes_to_the_nearest_and_to_even(self):
+        @triton.jit
+        def convert(x, y, BLOCK: tl.constexpr):
+            i = tl.arange(0, BLOCK)
+            value = rounded(tl.load(x + i), y.dtype.element_ty)
+            tl.store(y + i, value)
+
+        step = 2.0**-7
+        special = [0.0, -0.0, math.inf, -math.inf, 1 + step / 2, 1 + 3 * step / 2, 3.4e38, 1e-40]
+        drawn = torch.randn(1024 - 8) * torch.logspace(-30, 30, 1024 - 8)
+        values = torch.cat([torch.tensor(special), drawn])
+        for dtype in (torch.bfloat16, torch.float16, torch.float32):
+            if dtype is torch.float16:  # NumPy would warn of those that are too large
+                values = torch.where(values.abs() < 6e4, values, 1.0)
+            found = torch.zeros(1024, dtype=dtype)
+            convert[(1,)](values, found, BLOCK=1024)
+            assert torch.equal(found, values.to(dtype)), dtype

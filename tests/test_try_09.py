@@ -1,0 +1,158 @@
+"""The lines to try in chapter 9, performed on its built page.
+
+Its runs are trained while the page is built, so what they show differs from machine to machine a
+little: what a line promises is tested with room for that.
+"""
+
+import base64
+
+import numpy as np
+import pytest
+from browser import move, slide, values
+from tries import tries
+
+DEPTH, TOKENS = ".ln-depth", ".ln-collapse"
+POST, PRE, WARM = 0, 1, 2
+PIXELS = """canvas => {
+    const { data, width, height } = canvas.getContext("2d").getImageData(
+        0, 0, canvas.width, canvas.height);
+    let text = "";
+    for (const v of data) text += String.fromCharCode(v);
+    return [width, height, btoa(text)];
+}"""
+
+
+def pixels(canvas):
+    """Return what is painted: an array of (height, width, 4)."""
+    width, height, data = canvas.evaluate(PIXELS)
+    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4).astype(int)
+
+
+def sizes(page):
+    text = page.get_attribute(f"{DEPTH} [data-quantity=sizes]", "data-value")
+    return [float(size) for size in text.split()]
+
+
+def choose(page, place):
+    page.locator(f"{DEPTH} label:has([name=norm][value={place}])").click()
+    assert page.is_checked(f"{DEPTH} [name=norm][value={place}]")
+
+
+@tries("09-none", "Leave it on none: the row grows into the millions, and so does its gradient.")
+def test_without_a_norm_row_and_gradient_grow(lab_page):
+    assert lab_page.is_checked(f"{DEPTH} [name=norm][value=none]")
+    assert 1e6 < sizes(lab_page)[-1] < 1e8
+    assert 1e6 < values(lab_page, "grad", DEPTH)[0] < 1e8
+
+
+@tries(
+    "09-post",
+    "Choose post and drag weights from end to end: the row keeps size 1, and the gradient at "
+    "block 1 stays between 0.001 and 10.",
+)
+def test_post_keeps_the_row_and_its_gradient(lab_page):
+    choose(lab_page, "post")
+    for _ in slide(lab_page, f"{DEPTH} [name=scale]"):
+        assert sizes(lab_page)[1:] == pytest.approx([1] * 48, rel=1e-3)
+    for stop in range(-48, 49):
+        move(lab_page, f"{DEPTH} [name=scale]", stop / 16)
+        assert sizes(lab_page)[1:] == pytest.approx([1] * 48, rel=1e-3)
+        assert 0.001 < values(lab_page, "grad", DEPTH)[0] < 10
+
+
+@tries("09-pre", "Choose pre: the row grows slowly, and on the right the columns hardly change.")
+def test_pre_adds_up_and_changes_little_in_the_end(lab_page):
+    choose(lab_page, "pre")
+    found = sizes(lab_page)
+    assert 3 < found[-1] < 30
+    assert found[-1] < 1.1 * found[-5]
+    painted = pixels(lab_page.locator(f"{DEPTH} canvas"))  # (32, 49, 4)
+    signed = painted[..., 3] * np.where(painted[..., 0] > 100, 1, -1)
+    change = np.abs(np.diff(signed, axis=1)).mean(0)  # (48,)
+    assert change[-8:].mean() < change[:8].mean() / 4
+
+
+@tries("09-peri", "Choose peri and drag weights: the picture stands still.")
+def test_peri_does_not_see_the_weights(lab_page):
+    choose(lab_page, "peri")
+    canvas, before = lab_page.locator(f"{DEPTH} canvas"), None
+    for _ in slide(lab_page, f"{DEPTH} [name=scale]"):
+        painted = pixels(canvas)[..., 3], np.array(sizes(lab_page))
+        before = before or painted
+        assert np.abs(painted[0] - before[0]).max() <= 2
+        assert painted[1] == pytest.approx(before[1], rel=5e-3)
+    choose(lab_page, "pre")
+    assert np.abs(pixels(canvas)[..., 3] - before[0]).max() > 50
+
+
+# --- the tokens -----------------------------------------------------------------------------------
+
+
+def to_step(page, step):
+    """Drag until the lab says this step."""
+    slider = page.locator(f"{TOKENS} [name=frame]")
+    slider.scroll_into_view_if_needed()
+    slider.press("Home")
+    while values(page, "step", TOKENS)[0] < step:
+        slider.press("ArrowRight")
+    assert values(page, "step", TOKENS) == [step]
+
+
+def squares(page, run):
+    """Return the squares of a run, one for each block and the start: (7, 12, 12, 4)."""
+    painted = pixels(page.locator(f"{TOKENS} canvas").nth(run))
+    return np.stack([painted[:, 13 * k : 13 * k + 12] for k in range(7)])
+
+
+@tries(
+    "09-merge",
+    "Drag step to 0, then slowly to the right: by step 8 post-LN's last three squares have one "
+    "colour.",
+)
+def test_the_tokens_of_the_stuck_run_become_one(lab_page):
+    to_step(lab_page, 0)
+    assert all(np.ptp(square[..., 3]) > 20 for square in squares(lab_page, POST))
+    to_step(lab_page, 8)
+    last = squares(lab_page, POST)[-3:]
+    assert (last == last[0, 0, 0]).all()
+    assert not (squares(lab_page, WARM)[-1] == last[0, 0, 0]).all()
+    said = lab_page.text_content(f"{TOKENS} [data-quantity=sentence]")
+    assert said.startswith("After 8 steps, post-LN has merged all tokens into one")
+
+
+@tries(
+    "09-back",
+    "Go on to the end: pre-LN's tokens come close and then come apart again; post-LN's never do.",
+)
+def test_only_the_others_come_apart_again(lab_page):
+    to_step(lab_page, 0)
+    slider, seen = lab_page.locator(f"{TOKENS} [name=frame]"), []
+    for _ in range(16):
+        seen.append(values(lab_page, "apart", TOKENS))
+        slider.press("ArrowRight")
+    seen.append(values(lab_page, "apart", TOKENS))
+    assert values(lab_page, "step", TOKENS) == [200]
+    post, pre, warm = np.transpose(seen)
+    assert pre.min() < 0.05
+    assert pre[-1] > 0.1
+    assert 3 <= pre.argmin() <= 10
+    assert warm[-1] > 0.02
+    assert (post[5:] < 1e-6).all()
+    stuck, *others = values(lab_page, "loss", TOKENS)
+    assert all(loss < stuck - 0.1 for loss in others)
+
+
+@tries(
+    "09-line",
+    "Go back to step 8: in the plot of 1 − cosine post-LN falls along a straight line, on an axis "
+    "of powers of ten.",
+)
+def test_the_distance_falls_along_a_straight_line(lab_page):
+    to_step(lab_page, 8)
+    d = lab_page.get_attribute(f"{TOKENS} [data-curve=apart-{POST}]", "d")
+    x, y = np.array([point.split() for point in d[1:].split("L")], float)[1:].T
+    slope, start = np.polyfit(x, y, 1)
+    assert np.corrcoef(x, y)[0, 1] > 0.99
+    assert np.abs(slope * x + start - y).max() < 0.08 * np.ptp(y)
+    marks = lab_page.locator(f"{TOKENS} .lc-far .lc-end").all_text_contents()
+    assert marks == ["1", "10⁻⁴", "10⁻⁸", "10⁻¹²"]

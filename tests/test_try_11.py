@@ -1,0 +1,113 @@
+"""Chapter 11 keeps what its "Try this" lists promise."""
+
+from browser import move
+from tries import tries
+
+from layernorm_book.widgets.blackbox import BOXES
+from layernorm_book.widgets.bugs import DRAWS, PRESETS, RIGHT
+
+ALL, NONE = [DRAWS] * 3, [0] * 3
+LAB, BOX = ".ln-bugs:not(.ln-box)", ".ln-box"
+
+
+def choose(page, lab, name, value):
+    page.check(f"{lab} [name={name}][value='{value}']", force=True)
+
+
+def ask(page, lab, preset):
+    page.locator(lab).get_by_role("button", name=preset, exact=True).click()
+
+
+def said(page, lab, quantity):
+    script = "(nodes, name) => nodes.map(node => +node.dataset.value)"
+    return page.eval_on_selector_all(f"{lab} [data-quantity={quantity}]", script)
+
+
+@tries(
+    "11-share",
+    "Let mean and σ hold on average only: the layer that passed in every draw now fails all three "
+    "tests in every draw.",
+)
+def test_level_rows_hide_that_all_rows_share(lab_page):
+    assert said(lab_page, LAB, "passed") == ALL
+    choose(lab_page, LAB, "rows", "drawn")
+    assert said(lab_page, LAB, "passed") == NONE
+
+
+@tries(
+    "11-far",
+    "Let each row have its own μ and σ again, and take the variance in one pass. The usual randn "
+    "shows nothing. Press mean 2000, and no draw passes.",
+)
+def test_one_pass_shows_far_from_zero(lab_page):
+    choose(lab_page, LAB, "axes", "row")
+    choose(lab_page, LAB, "squares", "one-pass")
+    ask(lab_page, LAB, "usual randn")
+    assert said(lab_page, LAB, "passed") == ALL
+    ask(lab_page, LAB, "mean 2000")
+    assert said(lab_page, LAB, "passed") == NONE
+
+
+@tries(
+    "11-short",
+    "Go back to two passes, compute in bfloat16, and press the four buttons: it never passes. Then "
+    "drag σ to its left end and ε to its right end, and assert_close passes it in all twenty "
+    "draws.",
+)
+def test_bfloat16_hides_where_eps_is_large_and_rows_are_quiet(lab_page):
+    choose(lab_page, LAB, "axes", "row")
+    choose(lab_page, LAB, "precision", "bfloat16")
+    for preset in PRESETS:  # the order in which they stand
+        ask(lab_page, LAB, preset)
+        assert said(lab_page, LAB, "passed") == NONE
+    move(lab_page, f"{LAB} [name=sigma]", 0)
+    move(lab_page, f"{LAB} [name=eps]", 1)
+    assert said(lab_page, LAB, "passed")[0] == DRAWS
+
+
+def suspect(page, **fault):
+    choose(page, BOX, "suspect", BOXES.index(RIGHT | fault))
+
+
+def word(page):
+    return page.text_content(f"{BOX} [data-quantity=verdict]")
+
+
+@tries(
+    "11-alike",
+    'Pick ε². On three of the buttons after "Ask it" it stays possible. Press ε = 0.5, and it is '
+    "ruled out.",
+)
+def test_a_large_eps_rules_out_its_square(lab_page):
+    suspect(lab_page, size="squared")
+    for preset in ("usual randn", "n = 768", "mean 2000"):
+        ask(lab_page, BOX, preset)
+        assert word(lab_page) == "Possible", preset
+    ask(lab_page, BOX, "ε = 0.5")
+    assert word(lab_page) == "Ruled out"
+
+
+@tries(
+    "11-name",
+    'Pick no ε, and press "This is it". You are told the one question that would have settled it.',
+)
+def test_the_one_who_did_it_is_named(lab_page):
+    suspect(lab_page, size="zero")
+    lab_page.locator(BOX).get_by_role("button", name="This is it").click()
+    assert word(lab_page) == "Right"
+    assert "One question settles it: n = 4, mean 0" in lab_page.text_content(f"{BOX} .bl-reason")
+
+
+@tries(
+    "11-next",
+    'Press "Another box". Its errors differ from those that you saw, and nobody is suspected yet.',
+)
+def test_another_box_is_another(lab_page):
+    dots = f"{BOX} [data-test='0'] svg > circle"
+    places = "nodes => nodes.map(node => node.getAttribute('cx')).join()"
+    suspect(lab_page, size="zero")
+    before = lab_page.eval_on_selector_all(dots, places)
+    lab_page.locator(BOX).get_by_role("button", name="Another box").click()
+    assert lab_page.eval_on_selector_all(dots, places) != before
+    assert word(lab_page) == "Who is it?"
+    assert not lab_page.locator(f"{BOX} [name=suspect]:checked").count()
