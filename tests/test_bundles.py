@@ -23,7 +23,7 @@ def test_a_change_of_a_source_or_of_a_bundle_is_seen(tmp_path):
     assert bundle_labs.stale(copy) == ["bundled/lab.js", "new.css", "shared/bars.js"]
 
 
-@pytest.mark.skipif(not bundle_labs.node(), reason="no Node.js, or no esbuild: make bundle")
+@pytest.mark.skipif(not bundle_labs.node(), reason="no Node.js, or no bundler: make bundle")
 def test_the_locked_bundler_makes_the_same_bytes(tmp_path):
     bundle_labs.bundle(tmp_path)
     committed = bundle_labs.WIDGETS / "bundled"
@@ -34,11 +34,18 @@ def test_the_locked_bundler_makes_the_same_bytes(tmp_path):
         assert path.read_bytes() == (committed / path.name).read_bytes(), path.name
 
 
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", [*LABS, lambda: widgets.LayerNormLab(stage="statistics")])
 def test_a_lab_weighs_less_than_twelve_kilobytes(lab):
     widget = lab()
-    most = 13_500 if lab is widgets.LayerNormLab else 12_000  # it stands on six pages
-    assert sum(len(gzip.compress(part.encode())) for part in (widget._esm, widget._css)) < most
+    assert sum(len(gzip.compress(part.encode())) for part in (widget._esm, widget._css)) < 12_000
+
+
+def test_a_lab_that_changes_its_stage_changes_its_front_end():
+    lab, first = widgets.LayerNormLab(), widgets.LayerNormLab(stage="statistics")
+    assert lab._esm != first._esm
+    assert lab._css != first._css
+    lab.stage = "statistics"
+    assert (lab._esm, lab._css) == (first._esm, first._css)
 
 
 def test_the_host_is_light():

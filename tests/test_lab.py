@@ -147,7 +147,7 @@ def test_which_placement_is_smaller_is_said_rightly_for_every_eps(run_module, si
 
 def test_the_other_sentences_change_where_they_should(run_module):
     def one_pass(var, estimate):
-        return run_module("says.js", "m.onePassSays(...given)", var, estimate)
+        return run_module("onepass.js", "m.onePassSays(...given)", var, estimate)
 
     assert one_pass(1.5, 1.5) == "The same number both ways."
     assert one_pass(1.0, -8) == "Negative: its root is NaN."

@@ -28,8 +28,8 @@ def end(page):
 
 @tries(
     "07-plain",
-    "Drag the track to its right end under “plain”: the cache never holds what the next operation "
-    "needs, and 7 copies have moved.",
+    "Drag the track to its right end under “plain”: each row has left the cache before the next "
+    "operation comes to it, and 7 copies have moved.",
 )
 def test_plain_moves_seven_copies(lab_page):
     page = lab_page

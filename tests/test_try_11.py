@@ -37,7 +37,8 @@ def test_level_rows_hide_that_all_rows_share(lab_page):
 @tries(
     "11-far",
     "Let each row have its own μ and σ again, and take the variance in one pass. The usual randn "
-    "shows nothing. Press mean 2000, and no draw passes.",
+    "shows nothing. Press mean 2000, and no draw passes. (Put it right again: assert_close fails "
+    "the right layer there as well.)",
 )
 def test_one_pass_shows_far_from_zero(lab_page):
     choose(lab_page, LAB, "axes", "row")
@@ -46,6 +47,8 @@ def test_one_pass_shows_far_from_zero(lab_page):
     assert said(lab_page, LAB, "passed") == ALL
     ask(lab_page, LAB, "mean 2000")
     assert said(lab_page, LAB, "passed") == NONE
+    choose(lab_page, LAB, "squares", "two-pass")
+    assert said(lab_page, LAB, "passed")[0] == 0
 
 
 @tries(
@@ -89,7 +92,8 @@ def test_a_large_eps_rules_out_its_square(lab_page):
 
 @tries(
     "11-name",
-    'Pick no ε, and press "This is it". You are told the one question that would have settled it.',
+    'Pick the suspect that you are left with, and press "This is it". You are told the one '
+    "question that would have settled it.",
 )
 def test_the_one_who_did_it_is_named(lab_page):
     suspect(lab_page, size="zero")

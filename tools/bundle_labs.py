@@ -1,4 +1,4 @@
-"""Bundle each lab's modules into the one front end that a page carries, with esbuild.
+"""Bundle each lab's modules into the one front end that a page carries, with esbuild and terser.
 
     make bundle        writes src/layernorm_book/widgets/bundled anew; needs Node.js 18 or newer
 
@@ -36,8 +36,9 @@ def stale(widgets: Path = WIDGETS) -> list[str]:
 
 
 def node() -> str | None:
-    """Return the path of Node.js where it and the locked esbuild are here, or None."""
-    return shutil.which("node") if (TOOL / "node_modules" / "esbuild").is_dir() else None
+    """Return the path of Node.js where it and the locked packages are here, or None."""
+    here = all((TOOL / "node_modules" / name).is_dir() for name in ("esbuild", "terser"))
+    return shutil.which("node") if here else None
 
 
 def bundle(target: Path) -> None:
@@ -46,7 +47,7 @@ def bundle(target: Path) -> None:
 
 
 def main() -> None:
-    """Install esbuild as it is locked, and bundle."""
+    """Install the packages as they are locked, and bundle."""
     if not shutil.which("npm"):
         sys.exit("Bundling needs Node.js 18 or newer with npm. Install it and try again.")
     flags = ("--no-audit", "--no-fund", "--ignore-scripts")

@@ -86,6 +86,7 @@ def train(
     rate: float = 0.005,
     warm_up: int = 1,
     factor: float = 1.0,
+    adam_eps: float = 1e-8,
     frames: Sequence[int] = (),
     advance: Callable[[], None] = lambda: None,
 ) -> Run:
@@ -97,12 +98,13 @@ def train(
         rate: the learning rate, once the warm-up is over.
         warm_up: the step in which the learning rate, rising from 0, reaches `rate`.
         factor: what the loss is multiplied by before its gradients are taken.
+        adam_eps: what Adam adds to the size by which it divides a gradient.
         frames: the steps after which the tokens of a piece are recorded, 0 before the first.
         advance: is called after each step.
     """
     torch.manual_seed(seed)
     model, compared = Speller(Place), sample(data)
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate, foreach=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate, eps=adam_eps, foreach=True)
     losses, recorded = [], []
 
     def record(step):
@@ -127,6 +129,13 @@ def train(
     return Run(model, np.array(losses), end, Recording(at, seen, np.array(watched)))
 
 
+def gradients(model: Speller, data: Tensor) -> np.ndarray:
+    """Return the norm of the gradient of each block's last matrix, on four pieces: (depth,)."""
+    model.zero_grad()
+    loss_on(model, sample(data)[:4]).backward()
+    return np.array([s.branch.out.weight.grad.norm().item() for s in model.sublayers[1::2]])
+
+
 class Start(NamedTuple):
     """A model before its first step, block by block: arrays of shape (depth,)."""
 
@@ -141,10 +150,8 @@ def at_the_start(Place: type, data: Tensor, depth: int, seed: int = 0) -> Start:
     """Return what the gradients and the stream of an untrained Speller are, on four pieces."""
     torch.manual_seed(seed)
     model, piece = Speller(Place, depth=depth), sample(data)[:4]
-    loss_on(model, piece).backward()
-    gradients = [layer.branch.out.weight.grad.norm().item() for layer in model.sublayers[1::2]]
     with torch.no_grad():
         h = torch.stack(model.states(piece[:, :-1]))  # (depth + 1, batch, tokens, d)
     turns = 1 - F.cosine_similarity(h[1:], h[:-1], dim=-1)  # (depth, batch, tokens)
     squares = h[1:].square().mean((1, 2, 3))  # (depth,)
-    return Start(np.array(gradients), squares.numpy(), turns.mean((1, 2)).numpy())
+    return Start(gradients(model, data), squares.numpy(), turns.mean((1, 2)).numpy())

@@ -239,7 +239,9 @@ function render(props) {
     return { [name]: name === "statistics" ? value : Number(value) }; // groups, cell
   }
 
-  function onHover(part) {
+  /** The pointer or the focus is here. */
+  function onHover({ target }) {
+    const part = target === root ? null : target.closest?.("[data-index]");
     const hovered = part ? Number(part.dataset.index) : null;
     if (hovered !== lab.state.hovered && !held) lab.change({ hovered });
   }
@@ -247,6 +249,7 @@ function render(props) {
   // A cell is dragged by itself: up or to the right it grows. A finger that moves up or down scrolls the page.
   let held = null;
   const listen = (type, handler) => root.addEventListener(type, handler);
+  for (const type of ["pointerover", "focusin", "pointerleave"]) listen(type, onHover);
   listen("pointerdown", ({ target, button, clientX, clientY, pointerId }) => {
     const cell = target.closest?.(".ln-cells label");
     if (!cell || button) return;
@@ -265,7 +268,6 @@ function render(props) {
   return lab.run({
     draw,
     onInput: (input) => lab.load(patchFor(input, lab.state)),
-    onHover,
     actions: {
       preset: ({ dataset }) => lab.load(preset(dataset.preset)),
       back: () => lab.load({ x: [...layouts[lab.state.layout].start] }),

@@ -1,7 +1,7 @@
 import { FORMATS, asState, fieldsOf, fromState, kindOf, read, reciprocalRoot, widthOf, wordOf } from "./formats.js";
 import { bitsSay } from "./bitsays.js";
 import { clamp, powerOfTen, short, superscript } from "./shared/numbers.js";
-import { more, readout, readoutsOf, setAttribute, setReadout, setSlider, setText, srOnly } from "./shared/page.js";
+import { field, more, readout, readoutsOf, setAttribute, setReadout, setSlider, setText } from "./shared/page.js";
 import { createLab, presetButtons } from "./shared/form.js";
 import { choice } from "./shared/choice.js";
 import { across, dial } from "./shared/parts.js";
@@ -43,7 +43,7 @@ const number = (name) => `
       .map((width, f) => `<span class="lb-${FIELDS[f]}">${cells(name, f, width)}</span>`).join("")}</div>
   </div>`;
 
-const field = (name, words) => `= <span data-quantity="${name}"><label>${srOnly(words)}<input name="${name}-typed" inputmode="decimal"></label></span>`;
+const fieldOf = (name, words) => `= <span data-quantity="${name}">${field(name, words)}</span>`;
 const strips = `<rect class="lb-none" y="3" height="7" rx="2"/><text class="lb-none-name" y="11" dx="4">stored as 0</text>`;
 const lost = `<rect class="lb-lost" y="3" height="7" rx="2"/><text class="lb-lost-name" y="11" dx="4">lost beside σ²</text>`;
 
@@ -51,8 +51,8 @@ const body = (presets) => `
   <p class="lb-says" data-answer data-quantity="sentence"></p>
   ${choice("format", "The format of every number", Object.fromEntries(FORMATS.map(({ name }) => [name, name])))}
   <div class="lb-axis" data-main>
-    ${dial("var", "σ²", field("var", "σ² as a number"), AXIS, [], { words: "σ² on a logarithmic scale", extra: strips })}
-    ${dial("eps", "ε", field("eps", "ε as a number"), AXIS, TICKS, { words: "ε on a logarithmic scale", extra: lost + strips })}
+    ${dial("var", "σ²", fieldOf("var", "σ² as a number"), AXIS, [], { words: "σ² on a logarithmic scale", extra: strips })}
+    ${dial("eps", "ε", fieldOf("eps", "ε as a number"), AXIS, TICKS, { words: "ε on a logarithmic scale", extra: lost + strips })}
   </div>
   <p class="lb-key"><span class="lb-sign"><i></i>sign</span> <span class="lb-exponent"><i></i>exponent</span> <span class="lb-fraction"><i></i>fraction</span>
     <span>Click a bit of σ² or ε to flip it.</span></p>

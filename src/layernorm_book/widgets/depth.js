@@ -1,6 +1,6 @@
 import { alive, MOST, rms, run, WIDTH } from "./stack.js";
 import { clamp, powerOfTen, short } from "./shared/numbers.js";
-import { more, readout, readoutsOf, setAttribute, setReadout, setSlider, srOnly } from "./shared/page.js";
+import { field, more, readout, readoutsOf, setAttribute, setReadout, setSlider } from "./shared/page.js";
 import { createLab, presetButtons } from "./shared/form.js";
 import { choice } from "./shared/choice.js";
 import { across, dial } from "./shared/parts.js";
@@ -93,7 +93,7 @@ const body = (presets, choices, skip) => `
   <p class="ld-says" data-answer data-quantity="sentence"></p>
   <div class="ld-controls" data-main>
     ${choice("norm", skip ? "Where LayerNorm stands" : "What stands before each block", choices)}
-    ${dial("scale", "weights ×", `<span class="ln-value" data-quantity="scale"><label>${srOnly("Scale of the weights as a number")}<input name="scale-typed" inputmode="decimal"></label></span>`, SCALE,
+    ${dial("scale", "weights ×", `<span class="ln-value" data-quantity="scale">${field("scale", "Scale of the weights as a number")}</span>`, SCALE,
     [[-3, "⅛"], [-2, "¼"], [-1, "½"], [0, "1"], [1, "2"], [2, "4"], [3, "8"]], { words: "Scale of the weights", extra: `<rect class="ld-alive" y="4" height="6" rx="2"/><text class="ld-alive-name" y="11" dx="6">survives</text>` })}
     ${dial("depth", "blocks", readout("depth"), DEPTH, [[1, "1"], [24, "24"], [48, "48"]], { words: "Number of blocks" })}
   </div>

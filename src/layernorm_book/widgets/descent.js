@@ -3,7 +3,7 @@ import { short } from "./shared/numbers.js";
 import { readout, readoutsOf, setAttribute, setReadout, setSlider, setText } from "./shared/page.js";
 import { createLab } from "./shared/form.js";
 import { dial, legend } from "./shared/parts.js";
-import { barNodes, barRows, drawBars } from "./shared/bars.js";
+import { barNodes, barRows, drawBars, each, heightOn } from "./shared/bars.js";
 import "./descent.css";
 
 /** Gradient descent of γ and β, step by step. */
@@ -66,11 +66,16 @@ function render(props) {
   const { root, find } = lab;
   const readouts = readoutsOf(root);
   const nodes = Object.fromEntries(["weight", "bias"].map((name) => [name, barNodes(find(`[data-step=${name}]`))]));
+  for (const name of ["weight", "bias"]) { // the best γ and β stay where they are
+    const height = heightOn(SCALES[name]);
+    const marks = each(COLUMNS, (i) => `M${i + 0.12} ${height(best[name][i])}h.76`).join("");
+    nodes[name].zero.insertAdjacentHTML("afterend", `<path class="ln-marks" d="${marks}"/>`);
+  }
 
   function draw({ step, rate }) {
     const run = path(averages, rate, STEPS);
     const now = run[step];
-    for (const name of ["weight", "bias"]) drawBars(nodes[name], COLUMNS, now[name], SCALES[name], { marks: best[name] });
+    for (const name of ["weight", "bias"]) drawBars(nodes[name], COLUMNS, now[name], SCALES[name]);
     for (const [name, value] of Object.entries({ step, rate })) {
       setSlider(find(`[name=${name}]`), value, String(value));
       setReadout(readouts[name][0], value, short(value));

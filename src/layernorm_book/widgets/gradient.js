@@ -3,7 +3,7 @@ import { layerNormBackward } from "./backward.js";
 import { lineSays, listed, spectrumSays } from "./flows.js";
 import { backwardMatrix, singularValues } from "./spectrum.js";
 import { short } from "./shared/numbers.js";
-import { readout, setAttribute, srOnly } from "./shared/page.js";
+import { field, readout, setAttribute, srOnly } from "./shared/page.js";
 import { choice } from "./shared/choice.js";
 import { rowsLab } from "./shared/rows.js";
 import { largest } from "./shared/bars.js";
@@ -22,7 +22,7 @@ import "./gradient.css";
  * @property {import("./backward.js").Sigma} sigma
  */
 
-const ROWS = { x: "x", grad_y: "grad_y", weight: "γ" };
+const STEPS = { x: "x", grad_y: "grad_y", weight: "γ", grad_x: "grad_x" };
 const MU = { used: "through μ", detached: "detach μ", absent: "no μ: RMSNorm" };
 const SIGMA = { used: "through σ", detached: "detach σ" };
 const MOST = 20; // elements
@@ -42,7 +42,7 @@ const below = `<div class="ln-spectrum"><p data-quantity="through"></p>
       <text y="100%" dy="12">0</text><text class="ln-end" x="100%" y="100%" dy="12"></text></svg>
     <p>singular values: ${readout("singular")}</p></div>`;
 
-const behind = `<div class="ln-facts">ε = <span class="ln-value" data-quantity="eps"><label>${srOnly("ε as a number")}<input name="eps-typed" inputmode="decimal"></label></span>
+const behind = `<div class="ln-facts">ε = <span class="ln-value" data-quantity="eps">${field("eps", "ε as a number")}</span>
   <label>${srOnly("ε")}<input type="range" name="eps" min="${RANGE.min}" max="${RANGE.max}" step="${RANGE.step}"></label></div>`;
 
 /** @param {State} state */
@@ -76,6 +76,7 @@ function show(state) {
     quote: {
       step: "grad_x",
       unit: ulp(rstd * largest(g)), // the rest is a difference: counted in units of what was subtracted
+      title: "PyTorch",
       says: (most, live) => `${live ? "PyTorch says" : "While this page was built, PyTorch said"}: grad_x within ${short(most, 2)} ulp.`,
     },
     story: said,
@@ -131,19 +132,19 @@ const render = (props) => rowsLab(props, {
   kind: "ln-gradient",
   label: "Gradient lab",
   title: "Gradients",
-  hint: "",
-  rows: ROWS,
+  rows: ["x", "grad_y", "weight"],
   choices: ["mu", "sigma"],
-  steps: { ...ROWS, grad_x: "grad_x" },
+  steps: STEPS,
   controls,
   after: { weight: middle },
   below,
+  compared: true,
+  hidden: [],
   behind,
   recordedAs: ({ mu, sigma }) => `${mu} ${sigma}`,
   fits: ({ x, mu, sigma }) => x.length <= MOST && Object.hasOwn(MU, mu) && Object.hasOwn(SIGMA, sigma),
   show,
   paint,
-  fromPreset: ({ label, ...state }) => state,
   onInput: ({ name, value }) => ({ [name]: value }),
   python: toPython,
 });

@@ -1,61 +1,30 @@
-import { layerNorm, layerNorm64, onePassVariance, relativeGap, ulp } from "./layernorm.js";
-import { moved, placeOf, shiftScale, STRETCH } from "./moves.js";
-import { errorsSay, onePassSays, placementSays } from "./says.js";
+import { layerNorm, layerNorm64, ulp } from "./layernorm.js";
+import { errorsSay, placementSays } from "./says.js";
 import { short } from "./shared/numbers.js";
-import { readout, setAttribute, setSlider } from "./shared/page.js";
-import { dial, legend } from "./shared/parts.js";
-import { rowsLab } from "./shared/rows.js";
-import { largest, LARGEST } from "./shared/bars.js";
+import { readout } from "./shared/page.js";
+import { legend } from "./shared/parts.js";
+import { firstSteps, MARKS, otherPlacement, rowsIn, stageOf } from "./wholerow.js";
+import { largest } from "./shared/bars.js";
 import { epsilon } from "./shared/epsilon.js";
 import "./lab.css";
 
-/**
- * The lab: one row through layer normalization, or two that share γ and β.
- *
- * @typedef {object} State
- * @property {number[]} x        both rows, one after the other, where there are two
- * @property {number[]} weight
- * @property {number[]} bias
- * @property {number} eps
- * @property {"inside" | "outside"} placement
- */
+/** The lab once it divides: x̂ and ε at the stage "normalize", γ, β and y at the stage "affine". */
 
-const ROWS = { x: "x", weight: "γ", bias: "β" };
-const STEPS = { x: "x", centred: "x − μ", x_hat: "x̂", weight: "γ", bias: "β", y: "y" };
-const SHOWN = { statistics: 2, normalize: 3, affine: 6 }; // steps of each stage
-const FAR = { statistics: 1e5, normalize: 1e4, affine: 1e4 }; // how far a row may be shifted
-const otherPlacement = (placement) => (placement === "inside" ? "outside" : "inside");
+/** @typedef {import("./wholerow.js").State} State */
+
+const DIVIDED = { x: "x", centred: "x − μ", x_hat: "x̂" };
+const STEPS = { normalize: DIVIDED, affine: { ...DIVIDED, weight: "γ", bias: "β", y: "y" } };
 const fill = (value, { length }) => Array(length).fill(value);
 
 // --- the page -------------------------------------------------------------------------------------
 
-const SHIFT_TICKS = [[-1e4, "−10⁴"], [-100, "−100"], [0, "0"], [100, "100"], [1e4, "10⁴"]];
-
-/** The two handles of a whole row: where its mean is, and how far it spreads. */
-function handles(stage, r, count) {
-  const scale = shiftScale(FAR[stage]);
-  // The outermost are left out where two rows leave less room.
-  const ticks = SHIFT_TICKS.slice(count - 1, count > 1 ? -1 : undefined).map(([v, text]) => [scale.at(v), text]);
-  const of = count > 1 ? ` row ${r + 1}` : "";
-  const index = count > 1 ? r : undefined;
-  return dial("shift", count > 1 ? `row ${r + 1}: shift` : "shift", `μ = ${readout("mean")}`, scale, ticks, { index, words: `shift${of || " the row"}: its mean` })
-    + dial("stretch", "stretch", `σ = ${readout("std")}`, STRETCH, [[-4, "10⁻⁴"], [-2, "0.01"], [0, "1"], [2, "100"]].slice(count - 1),
-      { index, words: `stretch${of || " the row"}: its standard deviation` });
-}
-
-const onePass = `<div class="ln-one-pass"><p><b>σ²</b> in two passes: ${readout("var")}</p>
-  <p>in one, E[x²] − μ²: ${readout("var_one_pass")}</p><p class="ln-one-pass-says">${readout("one_pass_says")}</p></div>`;
+/** A readout of each row. */
+const readouts = (quantity, count) => Array(count).fill(readout(quantity)).join(" and ");
 
 /** The slider of ε, beside the variance that it is added to. */
-const division = (count) => epsilon(["inside", "outside"], `<span>σ² = ${Array(count).fill(readout("var")).join(" and ")}</span>`);
+const division = (count) => epsilon(["inside", "outside"], `<span>σ² = ${readouts("var", count)}</span>`);
 
-const controls = (stage, count) => `<div class="ln-dials ln-dials-${count}">${
-  Array.from({ length: count }, (_, r) => handles(stage, r, count)).join("")}${
-  stage === "statistics" ? onePass : count > 1 ? "" : division(1)}</div>`;
-
-const MARKS = [["dash", "", "mean μ"], ["band", "", "from μ − σ to μ + σ"]];
-
-const affine = (count) => `<div class="ln-affine">
+const affinePanel = (count) => `<div class="ln-affine">
     <button type="button" data-do="undo">Undo the normalization${count > 1 ? " of row 1" : ""}</button>
     <button type="button" data-do="reset">γ = 1, β = 0</button>
     ${legend(MARKS)}
@@ -67,160 +36,82 @@ const behind = (count) => `
     <label><input type="radio" name="placement" value="inside"> inside the root, √(σ² + ε)</label>
     <label><input type="radio" name="placement" value="outside"> outside, √σ² + ε</label>
   </fieldset>
-  <p class="ln-facts"><span>x − μ is multiplied by ${Array(count).fill(readout("rstd")).join(" and ")}</span>
+  <p class="ln-facts"><span>x − μ is multiplied by ${readouts("rstd", count)}</span>
     <span>the two placements differ by ${readout("gap")}</span></p>
   <p class="ln-facts ln-sign">${readout("sign")}</p>`;
 
 // --- from a state to its picture ------------------------------------------------------------------
 
 const WHO = { inside: "PyTorch’s layer_norm", outside: "that formula in torch operations" };
-const together = (all, name) => all.flatMap((one) => Array.from(one[name]));
 
 /** The picture of a state, as far as the stage goes. */
-const showIn = (stage, count) => (state, pytorch) => {
+const showIn = (affine, count) => (state, pytorch) => {
   const { eps, placement } = state;
   const n = state.x.length / count;
-  const partners = stage === "affine" ? { weight: state.weight, bias: state.bias } : {};
-  const all = Array.from({ length: count }, (_, r) => {
-    const row = state.x.slice(r * n, (r + 1) * n);
+  const partners = affine ? { weight: state.weight, bias: state.bias } : {};
+  const all = rowsIn(state.x, count).map((row) => {
     const now = layerNorm(row, { ...partners, eps, placement });
     const sigma = Math.sqrt(now.var);
-    const other = layerNorm(row, { eps, placement: otherPlacement(placement) });
-    return { ...now, sigma, other: other.xHat, spread: sigma * now.rstd, centred: now.x.map((v) => v - now.mean) };
+    return {
+      ...now, sigma, spread: sigma * now.rstd,
+      other: layerNorm(row, { eps, placement: otherPlacement(placement) }).xHat,
+      truth: layerNorm64({ x: now.x, ...partners, eps, placement }),
+    };
   });
-  const [x, centred, xHat, y] = ["x", "centred", "xHat", "y"].map((name) => together(all, name));
+  const begun = firstSteps(all);
   const [first] = all;
-  const [weight, bias] = [state.weight, state.bias].map((row) => Float32Array.from(x, (_, i) => row[i % n]));
-  const step = stage === "affine" ? "y" : "x_hat";
-  const truth = all.flatMap((now) => layerNorm64({ x: now.x, ...partners, eps, placement }));
-  const error = (values) => largest(values.map((v, i) => v - truth[i]));
-  const gap = largest(together(all, "other").map((v, i) => v - xHat[i]));
-  const pass = onePassVariance(first.x);
+  const [xHat, y, other, truth] = ["xHat", "y", "other", "truth"].map((name) => all.flatMap((now) => [...now[name]]));
+  const [weight, bias] = [state.weight, state.bias].map((row) => Float32Array.from(y, (_, i) => row[i % n]));
+  const furthest = (values, from) => largest(values.map((v, i) => v - from[i]));
+  const gap = furthest(other, xHat);
   return {
-    scales: { x, centred, x_hat: [-2, 2, ...xHat], weight: [0, 2, ...state.weight], bias: [-1, 1, ...state.bias], y },
+    scales: { ...begun.scales, x_hat: [-2, 2, ...xHat], weight: [0, 2, ...state.weight], bias: [-1, 1, ...state.bias], y },
     bars: {
-      x: { values: x, band: all.map(({ mean, sigma }) => [mean - sigma, mean + sigma]), guide: all.map(({ mean }) => [mean]) },
-      // One row's bars on the scale of x, standing on the mean: subtracting it moves zero, nothing else.
-      centred: { values: centred, ...(count > 1 ? {} : { on: "x", from: first.mean }), band: all.map(({ sigma }) => [-sigma, sigma]) },
+      ...begun.bars,
       x_hat: { values: xHat, band: all.map(({ spread }) => [-spread, spread]) },
       weight: { values: weight, guide: fill([1], all) },
       bias: { values: bias },
       y: { values: y },
     },
     facts: {
-      mean: all.map(({ mean }) => mean), var: all.map((now) => now.var), std: all.map(({ sigma }) => Math.fround(sigma)), rstd: all.map(({ rstd }) => rstd),
-      var_one_pass: [pass], one_pass_says: [[pass, onePassSays(first.var, pass)]],
+      ...begun.facts, rstd: all.map(({ rstd }) => rstd),
       gap: [[gap, short(gap, 3)]],
-      sign: [[Math.sign(first.sigma > 0 ? relativeGap(first.sigma, eps) : 0), placementSays(first.sigma, eps)]],
+      sign: [[first.sigma && Math.sign((1 - eps) / 2 - first.sigma), placementSays(first.sigma, eps)]],
     },
-    knees: stage !== "statistics" && { [placement]: placement === "inside" ? first.var : first.sigma },
+    knees: { [placement]: placement === "inside" ? first.var : first.sigma },
     quote: {
-      step,
+      step: affine ? "y" : "x_hat",
       unit: pytorch && ulp(largest(pytorch)),
       title: placement === "inside" ? "PyTorch" : "formula in torch",
-      says: () => errorsSay(WHO[placement], error(pytorch), error(step === "y" ? y : xHat)),
+      says: () => errorsSay(WHO[placement], furthest(pytorch, truth), furthest(affine ? y : xHat, truth)),
     },
-    news: `Mean ${all.map(({ mean }) => short(mean, 3)).join(" and ")}, variance ${all.map((now) => short(now.var, 3)).join(" and ")}${
-      stage === "statistics" ? `, in one pass ${short(pass, 3)}.` : `, epsilon ${short(eps, 3)}, largest output ${short(largest(y), 3)}.`}`,
-    all,
+    news: `${begun.news}, epsilon ${short(eps, 3)}, largest output ${short(largest(y), 3)}.`,
   };
-};
-
-// --- what this lab alone has ----------------------------------------------------------------------
-
-const paintIn = (stage, count) => ({ root, find }, { all, facts }, state) => {
-  setAttribute(root, "data-stage", stage);
-  const scale = shiftScale(FAR[stage]);
-  all.forEach((_, r) => {
-    const n = state.x.length / count;
-    const { mean, std } = placeOf(state.x.slice(r * n, (r + 1) * n));
-    const at = count > 1 ? `[data-index="${r}"]` : "";
-    for (const [name, { at: where }, value] of [["shift", scale, mean], ["stretch", STRETCH, std]]) {
-      const range = find(`[name=${name}]${at}`);
-      setSlider(range, where(value), short(value, 3));
-      range.disabled = name === "stretch" && !std;
-    }
-  });
-  if (stage === "statistics") {
-    const [pass] = facts.var_one_pass;
-    setAttribute(find(".ln-one-pass"), "data-off", !(Math.abs(pass - all[0].var) <= 0.005 * all[0].var));
-    return;
-  }
-  setAttribute(root, "data-placement", state.placement);
-  find(`[value=${state.placement}]`).checked = true;
-};
-
-const toPython = (count) => ({ x, weight, bias, eps, placement }) => {
-  const n = x.length / count;
-  const rows = Array.from({ length: count }, (_, r) => `[${x.slice(r * n, (r + 1) * n).join(", ")}]`).join(", ");
-  const tensor = (name, text) => `${name} = torch.tensor(${text}, dtype=torch.float32)`;
-  return `import torch
-import torch.nn.functional as F
-
-${tensor("x", count > 1 ? `[${rows}]` : rows)}
-${tensor("weight", `[${weight.join(", ")}]`)}
-${tensor("bias", `[${bias.join(", ")}]`)}
-${placement === "inside"
-    ? `y = F.layer_norm(x, x.shape[-1:], weight, bias, eps=${eps})`
-    : `y = (x - x.mean(-1, keepdim=True)) / (x.std(-1, correction=0, keepdim=True) + ${eps}) * weight + bias`}
-print(y)
-`;
-};
-
-const HINTS = { // what to do with it
-  statistics: "Take the whole row: shift it, stretch it, or drag one bar.",
-  normalize: "Take the whole row: shift it and stretch it, and look at x̂. Then drag ε.",
-  affine: "Drag γ and β. Then shift and stretch the row, and look at y.",
-  two: "Each row has its own μ and σ; one γ and one β serve both. Drag a γ, and watch both y.",
 };
 
 /** A new γ and β for the same rows. */
 const setAffine = (lab, weight, bias) => lab.change({ weight: fill(weight, lab.state.weight), bias: fill(bias, lab.state.bias), held: null, base: null });
 
 function render(props) {
-  const stage = props.model.get("stage");
   const count = props.model.get("rows");
-
-  /** The rows, one of them moved by a handle. While it is held the row that it was taken from stays the pattern. */
-  function shifted({ name, value, dataset: { index = 0 } }, { x, base }) {
-    const n = x.length / count;
-    const from = base?.of === name + index ? base.x : x;
-    const to = name === "shift" ? { mean: shiftScale(FAR[stage]).value(+value) } : { std: STRETCH.value(+value) };
-    const row = moved(from.slice(index * n, (+index + 1) * n), to, LARGEST);
-    return { x: from.toSpliced(index * n, n, ...row), base: { of: name + index, x: from } };
-  }
-
-  return rowsLab(props, {
-    kind: count > 1 ? "ln-two" : "",
-    label: "Layer normalization lab",
-    title: "Rows to start from",
-    hint: HINTS[count > 1 ? "two" : stage],
-    rows: ROWS,
-    choices: ["placement"],
-    steps: Object.fromEntries(Object.entries(STEPS).slice(0, SHOWN[stage])),
-    hidden: ["centred"],
-    after: stage === "affine" ? { x_hat: affine(count) } : {},
-    controls: controls(stage, count),
-    below: stage === "affine" ? "" : legend(MARKS),
-    behind: stage === "statistics" ? "" : behind(count),
-    compared: stage !== "statistics",
-    fits: ({ placement }) => otherPlacement(otherPlacement(placement)) === placement,
-    show: showIn(stage, count),
-    paint: paintIn(stage, count),
-    fromPreset: ({ x, eps, weight, bias }) => {
-      const row = { length: x.length / count };
-      return { x, eps, weight: weight ?? fill(1, row), bias: bias ?? fill(0, row) };
-    },
+  const affine = props.model.get("stage") === "affine";
+  return stageOf(props, 1e4, count > 1 ? "" : division(1), {
+    kind: `${affine ? "ln-of-affine" : ""}${count > 1 ? " ln-two" : ""}`,
+    steps: STEPS[props.model.get("stage")],
+    after: affine ? { x_hat: affinePanel(count) } : {},
+    below: affine ? "" : legend(MARKS),
+    behind: behind(count),
+    compared: true,
+    show: showIn(affine, count),
+    paint: ({ find }, picture, { placement }) => (find(`[value=${placement}]`).checked = true),
     actions: {
-      reset: (lab) => setAffine(lab, 1, 0),
-      undo(lab) {
+      reset: (_, lab) => setAffine(lab, 1, 0),
+      undo(_, lab) {
         const { x, eps, placement } = lab.state;
         const { mean, rstd } = layerNorm(x.slice(0, x.length / count), { eps, placement });
         setAffine(lab, 1 / rstd, mean);
       },
     },
-    onInput: (input, state) => input.name === "placement" ? { placement: input.value } : shifted(input, state),
-    python: toPython(count),
   });
 }
 

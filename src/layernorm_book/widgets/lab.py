@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from traitlets import Any as AnyTrait
-from traitlets import Enum, List, TraitError, default
+from traitlets import Enum, List, TraitError, default, observe
 
 from layernorm_book.widgets.base import BUNDLED, elements_table, shortest_decimals
 from layernorm_book.widgets.rows import RowsLab
@@ -100,6 +100,12 @@ CHOSEN = {
     "statistics": ("1, 2, 3, 6", "one outlier", "constant row", "mean 5000"),
     "normalize": ("1, 2, 3, 6", "one outlier", "constant row", "tiny variance"),
     "affine": ("1, 2, 3, 6", "one outlier", "tiny variance", "mean 2000"),
+}
+HINTS = {  # what to do with a lab of each stage; of two rows
+    "statistics": "Take the whole row: shift it, stretch it, or drag one bar.",
+    "normalize": "Take the whole row: shift it and stretch it, and look at x̂. Then drag ε.",
+    "affine": "Drag γ and β. Then shift and stretch the row, and look at y.",
+    "two": "Each row has its own μ and σ; one γ and one β serve both. Drag a γ, and watch both y.",
 }
 
 
@@ -197,6 +203,8 @@ class LayerNormLab(RowsLab):
         if rows not in (1, 2) or (rows == 2 and stage != "affine"):
             raise TraitError(f"rows takes 1, or 2 at the stage 'affine'; got {rows} at {stage!r}.")
         self._labels = presets
+        if stage == "statistics":
+            self._esm, self._css = _front_end(stage)
         self.set_trait("rows", rows)
         if x is None:
             x = TWO_ROWS["two rows"]["x"] if rows == 2 else X
@@ -207,6 +215,15 @@ class LayerNormLab(RowsLab):
         if self.rows == 2:
             return [TWO_ROWS[label] for label in self._labels or TWO_ROWS]
         return [PRESETS[label] for label in self._labels or CHOSEN[self.stage]]
+
+    @observe("stage")
+    def _change_front_end(self, change):
+        if self.has_trait("_esm"):
+            self._esm, self._css = _front_end(change["new"])
+
+    @default("hint")
+    def _what_to_do(self):
+        return HINTS["two" if self.rows == 2 else self.stage]
 
     @default("weight")
     def _ones(self):
@@ -258,6 +275,11 @@ class LayerNormLab(RowsLab):
             f"variance σ² = {var}, ε = {self.eps:g} {self.placement} the root."
         )
         return elements_table(caption, steps, most)
+
+
+def _front_end(stage):
+    name = "statistics" if stage == "statistics" else "lab"
+    return [(BUNDLED / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("js", "css")]
 
 
 def _is_nested(x):

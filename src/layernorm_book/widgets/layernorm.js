@@ -99,14 +99,18 @@ export function scaleAndShift(xHat, weight, bias) {
  */
 export function layerNorm(row, { weight, bias, eps = 1e-5, placement = "inside" } = {}) {
   const x = Float32Array.from(row);
-  const { mean, var: variance } = meanAndVariance(x);
-  const xHat = normalize(x, mean, variance, eps, placement);
-  const y = scaleAndShift(
-    xHat,
-    weight ? Float32Array.from(weight) : x.map(() => 1),
-    bias ? Float32Array.from(bias) : x.map(() => 0),
-  );
-  return { x, mean, var: variance, rstd: reciprocalStd(variance, eps, placement), xHat, y };
+  const now = meanAndVariance(x);
+  const xHat = normalize(x, now.mean, now.var, eps, placement);
+  const y = scaleAndShift(xHat, x.map((_, i) => weight?.[i] ?? 1), x.map((_, i) => bias?.[i] ?? 0));
+  return { x, ...now, rstd: reciprocalStd(now.var, eps, placement), xHat, y };
+}
+
+const average64 = (row) => row.reduce((a, v) => a + v, 0) / row.length;
+
+/** The mean and the biased variance of a row, in float64. */
+export function moments64(row) {
+  const mean = average64(row);
+  return { mean, variance: average64(Array.from(row, (v) => (v - mean) ** 2)) };
 }
 
 /**
@@ -114,9 +118,7 @@ export function layerNorm(row, { weight, bias, eps = 1e-5, placement = "inside" 
  * answers are compared with.
  */
 export function layerNorm64({ x, weight, bias, eps, placement = "inside" }) {
-  const n = x.length;
-  const mean = x.reduce((a, v) => a + v, 0) / n;
-  const variance = x.reduce((a, v) => a + (v - mean) ** 2, 0) / n;
+  const { mean, variance } = moments64(x);
   const std = placement === "inside" ? Math.sqrt(variance + eps) : Math.sqrt(variance) + eps;
   return Array.from(x, (v, i) => ((v - mean) / std) * (weight?.[i] ?? 1) + (bias?.[i] ?? 0));
 }
@@ -138,6 +140,6 @@ export function leadingOrderGap(sigma, eps) {
 
 /** One unit in the last place of a float32: its distance to the next larger one. */
 export function ulp(value) {
-  const exponent = Math.floor(Math.log2(Math.abs(value) || 2 ** -126));
+  const exponent = Math.floor(Math.log2(Math.abs(value))); // −∞ of 0
   return 2 ** (Math.max(exponent, -126) - 23);
 }

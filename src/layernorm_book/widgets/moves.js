@@ -1,11 +1,12 @@
 // A whole row, moved at once: its mean put elsewhere, or its spread.
 
-const average = (row) => row.reduce((a, v) => a + v, 0) / row.length;
+import { moments64 } from "./layernorm.js";
+import { clamp, tenTo } from "./shared/numbers.js";
 
 /** The mean and the standard deviation of a row, in float64. */
 export function placeOf(row) {
-  const mean = average(row);
-  return { mean, std: Math.sqrt(average(row.map((v) => (v - mean) ** 2))) };
+  const { mean, variance } = moments64(row);
+  return { mean, std: Math.sqrt(variance) };
 }
 
 /**
@@ -19,7 +20,7 @@ export function moved(row, to, largest = Infinity) {
   const now = placeOf(row);
   const { mean, std } = { ...now, ...to };
   const by = now.std > 0 ? std / now.std : 1;
-  return row.map((v) => Math.min(Math.max(+(mean + (v - now.mean) * by).toPrecision(12), -largest), largest));
+  return row.map((v) => clamp(+(mean + (v - now.mean) * by).toPrecision(12), -largest, largest));
 }
 
 // --- the two dials --------------------------------------------------------------------------------
@@ -29,7 +30,7 @@ export function shiftScale(far) {
   const bend = Math.asinh(far);
   return {
     min: -100, max: 100, step: 1,
-    at: (mean) => Math.min(Math.max((100 * Math.asinh(mean)) / bend, -100), 100),
+    at: (mean) => clamp((100 * Math.asinh(mean)) / bend, -100, 100),
     value: (stop) => +Math.sinh((stop * bend) / 100).toPrecision(3),
   };
 }
@@ -37,6 +38,6 @@ export function shiftScale(far) {
 /** A scale over standard deviations, logarithmic. */
 export const STRETCH = {
   min: -4, max: 3, step: 0.05,
-  at: (std) => Math.min(Math.max(Math.log10(std), -4), 3),
-  value: (stop) => +(10 ** stop).toPrecision(3),
+  at: (std) => clamp(Math.log10(std), -4, 3),
+  value: tenTo,
 };

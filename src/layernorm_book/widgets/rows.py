@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
-from traitlets import Dict, Int, List, TraitError, observe, validate
+from traitlets import Dict, Int, List, TraitError, Unicode, observe, validate
 
 from layernorm_book.widgets.base import Lab, shortest_decimals
 from layernorm_book.widgets.traits import FloatRows, Number, flat
@@ -30,6 +30,7 @@ class RowsLab(Lab):
     x = FloatRows().tag(sync=True)
     eps = Number(PRESET_EPS, SMALLEST_EPS, LARGEST_EPS).tag(sync=True)
 
+    hint = Unicode(read_only=True).tag(sync=True)  # what to do with it, until a story is told
     presets = List(Dict(), read_only=True).tag(sync=True)
     recorded = List(Dict(), read_only=True).tag(sync=True)  # the start at each stop; each preset
 
@@ -39,12 +40,13 @@ class RowsLab(Lab):
         start = {name: getattr(self, name) for name in ("x", *self.PARTNERS)}
         presets = [{"eps": PRESET_EPS, **preset} for preset in self.chosen_presets()]
         recorded = [self._record(start, sorted({*stops, self.eps}))]
+        states = []
         for preset in presets:
             rows = {name: self._usual(name, length(preset["x"])) for name in self.PARTNERS}
             rows |= {name: preset[name] for name in start if name in preset}
             recorded.append(self._record(rows, [preset["eps"]]))
-        flat_presets = [{**preset, "x": flat(preset["x"])} for preset in presets]
-        self.set_trait("presets", flat_presets)
+            states.append({**preset, **rows, "x": flat(preset["x"])})
+        self.set_trait("presets", states)
         self.set_trait("recorded", recorded)
 
     @property

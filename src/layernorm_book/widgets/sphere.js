@@ -1,5 +1,5 @@
 import { fixed, short } from "./shared/numbers.js";
-import { more, readout, readoutsOf, setAttribute, setReadout, setSlider, srOnly } from "./shared/page.js";
+import { field, more, readout, readoutsOf, setAttribute, setReadout, setSlider, srOnly } from "./shared/page.js";
 import { createLab, presetButtons } from "./shared/form.js";
 import { dial } from "./shared/parts.js";
 import { atStop, drawEpsilon, EPS, epsilon } from "./shared/epsilon.js";
@@ -30,7 +30,7 @@ const ARROWS = { ArrowLeft: [-5, 0], ArrowRight: [5, 0], ArrowUp: [0, -5], Arrow
 
 const column = (i) => `<label data-index="${i}">${srOnly(`x, element ${i}`)}<input type="range" name="x" data-index="${i}" min="${-LARGEST}" max="${LARGEST}" step="0.05"><i class="ln-handle"></i></label>`;
 const numbers = (name) => ELEMENTS.map((i) => `<td><span data-quantity="${name}" data-index="${i}">${
-  name === "x" ? `<label>${srOnly(`x, element ${i}, as a number`)}<input name="x-typed" data-index="${i}" inputmode="decimal"></label>` : ""
+  name === "x" ? field("x", `x, element ${i}, as a number`, ` data-index="${i}"`) : ""
 }</span></td>`).join("");
 const SHIFT = { min: -LARGEST, max: LARGEST, step: 0.05 };
 const STRETCH = { min: Math.log10(SMALLEST_STD), max: 0.275, step: 0.025 };

@@ -6,7 +6,7 @@
  */
 
 import { clamp, fixed, short } from "./numbers.js";
-import { setAttribute, setReadout, setSlider, setText, srOnly } from "./page.js";
+import { field, setAttribute, setReadout, setSlider, setText, srOnly } from "./page.js";
 import "./handles.css";
 import "./bars.css";
 
@@ -40,6 +40,9 @@ export function scaleFor(values, held) {
   return { lo, hi, step: round(tick / 50), digits };
 }
 
+/** How far below the top of a plot a value of the scale stands, in percent. */
+export const heightOn = ({ lo, hi }) => (v) => +clamp((100 * (hi - v)) / (hi - lo), 0, 100).toFixed(2);
+
 // --- a row of bars --------------------------------------------------------------------------------
 
 /**
@@ -49,14 +52,14 @@ export function scaleFor(values, held) {
  */
 const slider = (name, symbol, i) =>
   `<label data-index="${i}">${srOnly(`${symbol}, element ${i}`)}<input type="range" name="${name}" data-index="${i}"><i class="ln-handle"></i></label>`;
-const field = (name, symbol, i) =>
-  `<label>${srOnly(`${symbol}, element ${i}, as a number`)}<input name="${name}-typed" data-index="${i}" inputmode="decimal"></label>`;
+/** The field of an element. */
+export const fieldOf = (name, symbol, i) => field(name, `${symbol}, element ${i}, as a number`, ` data-index="${i}"`);
 
 /**
  * The columns of a table are elements, and null where a gap stands between two rows.
  * Calls `make` with each element and its place.
  */
-const each = (columns, make) => columns.flatMap((i, place) => (i === null ? [] : [make(i, place)]));
+export const each = (columns, make = (i) => i) => columns.flatMap((i, place) => (i === null ? [] : [make(i, place)]));
 
 /** The runs of columns between the gaps, as [first place, place behind the last]. */
 function runs(columns) {
@@ -64,9 +67,11 @@ function runs(columns) {
   return gap < 0 ? [[0, columns.length]] : [[0, gap], [gap + 1, columns.length]];
 }
 
+/** A cell for each column, empty where the gap is. */
+export const cells = (columns, make) => columns.map((i) => (i === null ? "<td></td>" : make(i))).join("");
+
 /** One readout a column. It is a box of its own: a new number costs the browser that box alone. */
-const numbers = (name, columns, content = () => "", n = Infinity) => columns.map((i) => i === null ? "<td></td>"
-  : `<td data-index="${i}"><span data-quantity="${name}${i < n ? "" : "-again"}" data-index="${i % n}">${i < n ? content(i) : ""}</span></td>`).join("");
+const numbers = (name, columns, content = () => "", n = Infinity) => cells(columns, (i) => `<td data-index="${i}"><span data-quantity="${name}${i < n ? "" : "-again"}" data-index="${i % n}">${i < n ? content(i) : ""}</span></td>`);
 
 /**
  * Two rows of a table: the bars of a quantity, under handles if it has them, and its numbers.
@@ -79,12 +84,12 @@ export const barRows = (name, symbol, columns, sliders, n = Infinity) => `
       <td class="ln-high" colspan="${columns.length}"><div class="ln-plot">
         <svg viewBox="0 0 ${columns.length} 100" preserveAspectRatio="none" aria-hidden="true">
           <path class="ln-band"/>
-          <path class="ln-bars"/><path class="ln-guide"/><path class="ln-zero"/><path class="ln-marks"/>
+          <path class="ln-bars"/><path class="ln-guide"/><path class="ln-zero"/>
         </svg>
         ${sliders ? columns.map((i) => (i !== null && i < n ? slider(name, symbol, i) : "<span></span>")).join("") : ""}
       </div></td>
     </tr>
-    <tr class="ln-numbers${sliders ? " ln-under" : ""}">${numbers(name, columns, sliders ? (i) => field(name, symbol, i) : undefined, n)}</tr>
+    <tr class="ln-numbers${sliders ? " ln-under" : ""}">${numbers(name, columns, sliders ? (i) => fieldOf(name, symbol, i) : undefined, n)}</tr>
   </tbody>`;
 
 /** What PyTorch says to each element, and how far off that is in units in the last place. */
@@ -104,7 +109,7 @@ export function barNodes(body) {
     handles: [...body.querySelectorAll(".ln-handle")],
     readouts: [...body.querySelectorAll("[data-quantity]")],
   };
-  for (const name of ["hi", "lo", "band", "bars", "guide", "zero", "marks"]) nodes[name] = body.querySelector(`.ln-${name}`);
+  for (const name of ["hi", "lo", "band", "bars", "guide", "zero"]) nodes[name] = body.querySelector(`.ln-${name}`);
   return nodes;
 }
 
@@ -118,11 +123,10 @@ function setRange(range, { lo, hi, step }, value, text) {
  * @param {object} more
  * @param {[number, number][]} [more.band]  a shaded interval, for each row
  * @param {number[][]} [more.guide]         dashed lines, for each row
- * @param {ArrayLike<number>} [more.marks]  a mark for each element
  */
-export function drawBars(nodes, columns, values, scale, { band = [], guide = [], marks } = {}) {
+export function drawBars(nodes, columns, values, scale, { band = [], guide = [] } = {}) {
   const { lo, hi, digits } = scale;
-  const height = (v) => +clamp((100 * (hi - v)) / (hi - lo), 0, 100).toFixed(2);
+  const height = heightOn(scale);
   const base = clamp(0, lo, hi); // where the bars stand
   const zero = height(base);
   const blocks = runs(columns);
@@ -131,10 +135,9 @@ export function drawBars(nodes, columns, values, scale, { band = [], guide = [],
   path("zero", blocks.map(([from, to]) => `M${from} ${zero}H${to}`));
   path("guide", guide.flatMap((lines, r) => lines.map((v) => `M${blocks[r][0]} ${height(v)}H${blocks[r][1]}`)));
   path("band", band.map(([low, high], r) => `M${blocks[r][0]} ${height(high)}H${blocks[r][1]}V${height(low)}H${blocks[r][0]}z`));
-  if (marks) path("marks", each(columns, (i, k) => `M${k + 0.12} ${height(marks[i])}h.76`));
   setText(nodes.hi, short(hi, 3 + (lo > 0 || hi < 0)));
   setText(nodes.lo, short(lo, 3 + (lo > 0 || hi < 0)));
-  each(columns, (i) => i).forEach((i, k) => {
+  each(columns).forEach((i, k) => {
     const text = fixed(values[i], digits);
     setReadout(nodes.readouts[k], values[i], text);
     const range = nodes.sliders[k];

@@ -18,7 +18,6 @@ export function letDrag(root) {
   }
 
   function letGo() {
-    if (!held) return;
     say("change");
     held = null;
   }

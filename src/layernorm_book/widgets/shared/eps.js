@@ -1,13 +1,13 @@
 // ε on a slider, over its logarithm, with marks where it begins to count if the slider has any.
 
-import { across, short } from "./numbers.js";
+import { across, clamp, short, tenTo } from "./numbers.js";
 import { setAttribute, setReadout, setSlider } from "./page.js";
 
 export const EPS = ["ε", 1e-12, 10]; // its symbol, and from where to where it goes
 export const RANGE = { min: -12, max: 1, step: 0.25 };
 
 /** The ε of a slider's stop. */
-export const atStop = (value) => Math.min(Math.max(+(10 ** value).toPrecision(3), EPS[1]), EPS[2]);
+export const atStop = (value) => clamp(tenTo(value), EPS[1], EPS[2]);
 
 /** @param {Record<string, number>} knees  by placement: the ε at which it counts, of those to be seen */
 export function drawEpsilon(find, eps, knees) {

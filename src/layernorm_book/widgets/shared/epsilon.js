@@ -1,6 +1,6 @@
 // The slider of ε as a dial, with marks where ε begins to count.
 
-import { srOnly } from "./page.js";
+import { field } from "./page.js";
 import { dial } from "./dial.js";
 import { RANGE } from "./eps.js";
 import "./epsilon.css";
@@ -15,5 +15,5 @@ const knee = (placement) => `<svg class="ln-knee ln-${placement}"><text y="9">${
  * @param {string} [beside]      HTML behind its number
  */
 export const epsilon = (placements, beside = "") => dial("eps", "ε",
-  `= <span class="ln-value" data-quantity="eps"><label>${srOnly("ε as a number")}<input name="eps-typed" inputmode="decimal"></label></span>${beside}`,
+  `= <span class="ln-value" data-quantity="eps">${field("eps", "ε as a number")}</span>${beside}`,
   RANGE, [[-12, "10⁻¹²"], [-9, "10⁻⁹"], [-6, "10⁻⁶"], [-3, "10⁻³"], [0, "1"]], { extra: placements.map(knee).join("") });

@@ -45,10 +45,10 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
   root.innerHTML = body + foot;
   el.append(root);
 
-  const found = new Map();
+  const found = {};
   function find(selector) {
-    if (!found.get(selector)?.isConnected) found.set(selector, root.querySelector(selector));
-    return found.get(selector);
+    if (!found[selector]?.isConnected) found[selector] = root.querySelector(selector);
+    return found[selector];
   }
 
   const inRange = (value, [, least, most]) => value >= least && value <= most;
@@ -88,6 +88,13 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
 
   /** Begin anew from another state. */
   const load = (patch) => change({ ...local, ...patch });
+
+  /** Begin from the state in the page's address, if it holds one; return it. */
+  function follow() {
+    const state = fromLink();
+    if (state) load(state);
+    return state;
+  }
 
   const setOne = (name, value, i) => change({ [name]: i === undefined ? value : lab.state[name].with(+i, value) });
 
@@ -141,19 +148,17 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
    * @param {(input: HTMLInputElement) => void} does.onInput    the reader moves this control
    * @param {typeof setOne} [does.onNumber]                     has typed a number into a field
    * @param {() => void} [does.onRelease]                       and has let go of it
-   * @param {(part: Element | null) => void} [does.onHover]     the pointer or the focus is here
-   * @param {Record<string, (button: HTMLElement) => void>} [does.actions]  by the buttons' data-do
+   * @param {Record<string, (button: HTMLElement, lab: object) => void>} [does.actions]  by the buttons' data-do
    * @param {(state: object) => string} does.python             the lines that reproduce a state
    * @returns {() => void} takes everything away again
    */
-  function run({ onInput, onNumber = setOne, onRelease, onHover, actions, python, ...does }) {
+  function run(does) {
     draw = does.draw;
-    const redraw = () => draw(lab.state);
     const buttons = {
       start: () => load(start),
       link: () => copy(toLink(), "Link copied."),
-      python: () => copy(python(lab.state), "Python copied."),
-      ...actions,
+      python: () => copy(does.python(lab.state), "Python copied."),
+      ...does.actions,
     };
 
     function onTyped({ name, value, dataset }) {
@@ -163,48 +168,39 @@ export function createLab({ model, el, live = true, place }, { kind = "", label,
       const good = inRange(number, fields[key]);
       delete dataset.editing;
       find(".ln-done").textContent = good ? "" : `${symbol} takes a number from ${short(least)} to ${short(most)}.`;
-      if (good) onNumber(key, number, dataset.index);
-      else redraw();
+      if (good) (does.onNumber ?? setOne)(key, number, dataset.index);
+      else draw(lab.state);
     }
 
     const listen = (type, handler) => root.addEventListener(type, handler);
     const typed = ({ name }) => name.endsWith("-typed");
     listen("input", ({ target }) => {
       if (typed(target)) target.dataset.editing = true;
-      else onInput(target);
+      else does.onInput(target);
     });
     listen("change", ({ target }) => {
       if (typed(target)) onTyped(target);
-      else onRelease?.();
+      else does.onRelease?.();
     });
     listen("click", ({ target }) => {
       const button = target.closest?.("[data-do]");
-      if (button) buttons[button.dataset.do](button);
+      if (button) buttons[button.dataset.do](button, lab);
     });
-    for (const type of ["pointerover", "focusin", "pointerleave"]) {
-      listen(type, ({ target }) => onHover?.(target === root ? null : target.closest?.("[data-index]")));
-    }
     listen("submit", (event) => event.preventDefault());
     letDrag(root);
     const onPrint = () => root.querySelectorAll(".ln-more").forEach((part) => (part.open = true));
     addEventListener("beforeprint", onPrint);
-    const onLink = () => {
-      const state = fromLink();
-      if (state) load(state);
-    };
-    addEventListener("hashchange", onLink);
-    const events = [...keys.map((key) => [`change:${key}`, onModelChange]), ["change:answer", onModelChange]];
-    for (const [event, handler] of events) model.on(event, handler);
+    addEventListener("hashchange", follow);
+    const events = [...keys, "answer"].map((key) => `change:${key}`);
+    for (const event of events) model.on(event, onModelChange);
 
-    const linked = fromLink();
-    if (linked) load(linked);
-    else redraw();
-    if (linked) root.scrollIntoView();
+    if (follow()) root.scrollIntoView();
+    else draw(lab.state);
     return () => {
-      removeEventListener("hashchange", onLink);
+      removeEventListener("hashchange", follow);
       removeEventListener("beforeprint", onPrint);
       clearTimeout(speaking);
-      for (const [event, handler] of events) model.off(event, handler);
+      for (const event of events) model.off(event, onModelChange);
       root.remove();
     };
   }

@@ -23,6 +23,9 @@ export const superscript = (power) => String(power).replace(/./g, (c) => "⁰¹�
 /** A power of ten: 10³, and 1. */
 export const powerOfTen = (power) => (power ? `10${superscript(power)}` : "1");
 
+/** 10 to a power, to three digits. */
+export const tenTo = (power) => +(10 ** power).toPrecision(3);
+
 export const clamp = (v, lo, hi) => Math.min(Math.max(v, lo), hi);
 
 /** Where a value stands between two others, in percent. */

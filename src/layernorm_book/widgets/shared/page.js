@@ -28,6 +28,9 @@ export function setSlider(range, value, text) {
 /** A text for screen readers alone. */
 export const srOnly = (text) => `<span class="ln-hidden">${text}</span>`;
 
+/** A field for a number, for assistive technology in words; `more` are further attributes. */
+export const field = (name, words, more = "") => `<label>${srOnly(words)}<input name="${name}-typed"${more} inputmode="decimal"></label>`;
+
 /** All that is not for the first look. */
 export const more = (body) => `<details class="ln-more"><summary>More</summary>${body}</details>`;
 

@@ -1,7 +1,7 @@
 import { clamp, fixed, short } from "./numbers.js";
 import { more, readoutsOf, setAttribute, setReadout, setText, srOnly } from "./page.js";
 import { createLab, presetButtons } from "./form.js";
-import { barNodes, barRows, drawBars, largest, LARGEST, panel, scaleFor, torchRows } from "./bars.js";
+import { barNodes, barRows, cells, drawBars, each, largest, LARGEST, panel, scaleFor, torchRows } from "./bars.js";
 import { atStop, drawEpsilon, EPS } from "./eps.js";
 
 /**
@@ -21,7 +21,7 @@ import { atStop, drawEpsilon, EPS } from "./eps.js";
  * @property {Record<string, Bars>} bars                  by step
  * @property {Record<string, number | [number, string]>} facts  by quantity: its value, and how it reads
  * @property {Record<string, number>} [knees]             by placement: the ε that begins to count
- * @property {{ step: string, unit: number, title?: string, says: (most: number, live: boolean) => string }} [quote]
+ * @property {{ step: string, unit: number, title: string, says: (most: number, live: boolean) => string }} [quote]
  *   the step that PyTorch is asked for, one unit in the last place of what its error is counted in,
  *   who answers, and the comparison in words, where the furthest element is `most` units off
  * @property {string} [story]                             what is to be said of it; else its preset's story
@@ -32,7 +32,7 @@ const MOST_COLUMNS = 20; // a longer row shows a window of WINDOW elements
 const WINDOW = 8;
 const NUMBER = [-LARGEST, LARGEST];
 
-const skeleton = (presets, title, hint, controls, below, behind) => `
+const skeleton = (presets, hint, { title, controls, below, behind, compared }) => `
   <div class="ln-presets" role="group" aria-label="${title}"><button type="button" data-do="start">Start</button>${presetButtons(presets)}</div>
   <p class="ln-story">${hint}</p>
   ${controls}
@@ -42,7 +42,7 @@ const skeleton = (presets, title, hint, controls, below, behind) => `
   <div class="ln-scroll"><table class="ln-main"></table></div>
   ${below}
   ${more(`${behind}<div class="ln-scroll"><table class="ln-behind"></table></div>
-    <p class="ln-says"></p>`)}`;
+    ${compared ? `<p class="ln-says"></p>` : ""}`)}`;
 
 /**
  * @param {object} props  what the host hands to `render`
@@ -50,40 +50,34 @@ const skeleton = (presets, title, hint, controls, below, behind) => `
  * @param {string} [own.kind]  its class
  * @param {string} own.label   its name, for assistive technology
  * @param {string} own.title   what the presets are
- * @param {string} own.hint    what to do with it
- * @param {Record<string, string>} own.rows   what has handles: name and symbol; x is the first
- * @param {string[]} [own.choices]            the traits that are its state besides rows and ε
+ * @param {string[]} own.rows  the steps that have handles; x is the first
+ * @param {string[]} own.choices              the traits that are its state besides rows and ε
  * @param {Record<string, string>} own.steps  name and symbol of each step, in their order
- * @param {Record<string, string>} [own.after]  the panel below a step
- * @param {string[]} [own.hidden]             the steps that stand behind "More"
- * @param {string} [own.controls]             HTML above the table
- * @param {string} [own.below]                HTML below the table
- * @param {string} [own.behind]               HTML behind "More"
- * @param {boolean} [own.compared]          whether PyTorch's answer is told: then pictures have a `quote`
- * @param {(state: object) => string} [own.recordedAs]  the name under which a record holds the state's answer
- * @param {(state: object) => boolean} [own.fits]
+ * @param {Record<string, string>} own.after  the panel below a step
+ * @param {string[]} own.hidden             the steps that stand behind "More"
+ * @param {string} own.controls               HTML above the table
+ * @param {string} own.below                  HTML below the table
+ * @param {string} own.behind                 HTML behind "More"
+ * @param {boolean} own.compared            whether PyTorch's answer is told: then pictures have a `quote`
+ * @param {(state: object) => string} own.recordedAs    the name under which a record holds the state's answer
+ * @param {(state: object) => boolean} own.fits  
  * @param {(state: object, pytorch?: number[]) => Picture} own.show
  * @param {(lab: object, picture: Picture, state: object, scales: Record<string, Scale>) => void} own.paint  paints what this lab alone has
- * @param {(preset: object) => object} own.fromPreset  the state that a preset is
- * @param {Record<string, (lab: object) => void>} [own.actions]  by the buttons' data-do
- * @param {(input: HTMLInputElement, state: object) => object} [own.onInput]  what a control of its own changes
+ * @param {Record<string, (button: HTMLElement, lab: object) => void>} [own.actions]  by the buttons' data-do
+ * @param {(input: HTMLInputElement, state: object) => object} own.onInput    what a control of its own changes
  * @param {(state: object) => string} own.python
  */
-export function rowsLab(props, {
-  kind, label, title, hint, rows, choices = [], steps, after = {}, hidden = [], controls = "", below = "", behind = "", compared = true,
-  recordedAs = ({ placement = "inside" }) => placement, fits = () => true, show, paint, fromPreset, actions = {}, onInput, python,
-}) {
-  const presets = props.model.get("presets");
-  const names = Object.keys(rows);
-  const count = props.model.get("rows") ?? 1;
+export function rowsLab(props, own) {
+  const { rows, steps, after, hidden, compared } = own;
+  const [presets, hint, count] = ["presets", "hint", "rows"].map((name) => props.model.get(name));
+  const states = presets.map(({ label, story, ...state }) => state);
   const lengthOf = (state) => state.x.length / count; // of one row
   const lab = createLab(props, {
-    kind,
-    label,
-    body: skeleton(presets, title, hint, controls, below, behind),
-    keys: [...names, "eps", ...choices],
-    fields: { ...Object.fromEntries(names.map((name) => [name, [rows[name], ...NUMBER]])), eps: EPS },
-    fits: (state) => names.every((name) => name === "x" || state[name].length === lengthOf(state)) && fits(state),
+    ...own,
+    body: skeleton(presets, hint, own),
+    keys: [...rows, "eps", ...own.choices],
+    fields: { ...Object.fromEntries(rows.map((name) => [name, [steps[name], ...NUMBER]])), eps: EPS },
+    fits: (state) => rows.every((name) => name === "x" || state[name].length === lengthOf(state)) && own.fits(state),
     // The preset that it began with, the first column; and while something is dragged,
     // the scales as they were and what the drag started from.
     local: { preset: null, first: 0, held: null, base: null },
@@ -96,12 +90,12 @@ export function rowsLab(props, {
   let scales = {}; // as they were drawn last, for a drag to hold
 
   const same = (a, b) => a.length === b.length && a.every((v, i) => v === b[i]);
-  const isFor = (state) => (record) => record.eps.includes(state.eps) && names.every((name) => same(record[name], state[name]));
+  const isFor = (state) => (record) => record.eps.includes(state.eps) && rows.every((name) => same(record[name], state[name]));
 
   /** The numbers that PyTorch gave for this state, if it was asked. */
   function answerTo(state) {
     const answer = lab.answer(isFor(state));
-    return answer && (answer.values ?? answer[recordedAs(state)]?.[answer.eps.indexOf(state.eps)] ?? undefined);
+    return answer && (answer.values ?? answer[own.recordedAs(state)]?.[answer.eps.indexOf(state.eps)]);
   }
 
   // --- drawing ---
@@ -116,8 +110,8 @@ export function rowsLab(props, {
     if (count > 1) wanted.push(null, ...wanted.map((i) => i + n));
     if (same(columns, wanted)) return;
     columns = wanted;
-    const head = `<thead><tr><th scope="col">${srOnly("element")}</th>${columns.map((i) => i === null ? "<td></td>" : `<th scope="col">${i % n}</th>`).join("")}</tr></thead>`;
-    const body = (step) => barRows(step, steps[step], columns, step in rows, step === "x" || !(step in rows) ? undefined : n)
+    const head = `<thead><tr><th scope="col">${srOnly("element")}</th>${cells(columns, (i) => `<th scope="col">${i % n}</th>`)}</tr></thead>`;
+    const body = (step) => barRows(step, steps[step], columns, rows.includes(step), step !== "x" && rows.includes(step) ? n : undefined)
       + (after[step] ? panel(columns, after[step]) : "");
     const inTable = (names) => head + names.map(body).join("");
     find(".ln-main").innerHTML = inTable(Object.keys(steps).filter((step) => !hidden.includes(step)));
@@ -129,7 +123,7 @@ export function rowsLab(props, {
   function draw(state) {
     layOut(state);
     const pytorch = answerTo(state);
-    const picture = show(state, pytorch);
+    const picture = own.show(state, pytorch);
     scales = {};
     for (const name in picture.scales) scales[name] = scaleFor(picture.scales[name], state.held?.[name]);
     const scaleOf = (step) => {
@@ -137,8 +131,10 @@ export function rowsLab(props, {
       return { ...scales[on], lo: scales[on].lo - from, hi: scales[on].hi - from };
     };
 
-    const widths = Object.keys(steps).flatMap((step) => [scales[picture.bars[step].on ?? step]])
-      .flatMap(({ lo, hi, digits }) => [fixed(lo, digits).length, fixed(hi, digits).length]);
+    const widths = Object.keys(steps).flatMap((step) => {
+      const { lo, hi, digits } = scales[picture.bars[step].on ?? step];
+      return [lo, hi].map((v) => fixed(v, digits).length);
+    });
     // A width of its own, and no variable: that would be inherited, and cost all that stands below.
     const em = (columns.length * Math.max(5.2, ...widths) * 0.62).toFixed(1);
     for (const table of [find(".ln-main"), find(".ln-behind")]) setAttribute(table, "style", `min-width:calc(${em} * var(--small) + var(--head))`);
@@ -154,16 +150,16 @@ export function rowsLab(props, {
     if (compared) drawAnswer(picture, pytorch, scaleOf(picture.quote.step).digits);
     drawWindow(state.x);
     setText(find(".ln-story"), picture.story ?? presets[state.preset]?.story ?? hint);
-    paint(lab, picture, state, scales);
+    own.paint(lab, picture, state, scales);
     lab.speak(picture.news);
   }
 
   /** PyTorch's number for each element, how far off the furthest is, or that there is none. */
-  function drawAnswer({ bars, quote: { step, unit, title = "PyTorch", says } }, pytorch, digits) {
+  function drawAnswer({ bars, quote: { step, unit, title, says } }, pytorch, digits) {
     const off = pytorch && bars[step].values.map((v, i) => Math.abs(v - pytorch[i]) / unit);
     find(".ln-torch").toggleAttribute("hidden", !pytorch && !lab.live);
     setText(find(".ln-torch th"), title);
-    columns.filter((i) => i !== null).forEach((i, k) => {
+    each(columns).forEach((i, k) => {
       setReadout(readouts.torch[k], pytorch ? pytorch[i] : "", pytorch ? fixed(pytorch[i], digits) : "·");
       setReadout(readouts.ulps[k], pytorch ? off[i] : "", pytorch ? String(+off[i].toFixed(1)) : "·");
     });
@@ -186,17 +182,16 @@ export function rowsLab(props, {
     const { name, value, dataset } = input;
     if (name === "eps") return { eps: atStop(value) };
     if (name === "window") return { first: +value };
-    if (name in rows) return { [name]: state[name].with(+dataset.index, clamp(+value, ...NUMBER)) };
-    return onInput(input, state);
+    if (rows.includes(name)) return { [name]: state[name].with(+dataset.index, clamp(+value, ...NUMBER)) };
+    return own.onInput(input, state);
   }
 
-  const bound = Object.fromEntries(Object.keys(actions).map((name) => [name, () => actions[name](lab)]));
   return lab.run({
+    ...own,
     draw,
     onInput: (input) => lab.change({ base: null, ...patchFor(input, lab.state), held: scales }),
     onRelease: () => lab.change({ held: null, base: null }),
-    actions: { preset: ({ dataset: { preset } }) => lab.load({ ...fromPreset(presets[preset]), preset }), ...bound },
-    python,
+    actions: { preset: ({ dataset: { preset } }) => lab.load({ ...states[preset], preset }), ...own.actions },
   });
 }
 
