@@ -421,8 +421,8 @@ def test_a_report_without_a_comparison_is_not_ok():
 
 
 def test_the_docstrings_make_a_pytest_of_each_layer(tmp_path):
-    four = check.__doc__.partition("takes four lines:")[2].split("and for many")[0]
-    many = testing.__doc__.partition("In a test file:")[2]
+    four = testing.__doc__.partition("takes four lines:")[2].split("Many layers")[0]
+    many = testing.__doc__.partition("a test of its own:")[2]
     lines = [line[4:] for text in (four, many) for line in text.splitlines()[1:]]
     layers = {"MyLayerNorm": "LayerNorm", "TheirLayerNorm": "RMSNorm"}
     layers |= {"MyRMSNorm": "RMSNorm", "TheirRMSNorm": "RMSNorm"}

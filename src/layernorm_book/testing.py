@@ -1,6 +1,13 @@
 """How do I test many layers at once? With one line that makes one test of each.
 
-In a test file:
+One layer takes four lines:
+
+    from layernorm_book import check_parity
+
+    def test_my_layer_norm():
+        check_parity(MyLayerNorm).raise_for_failure()
+
+Many layers, each a test of its own:
 
     from layernorm_book.testing import parity_test
 
