@@ -22,7 +22,6 @@ from layernorm_book import (
     rms_norm_backward,
     testing,
 )
-from layernorm_book.parity import check
 from layernorm_book.parity.bugs import VARIANTS
 from layernorm_book.parity.cases import CASES, MIXED, expected_float64
 from layernorm_book.parity.formula import RIGHT as FORMULAS

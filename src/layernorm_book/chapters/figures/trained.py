@@ -18,7 +18,7 @@ from layernorm_book.chapters.figures.style import (
 
 
 def gammas(names, weight, traced):
-    """Draw every γ of every layer as a dot, to two digits, and follow a few channels through the layers.
+    """Draw every γ of every layer as a dot, to two digits, and follow a few channels through them.
 
     Args:
         names: list of the layers' names.
