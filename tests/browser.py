@@ -13,6 +13,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ipywidgets.embed import embed_data
 from playwright.sync_api import sync_playwright
@@ -197,6 +198,32 @@ def slide(page, slider, steps=9):
             page.mouse.down()
         yield k
     page.mouse.up()
+
+
+def drag_cell(page, cell, down):
+    """Drag a cell of x in the axis picker down by some pixels; up, where that is below 0."""
+    handle = page.locator(f".ln-cells label[data-index='{cell}']")
+    handle.scroll_into_view_if_needed()
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y + down, steps=4)
+    page.mouse.up()
+
+
+def pixels(canvas):
+    """Return what is painted on a canvas: an array of int, of shape (height, width, 4)."""
+    script = """canvas => {
+        const { data, width, height } = canvas.getContext("2d").getImageData(
+            0, 0, canvas.width, canvas.height);
+        let text = "";
+        for (const v of data) text += String.fromCharCode(v);
+        return [width, height, btoa(text)];
+    }"""
+    width, height, data = canvas.evaluate(script)
+    painted = np.frombuffer(base64.b64decode(data), np.uint8)
+    return painted.reshape(height, width, 4).astype(int)
 
 
 def type_in(page, selector, text):

@@ -1,12 +1,11 @@
 """The collapse lab: what it packs, its sentences, and its use in a real browser."""
 
-import base64
 import json
 
 import numpy as np
 import pytest
 import torch
-from browser import ROOT, move, run_copied, run_on_packed, values
+from browser import ROOT, move, pixels, run_copied, run_on_packed, values
 from traitlets import TraitError
 
 from layernorm_book.widgets import CollapseLab
@@ -134,18 +133,9 @@ def test_a_frame_that_was_not_recorded_is_refused():
 # --- in a browser ---------------------------------------------------------------------------------
 
 
-def pixels(page, k):
+def run_painted(page, k):
     """Return what is painted of one run: (tokens, width, 4)."""
-    script = """k => {
-        const canvas = document.querySelectorAll(".ln-lab canvas")[k];
-        const { data, width, height } = canvas.getContext("2d").getImageData(
-            0, 0, canvas.width, canvas.height);
-        let text = "";
-        for (const v of data) text += String.fromCharCode(v);
-        return [width, height, btoa(text)];
-    }"""
-    width, height, data = page.evaluate(script, k)
-    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)
+    return pixels(page.locator(".ln-lab canvas").nth(k))
 
 
 def test_scrubbing_shows_the_step_in_maps_numbers_and_words(show):
@@ -162,7 +152,7 @@ def test_scrubbing_shows_the_step_in_maps_numbers_and_words(show):
         )
         for k in range(2):
             cosines = recording(k).cosines[frame]  # (blocks, tokens, tokens)
-            seen = pixels(lab, k)
+            seen = run_painted(lab, k)
             assert seen.shape == (5, 4 * 6 - 1, 4)
             assert not seen[:, 5::6].any()  # between two squares
             for block in range(4):
@@ -177,9 +167,9 @@ def test_untouched_it_makes_its_point(show):
     assert lab.text_content("[data-quantity=sentence]") == (
         "After 100 steps, post-LN has merged all tokens into one; the tokens of pre-LN differ."
     )
-    painted = pixels(lab, 0)[:, -4:]
+    painted = run_painted(lab, 0)[:, -4:]
     assert (painted == painted[0, 0]).all()
-    assert not (pixels(lab, 1)[:, -4:] == painted[0, 0]).all()
+    assert not (run_painted(lab, 1)[:, -4:] == painted[0, 0]).all()
     _, names = run_copied(lab)
     assert names["recorded"]["post-LN"] == CollapseLab().runs[0]["apart"][-1]
     assert 0.5 < names["apart"](torch.randn(12, 64)) < 1.5

@@ -1,6 +1,6 @@
 """Chapter 1: each line of its "Try this" lists, done on the built page."""
 
-from browser import move, values
+from browser import drag_cell, move, values
 from tries import tries
 
 PICKER, ROW = ".ln-picker", ".ln-lab:not(.ln-picker)"
@@ -10,14 +10,7 @@ SHIFT, STRETCH = "[name=shift]", "[name=stretch]"
 def pull(page, cell, by):
     """Drag a cell of x up by some steps; return (means that moved, outputs that moved)."""
     before = values(page, "mean", PICKER), values(page, "x_hat", PICKER)
-    handle = page.locator(f".ln-cells label[data-index='{cell}']")
-    handle.scroll_into_view_if_needed()
-    box = handle.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x, y - 8 * by, steps=4)
-    page.mouse.up()
+    drag_cell(page, cell, -8 * by)
     after = values(page, "mean", PICKER), values(page, "x_hat", PICKER)
     return [
         {i for i in range(24) if old[i] != new[i]} for old, new in zip(before, after, strict=True)

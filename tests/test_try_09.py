@@ -4,28 +4,13 @@ Its runs are trained while the page is built, so what they show differs from mac
 little: what a line promises is tested with room for that.
 """
 
-import base64
-
 import numpy as np
 import pytest
-from browser import move, slide, values
+from browser import move, pixels, slide, values
 from tries import tries
 
 DEPTH, TOKENS = ".ln-depth", ".ln-collapse"
 POST, PRE, WARM = 0, 1, 2
-PIXELS = """canvas => {
-    const { data, width, height } = canvas.getContext("2d").getImageData(
-        0, 0, canvas.width, canvas.height);
-    let text = "";
-    for (const v of data) text += String.fromCharCode(v);
-    return [width, height, btoa(text)];
-}"""
-
-
-def pixels(canvas):
-    """Return what is painted: an array of (height, width, 4)."""
-    width, height, data = canvas.evaluate(PIXELS)
-    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4).astype(int)
 
 
 def sizes(page):

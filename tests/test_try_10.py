@@ -1,6 +1,6 @@
 """Chapter 10: each line of its "Try this" list, done on the built page."""
 
-from browser import values
+from browser import drag_cell, values
 from tries import tries
 
 PICKER = ".ln-picker"
@@ -10,14 +10,7 @@ def moved_by(page, cell=0):
     """Drag a cell one step; return the indices of the outputs that move."""
     before = values(page, "x_hat", PICKER)
     at = values(page, "x", PICKER)[cell]
-    handle = page.locator(f".ln-cells label[data-index='{cell}']")
-    handle.scroll_into_view_if_needed()
-    box = handle.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x, y - (16 if at < 8 else -16), steps=3)
-    page.mouse.up()
+    drag_cell(page, cell, -16 if at < 8 else 16)
     assert values(page, "x", PICKER)[cell] != at
     after = values(page, "x_hat", PICKER)
     return {i for i, pair in enumerate(zip(before, after, strict=True)) if pair[0] != pair[1]}
