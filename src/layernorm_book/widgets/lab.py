@@ -36,8 +36,8 @@ PRESETS = {
         {
             "label": "one outlier",
             "x": [0.5, -1.2, 0.9, -0.3, 1.1, -0.8, 0.2, 100.0],
-            "story": "Seven numbers near 0, and one far away. Drag the last bar, and watch what its "
-            "seven neighbours do.",
+            "story": "Seven numbers near 0, and one far away. Drag the last bar, and watch what "
+            "its seven neighbours do.",
         },
         {
             "label": "constant row",

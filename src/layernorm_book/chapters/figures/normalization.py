@@ -55,7 +55,7 @@ def before_and_after(rows, limit):
         ax.axhline(0, color=SOFT, linewidth=1)
         ax.axhline(limit, color=SOFT, linewidth=1, linestyle="--")
         ax.set_title(title, loc="left")
-        ax.set(xticks=[], ylim=(-1, limit + 0.4))
+        ax.set(xticks=[], ylim=(-1.8, limit + 0.4))
         ax.spines["bottom"].set_visible(False)
     name(axes[0], f"√{len(x_hat) - 1}", (0, limit), SOFT, (0, -8))
     return picture
@@ -69,7 +69,7 @@ def shares_lost(std, curves):
         curves: {name: array of shape (points,), by how much less than 1 they leave}.
     """
     picture, ax = new_picture(height=3.2)
-    looks = ((X_HAT, "-", 3e-4, -8), (Y, (0, (4, 2)), 3e-3, -8), (Y, "-", 1e-2, 8))
+    looks = ((X_HAT, "-", 1e-6, -8), (Y, (0, (4, 2)), 3e-3, -8), (Y, "-", 6e-2, 8))
     for (label, lost), (colour, dash, level, side) in zip(curves.items(), looks, strict=True):
         ax.plot(std, lost, color=colour, linewidth=1.75, linestyle=dash)
         at = np.argmin(np.abs(np.log(lost / level)))
