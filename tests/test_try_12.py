@@ -42,9 +42,9 @@ def test_each_bug_names_its_line(lab_page):
 
 @tries(
     "12-effect",
-    "Press “reset”, then the header “largest effect” twice: on top come three layers with an effect "
-    "of “everything”. Where the mean is a thousand times the deviation, a variance in one pass can "
-    "leave NaN.",
+    "Press “reset”, then the header “largest effect” twice: on top come three layers with an "
+    "effect of “everything”. Where the mean is a thousand times the deviation, a variance in one "
+    "pass can leave NaN.",
 )
 def test_the_largest_effect_comes_first(lab_page):
     page = lab_page
