@@ -76,7 +76,7 @@ def writers_centred(row):
     ):
         ways.bar(left + 0.8 * np.arange(len(row)), numbers / 2.5, 0.6, low, color=colour)
         ways.hlines(low, left - 0.4, left + 2.8, color=SOFT, linewidth=1)
-        ways.text(left - 0.4, low + 2.35, words, color=INK, va="bottom")
+        ways.text(left - 0.4, low + numbers.max() / 2.5 + 0.3, words, color=INK, va="bottom")
     for start, end, words, at in (
         ((3.3, 6.6), (6.9, 4.3), "LayerNorm", (5.3, 6.2)),
         ((3.3, 0.4), (6.9, 2.4), "RMSNorm", (5.3, 0.3)),
