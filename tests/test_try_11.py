@@ -70,7 +70,8 @@ def test_bfloat16_never_passes(lab_page):
 
 @tries(
     "11-quiet",
-    "Now drag σ to its left end and ε to its right end: assert_close passes it in all twenty draws.",
+    "Now drag σ to its left end and ε to its right end: assert_close passes it in all twenty "
+    "draws.",
 )
 def test_bfloat16_hides_where_eps_is_large_and_rows_are_quiet(lab_page):
     assert list(in_bfloat16(lab_page))[-1] == NONE
