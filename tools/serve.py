@@ -43,6 +43,10 @@ def policy(folder=HTML):
     )
 
 
+# A policy holds for the page that it comes with. With these it would be 500 bytes for nothing.
+NO_PAGE = {".css", ".js", ".woff2"}
+
+
 class Handler(SimpleHTTPRequestHandler):
     """Files of one folder with gzip and the policy."""
 
@@ -54,8 +58,9 @@ class Handler(SimpleHTTPRequestHandler):
         super().__init__(*args, **kwargs)
 
     def end_headers(self):
-        """Send the policy with every answer, errors included."""
-        self.send_header("Content-Security-Policy", self.csp)
+        """Send the policy with every answer that can become a page, errors included."""
+        if Path(self.path.split("?")[0]).suffix not in NO_PAGE:
+            self.send_header("Content-Security-Policy", self.csp)
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()

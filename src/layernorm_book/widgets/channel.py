@@ -22,11 +22,11 @@ PRESETS = (
 
 
 def packed() -> str:
-    """Return all that the lab draws, as base64 of little-endian int16.
+    """Return all that the lab draws, as base64 of int16: first all low bytes, then all high ones.
 
-    These are, one after the other: γ and β in thousandths and the shares of x̂² in ten-thousandths,
-    13 × 384 each; then, for each of `ROWS`, the worst and the median cosine of all 384 channels,
-    in ten-thousandths.
+    So it packs by a fifth better, for high bytes repeat. The numbers are, one after the
+    other: γ and β in thousandths and the shares of x̂² in ten-thousandths, 13 × 384 each; then, for
+    each of `ROWS`, the worst and the median cosine of all 384 channels, in ten-thousandths.
     """
     weight, bias = load_layer_norms()  # (13, 384) each
     measured = load_measured("silenced_channels")
@@ -34,7 +34,7 @@ def packed() -> str:
     cosine = [measured["cosine"][rows][kind] for rows in ROWS for kind in ("worst", "median")]
     parts = (1e3 * weight, 1e3 * bias, 1e4 * share, 1e4 * np.array(cosine))
     whole = np.concatenate([np.rint(part).astype("<i2").ravel() for part in parts])
-    return b64encode(whole.tobytes()).decode()
+    return b64encode(whole.view("u1").reshape(-1, 2).T.tobytes()).decode()
 
 
 def too_small() -> dict[str, dict[str, float]]:

@@ -8,10 +8,11 @@ export const VIEWS = ["weight", "bias", "share"];
 export const ROWS = ["all", "cls", "others"];
 const UNIT = { weight: 1e-3, bias: 1e-3, share: 1e-4, cosine: 1e-4 };
 
-/** The numbers out of their packing: for each view 13 × 384, for each choice of rows 384 twice. */
+/** The numbers out of their packing, all low bytes and then all high ones: for each view 13 × 384, for each choice of rows 384 twice. */
 export function unpack(text) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const whole = new Int16Array(bytes.buffer);
+  const count = bytes.length / 2;
+  const whole = Int16Array.from({ length: count }, (_, k) => bytes[k] + 256 * bytes[count + k]);
   let from = 0;
   const take = (count, unit) => Array.from(whole.subarray(from, (from += count)), (v) => +(v * unit).toFixed(4));
   const views = Object.fromEntries(VIEWS.map((view) => [view, take(LAYERS * CHANNELS, UNIT[view])]));
