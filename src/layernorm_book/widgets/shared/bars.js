@@ -136,7 +136,7 @@ export function drawBars(nodes, columns, values, scale, { band = [], guide = [] 
   path("guide", guide.flatMap((lines, r) => lines.map((v) => `M${blocks[r][0]} ${height(v)}H${blocks[r][1]}`)));
   path("band", band.map(([low, high], r) => `M${blocks[r][0]} ${height(high)}H${blocks[r][1]}V${height(low)}H${blocks[r][0]}z`));
   // As many digits as tell the ends apart: far from 0 these are more.
-  const apart = 3 + Math.ceil(Math.log10(largest([lo, hi]) / (hi - lo)));
+  const apart = lo > 0 || hi < 0 ? 7 : 3;
   setText(nodes.hi, short(hi, apart));
   setText(nodes.lo, short(lo, apart));
   each(columns).forEach((i, k) => {
