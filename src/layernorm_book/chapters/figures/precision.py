@@ -10,8 +10,8 @@ from layernorm_book.chapters.figures.style import (
     LINE,
     SOFT,
     VERMILION,
-    X,
     Picture,
+    X,
     new_panel,
 )
 
