@@ -69,13 +69,22 @@ def shifted_alike(row, rounded):
     ax.plot([rounded, rounded], [1.5, 1.85], color=VERMILION, linewidth=1.5, linestyle=":")
     ax.text(mean - 0.06, 1.45, f"mean {mean:g}", ha="right", va="center")
     ax.text(rounded + 0.06, 1.45, f"stored {rounded:g}", color=VERMILION, ha="left", va="center")
-    ax.plot([row[0] - 0.9, row[-1] + 0.6], [0.7, 0.7], color=LINE, linewidth=1)
+    ax.plot([row[0] - 0.55, row[-1] + 0.55], [0.7, 0.7], color=LINE, linewidth=1)
     for number in row:
         true, found = number - mean, number - rounded
         ax.plot([number, number], [0.58, 0.82], color=CENTRED, linewidth=2.5)
         ax.plot([number + found - true] * 2, [0.58, 0.82], color=VERMILION, linewidth=2.5)
-        ax.text(number + 0.03, 1.02, f"{true:g}", color=CENTRED, ha="left", va="center")
-        ax.text(number + found - true, 0.36, f"{found:g}", color=VERMILION, **middle)
+        ax.text(
+            number + 0.03,
+            1.02,
+            f"{true:g}".replace("-", "−"),
+            color=CENTRED,
+            ha="left",
+            va="center",
+        )
+        ax.text(
+            number + found - true, 0.36, f"{found:g}".replace("-", "−"), color=VERMILION, **middle
+        )
     ax.text(row[-1] + 0.62, 1.02, "true", color=CENTRED, ha="left", va="center")
     ax.text(row[-1] + 0.62, 0.36, "found", color=VERMILION, ha="left", va="center")
     ax.set(xlim=(row[0] - 0.7, row[-1] + 1.15), ylim=(0.1, 2.65))

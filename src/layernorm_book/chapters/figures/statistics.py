@@ -119,7 +119,7 @@ def errors_of_ways(means, measured, predicted, limits):
         if last == len(means) - 1:
             ends.append(end)
         else:
-            name(ax, *end, (7, 0))
+            name(ax, *end, (8, -9))
     ax.set(xscale="log", yscale="log", ylim=limits)
     ax.set_xlabel("κ: mean of the row, in standard deviations")
     ax.set_title("largest error of x̂", loc="left")
