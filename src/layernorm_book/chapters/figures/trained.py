@@ -29,7 +29,10 @@ def gammas(names, weight, traced):
     layers, n = weight.shape
     # Neighbours in size stand in different columns, so that dots do not hide dots.
     offset = 0.2 * np.resize([-1, 0.33, -0.33, 1, -0.67, 0.67, 0], n)
-    x, y = np.arange(layers)[:, None] + offset, np.round(np.sort(weight) * 50) / 50  # (layers, n) each
+    x, y = (
+        np.arange(layers)[:, None] + offset,
+        np.round(np.sort(weight) * 50) / 50,
+    )  # (layers, n) each
     _dots(ax, *np.unique([x.ravel(), y.ravel()], axis=1))  # what lies on another is not drawn
     marks = zip(traced, (VERMILION, BLUE, GREEN, PURPLE), "osD^", strict=False)
     ends = []
