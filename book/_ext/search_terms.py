@@ -42,7 +42,7 @@ TERMS = {
     },
     "08_trained_gamma_beta": {
         "The culprit": ["massive activations", "attention sink", "outlier channel"],
-        "What eight bits make of it": ["quantization", "SmoothQuant", "gamma migration"],
+        "What six bits make of it": ["quantization", "SmoothQuant", "gamma migration"],
         "Where γ folds away": ["fold gamma", "merge LayerNorm into linear"],
     },
     "10_relatives": {

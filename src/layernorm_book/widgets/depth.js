@@ -59,8 +59,8 @@ export function sentence({ norm, depth }, sizes, back) {
 // --- the picture ----------------------------------------------------------------------------------
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [60, 636, 14, 142]; // of the plot, in its own units
-// Powers of ten: below lies 0, above ∞ and NaN. With a skip all but "none" is near 1, and that leaves the plot.
-const AXES = [{ least: -46, most: 40, ticks: [20, 0, -20] }, { least: -2.6, most: 2.6, ticks: [2, 1, 0, -1, -2] }];
+// Powers of ten: below lies 0, above ∞ and NaN. With a skip all but "none" is near 1.
+const AXES = [{ least: -46, most: 40, ticks: [20, 0, -20] }, { least: -2.6, most: 7.2, ticks: [6, 4, 2, 0, -2] }];
 const upOn = ({ least, most }) => (size) => {
   const power = size > 0 ? Math.min(Math.log10(size), 99) : size === 0 ? least : most; // NaN is above, too
   return +(BOTTOM - ((BOTTOM - TOP) * ((size < Infinity ? power : most) - least)) / (most - least)).toFixed(1);
@@ -79,7 +79,7 @@ function curve(sizes, from, depth, up) {
 }
 
 const plot = ({ ticks }, up, skip) => `<svg class="ld-plot" viewBox="0 0 640 160" aria-hidden="true">
-  ${ticks.map((p) => `<path class="ld-grid" d="M${LEFT} ${up(10 ** p)}H${RIGHT}"/><text class="ld-end" x="${LEFT - 6}" y="${up(10 ** p) + 4}">${skip ? short(10 ** p) : powerOfTen(p)}</text>`).join("")}
+  ${ticks.map((p) => `<path class="ld-grid" d="M${LEFT} ${up(10 ** p)}H${RIGHT}"/><text class="ld-end" x="${LEFT - 6}" y="${up(10 ** p) + 4}">${powerOfTen(p)}</text>`).join("")}
   ${skip ? "" : `<text class="ld-end" x="${LEFT - 6}" y="${TOP + 3}">∞</text><text class="ld-end" x="${LEFT - 6}" y="${BOTTOM + 4}">0</text>`}
   <path class="ld-grads"/><path class="ld-sizes"/>
   <text class="ld-name-sizes">size of the row</text><text class="ld-name-grads">gradient that comes back</text></svg>`;
