@@ -100,7 +100,7 @@ def test_the_tokens_of_the_stuck_run_become_one(lab_page):
     to_step(lab_page, 8)
     last = squares(lab_page, POST)[-3:]
     assert (last == last[0, 0, 0]).all()
-    assert not (squares(lab_page, PRE)[-1] == last[0, 0, 0]).all()
+    assert values(lab_page, "apart", TOKENS)[PRE] > 1e-4  # close too, but not one
     said = lab_page.text_content(f"{TOKENS} [data-quantity=sentence]")
     assert said.startswith("After 8 steps, post-LN has merged all tokens into one")
 

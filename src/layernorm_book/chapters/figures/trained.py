@@ -68,7 +68,8 @@ def first_token(names, rows):
     ):
         values = [row[key] for row in rows]
         _trace(ax, values, colour, marker)
-        name(ax, text, (last, values[-1]), colour, (8, 0))
+        at = int(np.argmax(values)) if key == "sigma" else last  # where the other line is far
+        name(ax, text, (at, values[at]), colour, (8, 2))
     ax.set(yscale="log", ylabel="σ of a row, median", xlim=(-0.4, 1.25 * last))
     ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     ticks = [0.1, 1, 10]
