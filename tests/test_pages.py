@@ -52,6 +52,12 @@ def test_what_a_page_loads_at_once_is_light(pages):
         assert total < 140_000, (path.name, total)
 
 
+def test_a_keyboard_can_scroll_what_is_wide(pages):
+    for path, text in pages.items():
+        assert not re.search(r'class="highlight"><pre>', text), path.name
+    assert any('<pre tabindex="0">' in text for text in pages.values())
+
+
 def test_no_file_is_there_for_nothing(built_book):
     kinds = {path.suffix for path in (built_book / "_static").rglob("*") if path.is_file()}
     assert not kinds & {".map", ".ttf", ".scss"}

@@ -5,12 +5,32 @@ compared with the unit of the same round, and the spread of those ratios is show
 median. The chapter on speed and `make bench` measure with this, and with nothing else.
 """
 
+import ctypes
 import statistics
 import time
 from dataclasses import dataclass
 from functools import partial
 
 import torch
+
+
+def keep_memory():
+    """Let this process keep the memory of arrays that are gone, for the arrays that come next.
+
+    glibc, the C library of most Linux systems, gives each large array back to the system at once,
+    and every next one comes as new pages that have to be filled with zeros first. From this call
+    on it keeps what it has for arrays up to 32 MB, as PyTorch does on a GPU.
+
+    Returns:
+        Whether that worked; other C libraries have their own ways.
+
+    Source: mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(mallopt(-3, 2**25) and mallopt(-1, 2**31 - 1))
 
 
 @dataclass(frozen=True)

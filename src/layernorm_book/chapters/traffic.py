@@ -46,6 +46,11 @@ class Passes(TorchDispatchMode):
         """Reads and writes together, without the few numbers that each row has."""
         return round(self.reads + self.writes)
 
+    @property
+    def copies(self):
+        """The same in copies: a copy reads an array and writes one."""
+        return self.total / 2
+
 
 def tensors(tree):
     """Return the tensors among nested arguments."""

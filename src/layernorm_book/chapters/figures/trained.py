@@ -18,7 +18,7 @@ from layernorm_book.chapters.figures.style import (
 
 
 def gammas(names, weight, traced):
-    """Draw every γ of every layer as a dot, to two hundredths, and follow a few channels through them.
+    """Draw every γ of every layer as a dot, to two hundredths, and follow a few channels.
 
     Args:
         names: list of the layers' names.
@@ -29,10 +29,8 @@ def gammas(names, weight, traced):
     layers, n = weight.shape
     # Neighbours in size stand in different columns, so that dots do not hide dots.
     offset = 0.2 * np.resize([-1, 0.33, -0.33, 1, -0.67, 0.67, 0], n)
-    x, y = (
-        np.arange(layers)[:, None] + offset,
-        np.round(np.sort(weight) * 50) / 50,
-    )  # (layers, n) each
+    x = np.arange(layers)[:, None] + offset  # (layers, n)
+    y = np.round(np.sort(weight) * 50) / 50  # (layers, n)
     _dots(ax, *np.unique([x.ravel(), y.ravel()], axis=1))  # what lies on another is not drawn
     marks = zip(traced, (VERMILION, BLUE, GREEN, PURPLE), "osD^", strict=False)
     ends = []
