@@ -27,7 +27,7 @@ const MU = { used: "through μ", detached: "detach μ", absent: "no μ: RMSNorm"
 const SIGMA = { used: "through σ", detached: "detach σ" };
 const MOST = 20; // elements
 
-const controls = `<div class="ln-ways">${choice("mu", "way through the mean", MU)}${choice("sigma", "way through the variance", SIGMA)}<details class="ln-gamma"><summary>γ</summary></details></div>`;
+const controls = `<div class="ln-ways">${choice("mu", "way through the mean", MU)}${choice("sigma", "way through the variance", SIGMA)}</div>`;
 
 const middle = `
   <svg class="ln-fit" viewBox="0 0 360 138" aria-hidden="true">
@@ -107,8 +107,7 @@ function paintFactors(find, factors, { hi }) {
   find(".ln-spectrum .ln-end").textContent = short(hi, 3);
 }
 
-function paint({ find }, { fit, factors }, { mu, sigma, weight }, scales) {
-  if (weight.some((v) => v !== 1)) find(".ln-gamma").open = true; // its row stays folded until it counts
+function paint({ find }, { fit, factors }, { mu, sigma }, scales) {
   for (const [name, value] of Object.entries({ mu, sigma })) find(`[name=${name}][value=${value}]`).checked = true;
   paintFit(find, fit, scales.g);
   paintFactors(find, factors, scales.factors);

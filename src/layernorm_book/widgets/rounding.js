@@ -36,7 +36,7 @@ const up = (error) => { // of 100
 const share = (error) => (Number.isNaN(error) ? 100 : +clamp(12.5 * (Math.log10(error) + 8), 1, 100).toFixed(1)); // of a step's bar, in percent
 
 // The lines are stretched to the box; the text keeps its size.
-const plot = `<svg class="lr-plot" role="img"><svg viewBox="0 0 1000 100" preserveAspectRatio="none">
+const plot = `<svg class="lr-plot" role="img"><svg viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">
     ${[...TICKS.map((p) => up(10 ** p)), 100].map((y) => `<path class="lr-grid" d="M0 ${y}H1000"/>`).join("")}
     <path class="lr-gone"/>${WAYS.map((way) => `<path class="lr-way lr-${way}"/>`).join("")}${WAYS.map((way) => `<path class="lr-ghost lr-${way}"/>`).join("")}<path class="lr-dot"/></svg>
   ${TICKS.map((p) => `<text class="lr-end" x="-6" y="${up(10 ** p)}%" dy="4">${powerOfTen(p)}</text>`).join("")}
