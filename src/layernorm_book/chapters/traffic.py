@@ -38,7 +38,8 @@ class Passes(TorchDispatchMode):
         if any(r.alias_info and not r.alias_info.is_write for r in func._schema.returns):
             return out  # a view
         self.calls += 1
-        self.reads += sum(t.nbytes for t in tensors(args)) / self.bytes  # `out` is no argument here
+        read = args[1:] if func is torch.ops.aten.copy_.default else args  # it only overwrites
+        self.reads += sum(t.nbytes for t in tensors(read)) / self.bytes  # `out` is no argument here
         self.writes += sum(t.nbytes for t in tensors(out)) / self.bytes
         return out
 
