@@ -80,13 +80,17 @@ def side_by_side(counted, **measured):
     """Return a table with one line for each version: what was counted, and what was measured.
 
     Args:
-        counted: {name: Passes}.
+        counted: {name: Passes}; of a compiled version nothing can be counted, and it is left out.
         measured: columns by name, each a `Times`, whose medians are shown in units.
     """
     lines = [" " * 10 + "   calls  copies" + "".join(f"{name:>10}" for name in measured)]
-    for version, passes in counted.items():
-        times = (f"{column.ratio(version)[0]:10.1f}" for column in measured.values())
-        lines.append(f"{version:10}{passes.calls:8}{passes.copies:8g}" + "".join(times))
+    columns = list(measured.values())
+    for version in columns[0].seconds if columns else counted:
+        line = f"{version:10}" + " " * 16
+        if version in counted:
+            passes = counted[version]
+            line = f"{version:10}{passes.calls:8}{passes.copies:8g}"
+        lines.append(line + "".join(f"{column.ratio(version)[0]:10.1f}" for column in columns))
     return "\n".join(lines)
 
 
