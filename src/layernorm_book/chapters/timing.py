@@ -83,14 +83,14 @@ def side_by_side(counted, **measured):
         counted: {name: Passes}; of a compiled version nothing can be counted, and it is left out.
         measured: columns by name, each a `Times`, whose medians are shown in units.
     """
-    lines = [" " * 10 + "   calls  copies" + "".join(f"{name:>10}" for name in measured)]
+    lines = [" " * 10 + " calls copies" + "".join(f"{name:>9}" for name in measured)]
     columns = list(measured.values())
     for version in columns[0].seconds if columns else counted:
-        line = f"{version:10}" + " " * 16
+        line = f"{version:10}" + " " * 13
         if version in counted:
             passes = counted[version]
-            line = f"{version:10}{passes.calls:8}{passes.copies:8g}"
-        lines.append(line + "".join(f"{column.ratio(version)[0]:10.1f}" for column in columns))
+            line = f"{version:10}{passes.calls:6}{passes.copies:7g}"
+        lines.append(line + "".join(f"{column.ratio(version)[0]:9.1f}" for column in columns))
     return "\n".join(lines)
 
 
