@@ -28,8 +28,8 @@ def chapter():
 def main():
     """Measure every version at every size; print medians and quartiles, in copies."""
     names = chapter()
-    ready = "is kept" if keep_memory() else "is new for each array"
-    print(f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    ready = "is kept" if keep_memory() else "is what the C library makes of it"
+    print(f"{platform.machine()}, torch {torch.__version__}, one core")
     print(f"the memory of arrays {ready}")
     print("times as long as a copy: the median, and the middle half of the rounds")
     for (rows, n), rounds in SIZES.items():
