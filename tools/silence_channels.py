@@ -11,7 +11,7 @@ its lab quote what this tool writes.
 """
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from encoder import compare, digits, embed, finish, layer_norms, load
@@ -21,28 +21,38 @@ ROWS = {"all": slice(None), "cls": slice(0, 1), "others": slice(1, None)}
 
 
 @contextmanager
-def silenced(model, channel, rows="all"):
+def hooked(model, hooks):
+    """Let each LayerNorm of the model call its own hook, after its forward pass."""
+    layers = zip(layer_norms(model), hooks, strict=True)
+    handles = [layer.register_forward_hook(hook) for layer, hook in layers]
+    try:
+        yield model
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def silenced(model, channel, rows="all", values=None):
     """Let every LayerNorm of the model give 0 in one channel, for some of the tokens.
 
     Args:
         model: with torch LayerNorms on inputs of shape (sentences, tokens, n).
         channel: its number; or None, and nothing happens.
         rows: a key of `ROWS`.
+        values: what each of them gives there instead of 0.
     """
 
-    def silence(module, inputs, output):
-        if channel is None:
+    def giving(value):
+        def hook(module, inputs, output):
+            output = output.clone()  # (sentences, tokens, n)
+            output[:, ROWS[rows], channel] = value
             return output
-        output = output.clone()  # (sentences, tokens, n)
-        output[:, ROWS[rows], channel] = 0
-        return output
 
-    hooks = [layer.register_forward_hook(silence) for layer in layer_norms(model)]
-    try:
-        yield model
-    finally:
-        for hook in hooks:
-            hook.remove()
+        return hook
+
+    if channel is None:
+        return nullcontext(model)
+    return hooked(model, [giving(v) for v in values or [0] * len(layer_norms(model))])
 
 
 def watch(model, tokens):
@@ -53,7 +63,7 @@ def watch(model, tokens):
         for the [CLS] rows alone their median σ, the median of the other rows, the channel that is
         loudest there, and its share of the x̂² of those rows.
     """
-    mask, share, cls, hooks = tokens["attention_mask"].bool(), [], [], []
+    mask, share, cls = tokens["attention_mask"].bool(), [], []
 
     def record(module, inputs, output):
         x = inputs[0]  # (sentences, tokens, 384)
@@ -73,11 +83,8 @@ def watch(model, tokens):
             }
         )
 
-    for layer in layer_norms(model):
-        hooks.append(layer.register_forward_hook(record))
-    embed(model, tokens)
-    for hook in hooks:
-        hook.remove()
+    with hooked(model, [record] * len(layer_norms(model))):
+        embed(model, tokens)
     return share, cls
 
 
@@ -89,31 +96,15 @@ def replaced_by_averages(model, tokens, expected, channel):
         the sentences; "by the average of cls" and "by the average of others" are the cosines with
         each layer's mean over the sentences' [CLS], or over all other tokens, in its place.
     """
-    layers, mask, given = layer_norms(model), tokens["attention_mask"].bool(), []
-    hooks = [layer.register_forward_hook(lambda *a: given.append(a[2])) for layer in layers]
-    embed(model, tokens)
-    for hook in hooks:
-        hook.remove()
+    mask, given = tokens["attention_mask"].bool(), []
+    with hooked(model, [lambda *a: given.append(a[2])] * len(layer_norms(model))):
+        embed(model, tokens)
     cls = [y[:, 0, channel] for y in given]  # (sentences,) each
     others = [y[:, 1:, channel][mask[:, 1:]] for y in given]  # (tokens but [CLS],) each
 
     def left_with(averages):
-        def put(average):
-            def hook(module, inputs, output):
-                output = output.clone()  # (sentences, tokens, n)
-                output[:, 0, channel] = average
-                return output
-
-            return hook
-
-        hooks = [
-            layer.register_forward_hook(put(average))
-            for layer, average in zip(layers, averages, strict=True)
-        ]
-        found = compare(embed(model, tokens), expected)
-        for hook in hooks:
-            hook.remove()
-        return found
+        with silenced(model, channel, "cls", averages):
+            return compare(embed(model, tokens), expected)
 
     return {
         "cls": {k: [digits(getattr(y, k)()) for y in cls] for k in ("min", "mean", "max")},

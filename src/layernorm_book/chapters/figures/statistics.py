@@ -30,6 +30,7 @@ WAYS = {
 }
 """Colour and marker of each way, told apart without colour too; colours as in the rounding lab."""
 
+_NO_DIGIT = "100%: no digit is left"
 _TINTS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION)
 _GAP = 0.6  # between two blocks of cells, in cells
 _CELL = 0.27  # inches
@@ -50,42 +51,20 @@ def shared_cells(panels, names):
 
 
 def variance_errors(means, measured, predicted):
-    """Draw the relative error of the variance against the mean of the row, as `errors_by_mean`."""
-    return errors_by_mean(
-        means, measured, predicted, "relative error of the variance, median", (1e-8, 3e5)
-    )
-
-
-def errors_by_mean(means, measured, predicted, title, limits):
-    """Draw errors against the mean of the row, for several ways.
+    """Draw the relative error of the variance against the mean of the row, for several ways.
 
     Args:
         means: array of the means, in standard deviations.
         measured: {way: array of the errors found}, of the shape of `means`; the ways are those of
             `WAYS`. NaN is not drawn.
         predicted: {label: array of the errors expected}, of the shape of `means`.
-        title: what the errors are of.
-        limits: the smallest and the largest error that is shown.
     """
     picture, ax = new_picture(height=4.2)
-    ax.axhline(1, color=SOFT, linewidth=1, linestyle=":")
-    name(ax, "100%: no digit is left", (means[0], 1), SOFT, (2, 8))
-    lines = [(label, errors, SOFT, {"linestyle": "--"}) for label, errors in predicted.items()]
-    for way, errors in measured.items():
-        colour, marker = WAYS[way]
-        lines.append((way, errors, colour, {"marker": marker, "markersize": 4.5}))
-    ends = []
-    for label, errors, colour, look in lines:
-        ax.plot(means, errors, color=colour, linewidth=1 if colour == SOFT else 1.5, **look)
-        last = np.flatnonzero(np.isfinite(errors))[-1]
-        ends.append((label, (means[last], errors[last]), colour))
-    ax.set(xscale="log", yscale="log", ylim=limits)
-    ax.set_xlabel("mean of the row, in standard deviations")
-    ax.set_title(title, loc="left")
-    inside = [end for end in ends if end[1][0] == means[-1]]
-    name_all(ax, inside)
-    for label, point, colour in (end for end in ends if end[1][0] != means[-1]):
-        name(ax, label, point, colour, (7, 0))
+    name(ax, _NO_DIGIT, (means[0], 1), SOFT, (2, 8))
+    lines = _lines(ax, means, measured, predicted, width=1.5)
+    ax.set(ylim=(1e-8, 3e5), xlabel="mean of the row, in standard deviations")
+    ax.set_title("relative error of the variance, median", loc="left")
+    _name(ax, means, lines, (7, 0))
     return picture
 
 
@@ -99,32 +78,47 @@ def errors_of_ways(means, measured, predicted, limits):
         limits: the smallest and the largest error that is shown.
     """
     picture, ax = new_picture(height=3.9)
-    ax.axhline(1, color=SOFT, linewidth=1, linestyle=":")
-    name(ax, "100%: no digit is left", (means[-1], 1), SOFT, (-2, 8))
+    name(ax, _NO_DIGIT, (means[-1], 1), SOFT, (-2, 8))
     alike = np.array([measured[way] for way in ("two passes", "tournament", "PyTorch")])
     low, high = alike.min(0), alike.max(0)  # (means,)
+    middle = np.sqrt(low * high)
     ax.fill_between(means, low, high, color=SOFT, alpha=0.3, linewidth=0)
-    ax.plot(means, np.sqrt(low * high), color=SOFT, linewidth=2.5, alpha=0.6)
-    ends = [("one rounded mean", (means[-1], np.sqrt(low * high)[-1]), SOFT)]
-    for label, errors in predicted.items():
-        ax.plot(means, errors, color=SOFT, linewidth=1, linestyle="--")
-        ends.append((label, (means[-1], errors[-1]), SOFT))
+    ax.plot(means, middle, color=SOFT, linewidth=2.5, alpha=0.6)
     ax.plot(means, measured["shifted"], color=SOFT, linewidth=1)
-    ends.append(("shifted", (means[-1], measured["shifted"][-1]), SOFT))
-    for way in ("one pass", "Welford", "centred twice"):
-        colour, marker = WAYS[way]
-        ax.plot(means, measured[way], color=colour, marker=marker, markersize=4.5, linewidth=1.8)
-        last = np.flatnonzero(np.isfinite(measured[way]))[-1]
-        end = (way, (means[last], measured[way][last]), colour)
-        if last == len(means) - 1:
-            ends.append(end)
-        else:
-            name(ax, *end, (8, -9))
-    ax.set(xscale="log", yscale="log", ylim=limits)
-    ax.set_xlabel("κ: mean of the row, in standard deviations")
+    ends = [("one rounded mean", middle, SOFT), ("shifted", measured["shifted"], SOFT)]
+    own = {way: measured[way] for way in ("one pass", "Welford", "centred twice")}
+    lines = _lines(ax, means, own, predicted, width=1.8)
+    ax.set(ylim=limits, xlabel="κ: mean of the row, in standard deviations")
     ax.set_title("largest error of x̂", loc="left")
-    name_all(ax, ends)
+    _name(ax, means, [*ends, *lines], (8, -9))
     return picture
+
+
+def _lines(ax, means, measured, predicted, width):
+    """Draw a line for each array of errors, on logarithmic axes; return (label, errors, colour)."""
+    ax.set(xscale="log", yscale="log")
+    ax.axhline(1, color=SOFT, linewidth=1, linestyle=":")
+    for errors in predicted.values():
+        ax.plot(means, errors, color=SOFT, linewidth=1, linestyle="--")
+    lines = [(label, errors, SOFT) for label, errors in predicted.items()]
+    for way, errors in measured.items():
+        colour, marker = WAYS[way]
+        ax.plot(means, errors, color=colour, marker=marker, markersize=4.5, linewidth=width)
+        lines.append((way, errors, colour))
+    return lines
+
+
+def _name(ax, means, lines, offset):
+    """Name lines at their ends: in the margin, or beside the last point where NaN follows it."""
+    lasts = [np.flatnonzero(np.isfinite(errors))[-1] for _, errors, _ in lines]
+    ends = [
+        (label, (means[last], errors[last]), colour)
+        for (label, errors, colour), last in zip(lines, lasts, strict=True)
+    ]
+    name_all(ax, [end for end in ends if end[1][0] == means[-1]])
+    for end in ends:
+        if end[1][0] != means[-1]:
+            name(ax, *end, offset)
 
 
 def _blocks(groups):

@@ -39,10 +39,14 @@ def gammas(names, weight, traced):
         ends.append((f"{channel}", (layers - 1, weight[-1, channel]), colour))
     ax.plot([0, layers - 1], [1, 1], color=INK, linewidth=1, linestyle="--")
     name_all(ax, [*ends, ("fresh", (layers - 1, 1), INK)])
-    ax.set_xticks(range(layers), names, rotation=45, ha="right", rotation_mode="anchor")
+    _name_layers(ax, names)
     ax.set_title("γ of all channels, four of them traced", loc="left")
     ax.set_xlabel("LayerNorm: block, and what stands before it")
     return picture
+
+
+def _name_layers(ax, names):
+    ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
 
 
 def _trace(ax, values, colour, marker):
@@ -71,7 +75,7 @@ def first_token(names, rows):
         at = int(np.argmax(values)) if key == "sigma" else last  # where the other line is far
         name(ax, text, (at, values[at]), colour, (8, 2))
     ax.set(yscale="log", ylabel="σ of a row, median", xlim=(-0.4, 1.25 * last))
-    ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    _name_layers(ax, names)
     ticks = [0.1, 1, 10]
     ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
