@@ -159,17 +159,32 @@ def test_a_row_that_the_filter_hides_is_not_open(table):
     assert table.locator(".ln-opened").is_visible()
 
 
-def test_a_phone_shows_package_class_and_verdict_and_the_rest_in_the_row(table):
+def test_a_phone_shows_the_effect_below_class_and_verdict(table):
     table.set_viewport_size({"width": 390, "height": 800})
     type_in(table, "[name=query]", "flax")
     row = table.locator("[data-row='253']")
     seen = row.locator(":is(th, td):visible").all_inner_texts()
-    assert len(seen) == 3
+    assert len(seen) == 4
     assert seen[0].startswith("flax 0.12.8")
-    assert seen[1:] == ["LayerNorm", "differs"]
-    row.locator("td").last.evaluate("node => node.checkVisibility()")
+    assert seen[1:3] == ["LayerNorm", "differs"]
+    assert seen[3].startswith("everything at n = 4")
+    verdict, effect = (row.locator("td").nth(at).bounding_box() for at in (1, 2))
+    assert effect["y"] >= verdict["y"] + verdict["height"] - 1
+    assert effect["width"] > verdict["width"]
+    assert table.locator("[data-sort=effect]").is_visible()
     row.locator("label").click()
     assert "6.51% at n = 768" in table.locator(".ln-effects").inner_text()
+
+
+def test_every_link_leads_somewhere(table):
+    assert table.locator("a:not([href])").count() == 0
+
+
+def test_reset_shows_all_rows_in_the_order_of_the_beginning(table):
+    table.get_by_role("button", name="bugs", exact=True).click()
+    table.click("[data-sort=effect]")
+    table.get_by_role("button", name="reset", exact=True).click()
+    assert table.evaluate(SHOWN) == numbers(in_order(ROWS))
 
 
 def test_paper_has_every_row_that_is_shown(table):
@@ -191,10 +206,17 @@ def test_without_a_script_the_whole_census_is_a_table():
     [
         ([0, 0, 0, 0, 0], "No layer fits. Shorten the text, or choose “all”."),
         ([0, 0, 0, 2, 1], "3 of 9 layers. The judge compared none of them with PyTorch."),
-        ([1, 0, 0, 0, 0], "1 of 9 layers: 1 agrees with PyTorch, 0 differ."),
-        ([0, 0, 1, 0, 0], "1 of 9 layers: 0 agree with PyTorch, 1 differs."),
-        ([1, 1, 1, 1, 0], "4 of 9 layers, 3 of them judged: 2 agree with PyTorch, 1 differs."),
-        ([2, 1, 3, 2, 1], "All 9 layers, 6 of them judged: 3 agree with PyTorch, 3 differ."),
+        ([1, 0, 0, 0, 0], "1 of 9 layers: 1 agrees with PyTorch, 0 more with a limit, 0 differ."),
+        ([0, 0, 1, 0, 0], "1 of 9 layers: 0 agree with PyTorch, 0 more with a limit, 1 differs."),
+        (
+            [1, 1, 1, 1, 0],
+            "4 of 9 layers, 3 of them judged: "
+            "1 agrees with PyTorch, 1 more with a limit, 1 differs.",
+        ),
+        (
+            [2, 1, 3, 2, 1],
+            "All 9 layers, 6 of them judged: 2 agree with PyTorch, 1 more with a limit, 3 differ.",
+        ),
     ],
 )
 def test_the_sentence_counts_what_is_shown(run_module, counts, says):

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 
 from layernorm_book.chapters import timing
 from layernorm_book.chapters import triton_kernels as kernels
-from layernorm_book.chapters.timing import Times, measure
-from layernorm_book.chapters.traffic import Passes, kept
+from layernorm_book.chapters.timing import Times, measure, side_by_side
+from layernorm_book.chapters.traffic import Passes, count, kept
 from layernorm_book.chapters.triton_kernels import rounded, tl, triton
 
 
@@ -28,6 +28,33 @@ def test_a_ratio_is_that_of_its_own_round():
     times = Times({"copy": slower, "twice": [2.0 * s for s in slower]}, "copy")
     assert times.ratio("twice") == (2.0, 2.0, 2.0)
     assert times.table().splitlines()[1].split() == ["twice", "2.0", "(2.0", "to", "2.0)"]
+
+
+def test_one_core_works_while_versions_are_timed():
+    before, during = torch.get_num_threads(), set()
+    measure({"copy": lambda: during.add(torch.get_num_threads())}, rounds=1)
+    assert during == {1}
+    assert torch.get_num_threads() == before
+
+
+def test_memory_is_kept_or_new_as_asked(monkeypatch):
+    asked = []
+    monkeypatch.setattr(timing, "keep_memory", lambda keep=True: asked.append(keep))
+    measure({"copy": lambda: asked.append("call")}, rounds=2)
+    assert asked == [True, "call", "call", "call"]
+    asked.clear()
+    measure({"copy": lambda: asked.append("call")}, rounds=2, new_memory=True)
+    assert asked == [False, "call", False, "call", False, "call"]
+
+
+def test_a_table_has_what_was_counted_beside_what_was_measured():
+    x, y = torch.randn(2, 4, 8)
+    counted = count({"copy": lambda: y.copy_(x), "two": lambda: (x + 1) * 2}, x)
+    times = Times({"copy": [1.0, 1.0], "two": [3.0, 3.0], "compiled": [2.0, 2.0]}, "copy")
+    lines = [line.split() for line in side_by_side(counted, ready=times).splitlines()]
+    assert lines[0] == ["calls", "copies", "ready"]
+    assert lines[1:] == [["copy", "1", "1", "1.0"], ["two", "2", "2", "3.0"], ["compiled", "2.0"]]
+    assert len(side_by_side(counted).splitlines()) == 3
 
 
 def test_a_gpu_is_timed_by_events(monkeypatch):

@@ -152,27 +152,16 @@ def test_stretch_moves_no_bar(lab_page):
 
 @tries(
     "00-eps",
-    "Drag stretch to its left end: the bars of x̂ sink to nothing. Then drag ε to its left end, and "
-    "they stand up again.",
+    "Press “Start” and drag ε to its right end: now all bars of x̂ shrink, by one and the same "
+    "factor.",
 )
-def test_eps_decides_where_the_bars_sink(lab_page):
-    before = values(lab_page, "x_hat", ROW)
-    least = lab_page.get_attribute(f"{ROW} [name=stretch]", "min")
-    move(lab_page, f"{ROW} [name=stretch]", least)
-    assert max(map(abs, values(lab_page, "x_hat", ROW))) < 0.1
-    move(lab_page, f"{ROW} [name=eps]", lab_page.get_attribute(f"{ROW} [name=eps]", "min"))
-    assert values(lab_page, "x_hat", ROW) == pytest.approx(before, abs=0.05)
-
-
-@tries(
-    "00-outlier",
-    "Press “one outlier” and drag the last bar as far as it goes: its x̂ never passes 2.65.",
-)
-def test_an_outlier_has_its_limit(lab_page):
-    lab_page.locator(ROW).get_by_role("button", name="one outlier", exact=True).click()
-    last = f"{ROW} [name=x][data-index='7']"
-    most = float(lab_page.get_attribute(last, "max"))
-    for k in range(6):
-        move(lab_page, last, most * (k + 1) / 6)
-        assert values(lab_page, "x_hat", ROW)[7] < 2.6458
-    assert values(lab_page, "x_hat", ROW)[7] > 2.6
+def test_eps_shrinks_all_bars_alike(lab_page):
+    move(lab_page, f"{ROW} [name=stretch]", 2)
+    lab_page.locator(ROW).get_by_role("button", name="Start", exact=True).click()
+    heights, before = bars(lab_page), values(lab_page, "x_hat", ROW)
+    for _ in slide(lab_page, f"{ROW} [name=eps]"):
+        pass
+    shares = [b / a for a, b in zip(before, values(lab_page, "x_hat", ROW), strict=True)]
+    assert shares == pytest.approx([shares[0]] * 8, rel=1e-4)
+    assert 0 < shares[0] < 0.9
+    assert max(map(abs, bars(lab_page))) != max(map(abs, heights))

@@ -6,7 +6,8 @@ import pytest
 from browser import move, slide, type_in, values
 from tries import tries
 
-SPHERE, ROW = ".ln-sphere", ".ln-lab:not(.ln-sphere)"
+SPHERE = ".ln-sphere"
+SHOUT, ROW = (f":nth-match(.ln-lab:not(.ln-sphere), {k})" for k in (1, 2))
 
 
 def spot(page, name):
@@ -37,37 +38,42 @@ def test_shift_moves_x_alone(lab_page):
 
 @tries(
     "02-stretch",
-    "Drag stretch to the left until σ is 0.05: x − μ glides towards the centre, and x̂ stays "
-    "where it was.",
+    "Drag stretch to its left end: x − μ glides to the centre, and at the very end x̂ lets go of "
+    "the circle and follows.",
 )
-def test_stretch_moves_the_foot_alone(lab_page):
+def test_x_hat_lets_go_of_the_circle_last(lab_page):
     page = lab_page
-    end, before = spot(page, "x_hat"), math.dist(spot(page, "centred"), spot(page, "centre"))
-    for sigma in (0.4, 0.3, 0.2, 0.1, 0.05):
-        move(page, f"{SPHERE} [name=stretch]", math.log10(sigma))
-        assert spot(page, "x_hat") == pytest.approx(end, abs=1)
-        now = math.dist(spot(page, "centred"), spot(page, "centre"))
-        assert now < before
-        before = now
-    assert values(page, "std", SPHERE) == pytest.approx([0.05], rel=0.05)
-    assert before < 8
+    page.locator(f"{SPHERE} [name=stretch]").scroll_into_view_if_needed()
+    end, centre = spot(page, "x_hat"), spot(page, "centre")
+    feet, radii = [], []
+    for k in range(28):
+        move(page, f"{SPHERE} [name=stretch]", -0.15 * k)
+        feet.append(math.dist(spot(page, "centred"), centre))
+        radii += values(page, "radius", SPHERE)
+        if values(page, "std", SPHERE)[0] > 0.05:
+            assert spot(page, "x_hat") == pytest.approx(end, abs=1)
+    assert feet == sorted(feet, reverse=True)
+    assert feet[9] < 0.05 * feet[0]  # σ is 0.045, and x̂ is still on the circle
+    assert radii[9] == pytest.approx(math.sqrt(3), rel=0.005)
+    assert radii[-1] < 0.04 * math.sqrt(3)
+    assert math.dist(spot(page, "x_hat"), centre) < 6
 
 
 @tries(
     "02-let-go",
-    "Drag stretch on to its left end: now x̂ lets go of the circle and falls almost to the centre.",
+    "Drag stretch back: by σ = 0.05 x̂ stands where it stood, and more stretch does not move it.",
 )
-def test_a_row_that_hardly_varies_falls_to_the_centre(lab_page):
+def test_it_comes_back_to_the_same_place(lab_page):
     page = lab_page
-    move(page, f"{SPHERE} [name=stretch]", math.log10(0.05))
-    assert values(page, "radius", SPHERE) == pytest.approx([math.sqrt(3)], rel=0.005)
-    radii = []
-    for k in range(12):
-        move(page, f"{SPHERE} [name=stretch]", -1.3 - 0.25 * k)
-        radii += values(page, "radius", SPHERE)
-    assert radii == sorted(radii, reverse=True)
-    assert radii[-1] < 0.04 * math.sqrt(3)
-    assert math.dist(spot(page, "x_hat"), spot(page, "centre")) < 6
+    page.locator(f"{SPHERE} [name=stretch]").scroll_into_view_if_needed()
+    end = spot(page, "x_hat")
+    least = page.get_attribute(f"{SPHERE} [name=stretch]", "min")
+    move(page, f"{SPHERE} [name=stretch]", least)
+    assert math.dist(spot(page, "x_hat"), end) > 50
+    for sigma in (0.05, 0.1, 0.3, 1, 1.6):
+        move(page, f"{SPHERE} [name=stretch]", math.log10(sigma))
+        assert values(page, "std", SPHERE) == pytest.approx([sigma], rel=0.1)
+        assert spot(page, "x_hat") == pytest.approx(end, abs=1)
 
 
 @tries(
@@ -85,6 +91,24 @@ def test_one_step_takes_a_constant_row_almost_to_the_circle(lab_page):
         page.keyboard.press("ArrowUp")
         assert values(page, "x", SPHERE)[index] == pytest.approx(1.05)
         assert 0.98 < values(page, "radius", SPHERE)[0] / math.sqrt(3) < 0.999
+
+
+@tries(
+    "02-neighbours",
+    "Type 1000 over the last number, and then 1000000: no bar of x̂ moves any more.",
+)
+def test_seven_neighbours_become_one_strip(lab_page):
+    page = lab_page
+    last = f"{SHOUT} [name=x-typed][data-index='7']"
+    at_first = bars(page, SHOUT)
+    assert max(at_first[:7]) - min(at_first[:7]) > 5  # seven bars of different length
+    type_in(page, last, "1000")
+    strip = bars(page, SHOUT)
+    assert max(strip[:7]) - min(strip[:7]) < 0.5
+    assert {round(v, 2) for v in values(page, "x_hat", SHOUT)[:7]} == {-0.38}
+    type_in(page, last, "1000000")
+    assert bars(page, SHOUT) == pytest.approx(strip, abs=0.5)
+    assert values(page, "x_hat", SHOUT)[7] < 2.6458
 
 
 @tries(
@@ -107,9 +131,9 @@ def test_x_hat_stands_still_until_the_mark_is_near(lab_page):
     assert at_the_mark[0] > 3
 
 
-def bars(page):
+def bars(page, lab=ROW):
     """Return how high the bars of x̂ are, in pixels."""
-    plot = page.locator(f"{ROW} [data-step=x_hat] .ln-plot")
+    plot = page.locator(f"{lab} [data-step=x_hat] .ln-plot")
     scale = plot.bounding_box()["height"] / 100
     d = plot.locator("path.ln-bars").get_attribute("d")
     return [scale * float(part.split("V")[1].split("h")[0]) for part in d.split("M")[1:]]

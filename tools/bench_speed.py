@@ -1,7 +1,7 @@
 """Repeat the measurements of the chapter on speed on this machine, and print them as one table.
 
 The versions are the chapter's own cells, those tagged `ladder`, and they are measured as there:
-in turns, each beside a copy of the same round. More rounds, and one size more.
+in turns, each beside a copy of the same round, with memory ready. More rounds, and one size more.
 """
 
 import platform
@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import torch
 
-from layernorm_book.chapters.timing import backward, compiled, measure
+from layernorm_book.chapters.timing import backward, compiled, keep_memory, measure
 
 CHAPTER = Path(__file__).parents[1] / "book" / "07_speed.ipynb"
 SIZES = {(1, 768): 401, (64, 768): 401, (1024, 768): 101, (8192, 768): 31, (4096, 4096): 11}
@@ -28,7 +28,9 @@ def chapter():
 def main():
     """Measure every version at every size; print medians and quartiles, in copies."""
     names = chapter()
-    print(f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    ready = "is kept" if keep_memory() else "is what the C library makes of it"
+    print(f"{platform.machine()}, torch {torch.__version__}, one core")
+    print(f"the memory of arrays {ready}")
     print("times as long as a copy: the median, and the middle half of the rounds")
     for (rows, n), rounds in SIZES.items():
         x = torch.randn(rows, n)  # (rows, n)

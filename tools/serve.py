@@ -43,7 +43,7 @@ def policy(folder=HTML):
     )
 
 
-# A policy holds for the page that it comes with. With these it would be 500 bytes for nothing, each.
+# A policy holds for the page that it comes with. With these it would be 500 bytes for nothing.
 NO_PAGE = {".css", ".js", ".woff2"}
 
 

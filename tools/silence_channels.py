@@ -4,8 +4,10 @@ python tools/silence_channels.py           write the data file
 python tools/silence_channels.py --check   compare it, and exit 1 where it differs
 
 `make wild` runs it; it takes some minutes. A channel is silenced in all 13 LayerNorms, as if its γ
-and β were 0: for every token, for the first token [CLS] alone, and for all the others. Chapter 8
-and its lab quote what it writes.
+and β were 0: for every token, for the first token [CLS] alone, and for all the others. For channel
+99 in [CLS] there is a control: its number is replaced by an average of its own, which tells
+whether the model misses what that number says of a sentence, or that it is there. Chapter 8 and
+its lab quote what this tool writes.
 """
 
 import sys
@@ -79,6 +81,47 @@ def watch(model, tokens):
     return share, cls
 
 
+def replaced_by_averages(model, tokens, expected, channel):
+    """Return what is left of the embeddings if a constant stands in one channel of all [CLS] rows.
+
+    Returns:
+        dict. "cls" is what each LayerNorm gives there, with its least, mean and largest value over
+        the sentences; "by the average of cls" and "by the average of others" are the cosines with
+        each layer's mean over the sentences' [CLS], or over all other tokens, in its place.
+    """
+    layers, mask, given = layer_norms(model), tokens["attention_mask"].bool(), []
+    hooks = [layer.register_forward_hook(lambda *a: given.append(a[2])) for layer in layers]
+    embed(model, tokens)
+    for hook in hooks:
+        hook.remove()
+    cls = [y[:, 0, channel] for y in given]  # (sentences,) each
+    others = [y[:, 1:, channel][mask[:, 1:]] for y in given]  # (tokens but [CLS],) each
+
+    def left_with(averages):
+        def put(average):
+            def hook(module, inputs, output):
+                output = output.clone()  # (sentences, tokens, n)
+                output[:, 0, channel] = average
+                return output
+
+            return hook
+
+        hooks = [
+            layer.register_forward_hook(put(average))
+            for layer, average in zip(layers, averages, strict=True)
+        ]
+        found = compare(embed(model, tokens), expected)
+        for hook in hooks:
+            hook.remove()
+        return found
+
+    return {
+        "cls": {k: [digits(getattr(y, k)()) for y in cls] for k in ("min", "mean", "max")},
+        "by the average of cls": left_with([y.mean() for y in cls]),
+        "by the average of others": left_with([y.mean() for y in others]),
+    }
+
+
 def attention_to_cls(model, tokens):
     """Return for each block the share of all attention that goes to the first token."""
     real = tokens["attention_mask"].bool()  # (sentences, tokens)
@@ -114,6 +157,7 @@ def main(arguments):
             "share": share,
             "cls": cls,
             "attention to cls": attention,
+            "99 in cls replaced": replaced_by_averages(model, tokens, expected, 99),
         },
         arguments,
     )

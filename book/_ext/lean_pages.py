@@ -137,6 +137,8 @@ def fixed(body):
     """Change what stands in the way of assistive technology."""
     # The label differs from the text that is seen, so a voice command by that text would fail.
     body = body.replace(' aria-label="Toggle hidden content"', "")
+    # What is wider than the page is scrolled, and a keyboard scrolls only where it can stop.
+    body = re.sub(r'(<div class="highlight"><pre)(?=>)', r'\1 tabindex="0"', body)
     # ARIA withdrew this role; the entries stand in a list.
     return body.replace('role="doc-biblioentry"', 'role="listitem"')
 

@@ -46,14 +46,19 @@ class Chapter:
         return [cell for cell in seen if place(cell) in places]
 
 
+FENCE = re.compile(r"```.*?```", re.DOTALL)
+
+
 def place(cell):
     """Return where a page shows a cell: on the main path, in a check, or in which box."""
     return next((tag for tag in ("check", *BOXES) if tag in cell["tags"]), "main path")
 
 
 def words(cells):
-    """Count the words of the Markdown cells; a formula within a line is one or a few."""
-    texts = (FORMULA.sub("", c["text"]) for c in cells if c["cell_type"] == "markdown")
+    """Count the words of the Markdown cells, without code; a formula in a line is one or a few."""
+    texts = (
+        FORMULA.sub("", FENCE.sub("", c["text"])) for c in cells if c["cell_type"] == "markdown"
+    )
     return sum(len(re.findall(r"\w+(?:[’'.,-]\w+)*", NOT_PROSE.sub("", text))) for text in texts)
 
 

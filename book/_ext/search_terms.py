@@ -33,16 +33,16 @@ TERMS = {
     "05_backward": {
         "Two means make a line": ["gradient", "grad_x", "backward pass"],
         "A learning rate that fades by itself": ["scale invariance", "effective learning rate"],
-        "A NaN at the root": ["nan", "nan gradient"],
+        "When ε comes after the root": ["nan", "nan gradient"],
     },
     "06_precision": {
-        "One more line": ["centre twice", "two-pass variance"],
+        "A mean of a million": ["centre twice", "two-pass variance"],
         "Which step needs float32?": ["bfloat16", "float16", "half precision", "autocast"],
         "What is left of ε": ["eps in float16", "1e-12"],
     },
     "08_trained_gamma_beta": {
         "The culprit": ["massive activations", "attention sink", "outlier channel"],
-        "What eight bits make of it": ["quantization", "SmoothQuant", "gamma migration"],
+        "What six bits make of it": ["quantization", "SmoothQuant", "gamma migration"],
         "Where γ folds away": ["fold gamma", "merge LayerNorm into linear"],
     },
     "10_relatives": {

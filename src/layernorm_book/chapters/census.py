@@ -70,10 +70,12 @@ def in_order(rows: Iterable[Row], sort: str = "package") -> list[Row]:
 def largest_effect(row: Row) -> tuple[float, str]:
     """Return how far off a layer is where the judge saw it farthest: percent, and the words.
 
-    "everything" counts as a million; without an effect it is (-1, "").
+    "everything" (NaN or infinity came out) counts as a million; without an effect it is (-1, "").
+    The judge measures in float64 where it names no other precision; the words name each.
     """
     found = [part for told in row.get("effect", {}).values() for part in _CLAUSE.finditer(told)]
-    sizes = [(_percent(part["size"]), part[0]) for part in found]
+    words = [part[0] if "float" in part[0] else f"{part[0]} in float64" for part in found]
+    sizes = [(_percent(part["size"]), told) for part, told in zip(found, words, strict=True)]
     return max(sizes, default=(-1.0, ""), key=lambda pair: pair[0])
 
 
@@ -90,10 +92,16 @@ def family(row: Row) -> str:
     return next(name for name, members in FAMILIES.items() if codes & set(members))
 
 
-def agrees(row: Row, *, in_single: bool = False) -> bool:
-    """Return whether a layer agrees with PyTorch, within its limit if it has one.
+def answer(row: Row) -> str:
+    """Return what came of a comparison with PyTorch, and where half precision alone differs.
 
-    Args:
-        in_single: ask of float64 and float32 alone.
+    Returns:
+        "agrees", "agrees, with a limit", "agrees in float32, not below" or "differs in float32".
+
+    Raises:
+        KeyError: the row was not compared.
     """
-    return row["verdict"] in ("right", "limit") or (in_single and row.get("in_single") == "right")
+    if row.get("in_single") == "right":
+        return "agrees in float32, not below"
+    names = {"right": "agrees", "limit": "agrees, with a limit", "wrong": "differs in float32"}
+    return names[row["verdict"]]

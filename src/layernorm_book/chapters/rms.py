@@ -9,24 +9,41 @@ from torch import Tensor, nn
 
 
 class RMSNorm(nn.Module):
-    """RMSNorm with the γ, β and ε of a LayerNorm; PyTorch's own has no β."""
+    """RMSNorm with the γ, β and ε of a LayerNorm; PyTorch's own has no β.
 
-    def __init__(self, norm: nn.LayerNorm) -> None:
+    Args:
+        norm: whose parameters it takes.
+        most: rows in which the mean has a larger share than this still get the LayerNorm.
+    """
+
+    def __init__(self, norm: nn.LayerNorm, most: float = 1.0) -> None:
         super().__init__()
         self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
+        self.norm, self.most = norm, most
 
     def forward(self, h: Tensor) -> Tensor:
         """Normalize the last axis; return a tensor of h's shape."""
-        return F.rms_norm(h, h.shape[-1:], self.weight, self.eps) + self.bias
+        y = F.rms_norm(h, h.shape[-1:], self.weight, self.eps) + self.bias
+        return torch.where(mean_share(h)[..., None] > self.most, self.norm(h), y)
 
 
-def with_rms_norm(model: nn.Module) -> nn.Module:
-    """Return a copy of a model in which each LayerNorm has become an RMSNorm."""
+def mean_share(h: Tensor) -> Tensor:
+    """Return μ²/(μ² + σ²) of each row of h, (*, d): a tensor of shape (*,)."""
+    return h.mean(-1).square() / h.square().mean(-1)
+
+
+def with_rms_norm(model: nn.Module, most: float = 1.0) -> nn.Module:
+    """Return a copy of a model in which each LayerNorm has become an RMSNorm.
+
+    Args:
+        model: any, with LayerNorms over the last axis.
+        most: rows in which the mean has a larger share than this still get the LayerNorm.
+    """
     twin = deepcopy(model)
     for parent in list(twin.modules()):
         for name, child in parent.named_children():
             if isinstance(child, nn.LayerNorm):
-                setattr(parent, name, RMSNorm(child))
+                setattr(parent, name, RMSNorm(child, most))
     return twin
 
 
@@ -67,7 +84,7 @@ def mean_shares(model: nn.Module, ids: Tensor) -> list[Tensor]:
 
     def look(_: nn.Module, given: tuple[Tensor], __: Tensor) -> None:
         (h,) = given  # (pieces, tokens, d)
-        shares.append(h.mean(-1).square() / h.square().mean(-1))
+        shares.append(mean_share(h))
 
     norms = [layer for layer in model.modules() if isinstance(layer, nn.LayerNorm)]
     hooks = [norm.register_forward_hook(look) for norm in norms]

@@ -2,15 +2,53 @@
 
 Versions take turns, round after round: what disturbs the machine then disturbs them all. Each is
 compared with the unit of the same round, and the spread of those ratios is shown beside their
-median. The chapter on speed and `make bench` measure with this, and with nothing else.
+median. One core works, since cores that wait for one another blur the clock. The chapter on speed
+and `make bench` measure with this, and with nothing else.
 """
 
+import ctypes
 import statistics
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import torch
+
+
+def keep_memory(keep=True):
+    """Let this process keep the memory of arrays that are gone for those that come, or let it not.
+
+    glibc, the C library of most Linux systems, can give a large array's memory back to the system,
+    and then the next one comes as new pages that have to be filled with zeros first. Or it keeps
+    what it has, for arrays up to 32 MB, as PyTorch does on a GPU. By default it decides as it goes.
+
+    Returns:
+        Whether that worked; other C libraries have their own ways.
+
+    Source: mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD; malloc_trim(3).
+    """
+    try:
+        library = ctypes.CDLL(None)
+        mallopt, trim = library.mallopt, library.malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return False
+    if keep:
+        return bool(mallopt(-3, 2**25) and mallopt(-1, 2**31 - 1))
+    done = bool(mallopt(-3, 2**20) and mallopt(-1, 2**17))
+    trim(0)
+    return done
+
+
+@contextmanager
+def one_core():
+    """Let PyTorch use one thread within a `with` block."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -38,8 +76,26 @@ class Times:
         )
 
 
-def measure(calls, unit="copy", rounds=15, device="cpu"):
-    """Time calls in turn.
+def side_by_side(counted, **measured):
+    """Return a table with one line for each version: what was counted, and what was measured.
+
+    Args:
+        counted: {name: Passes}; of a compiled version nothing can be counted, and it is left out.
+        measured: columns by name, each a `Times`, whose medians are shown in units.
+    """
+    lines = [" " * 10 + " calls copies" + "".join(f"{name:>9}" for name in measured)]
+    columns = list(measured.values())
+    for version in columns[0].seconds if columns else counted:
+        line = f"{version:10}" + " " * 13
+        if version in counted:
+            passes = counted[version]
+            line = f"{version:10}{passes.calls:6}{passes.copies:7g}"
+        lines.append(line + "".join(f"{column.ratio(version)[0]:9.1f}" for column in columns))
+    return "\n".join(lines)
+
+
+def measure(calls, unit="copy", rounds=15, device="cpu", new_memory=False):
+    """Time calls in turn, on one core or on a GPU.
 
     Args:
         calls: dict from a name to a function without arguments.
@@ -47,18 +103,24 @@ def measure(calls, unit="copy", rounds=15, device="cpu"):
         rounds: how often each is called. Every round starts with another of them.
         device: "cpu", or "cuda", where a call comes back before its work is done. There two events
             are put into the queue around each call, and the GPU itself notes when it reached them.
+        new_memory: whether arrays that a call makes are new memory, or what earlier ones left.
+            See `keep_memory`, which says where this has an effect.
 
     Returns:
         Times.
     """
     once = on_gpu if device == "cuda" else on_cpu
-    for call in calls.values():  # warm up: caches, pages, a compiler
-        call()
     seconds, names = {name: [] for name in calls}, list(calls)
-    for _ in range(rounds):
-        for name in names:
-            seconds[name].append(once(calls[name]))
-        names.append(names.pop(0))
+    with one_core():
+        keep_memory(not new_memory)
+        for call in calls.values():  # warm up: caches, pages, a compiler
+            call()
+        for _ in range(rounds):
+            for name in names:
+                if new_memory:
+                    keep_memory(False)  # what other calls have left goes back
+                seconds[name].append(once(calls[name]))
+            names.append(names.pop(0))
     return Times(seconds, unit)
 
 
@@ -78,7 +140,8 @@ def compiled(function, *args):
     """
     call = partial(torch.compile(function), *args)
     try:
-        call()
+        with one_core():  # as it will be measured; for other threads it would compile again
+            call()
     except Exception as error:  # it takes a C++ compiler, or on a GPU Triton
         print(f"torch.compile does not work here: {type(error).__name__}")
         return {}

@@ -1,7 +1,8 @@
-"""How often does a version of the layer pass over its array? PyTorch's dispatcher is asked.
+"""How many copies does a version of the layer make? PyTorch's dispatcher is asked.
 
-Every operation goes through the dispatcher, which a mode can listen to. A pass is one read or one
-write of as many bytes as x has; what happens within an operation stays there.
+Every operation goes through the dispatcher, which a mode can listen to. It sees the arrays that go
+in and come out. A pass is one read or one write of as many bytes as x has, and a copy is two. What
+an operation reads twice, or what a cache holds, cannot be seen there.
 """
 
 import torch
@@ -37,7 +38,8 @@ class Passes(TorchDispatchMode):
         if any(r.alias_info and not r.alias_info.is_write for r in func._schema.returns):
             return out  # a view
         self.calls += 1
-        self.reads += sum(t.nbytes for t in tensors(args)) / self.bytes  # `out` is no argument here
+        read = args[1:] if func is torch.ops.aten.copy_.default else args  # it only overwrites
+        self.reads += sum(t.nbytes for t in tensors(read)) / self.bytes  # `out` is no argument here
         self.writes += sum(t.nbytes for t in tensors(out)) / self.bytes
         return out
 
@@ -45,6 +47,20 @@ class Passes(TorchDispatchMode):
     def total(self):
         """Reads and writes together, without the few numbers that each row has."""
         return round(self.reads + self.writes)
+
+    @property
+    def copies(self):
+        """The same in copies: a copy reads an array and writes one."""
+        return self.total / 2
+
+
+def count(calls, x):
+    """Return {name: Passes over x} of a dict of functions without arguments; each is called."""
+    counted = {}
+    for name, call in calls.items():
+        with Passes(x) as counted[name]:
+            call()
+    return counted
 
 
 def tensors(tree):

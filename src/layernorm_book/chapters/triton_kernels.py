@@ -70,7 +70,7 @@ def backward_rows(
     sum_weight = tl.zeros([BLOCK], tl.float32)
     sum_bias = tl.zeros([BLOCK], tl.float32)
     for row in range(tl.program_id(0), rows, tl.num_programs(0)):
-        at = row * n + i
+        at = tl.cast(row, tl.int64) * n + i  # int32 ends at 2³¹ numbers
         dy = tl.load(grad_y + at, mask=inside, other=0.0).to(tl.float32)
         centred = tl.load(x + at, mask=inside, other=0.0).to(tl.float32) - tl.load(mean + row)
         scale = tl.load(rstd + row)

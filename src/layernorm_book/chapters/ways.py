@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 EPS = 1e-5
-STEPS = ("the sums", "μ", "x − μ", "σ²", "1/√(σ² + ε)")
+STEPS = ("the sums", "in a tree", "μ", "x − μ", "σ²", "1/√(σ² + ε)")
 """The steps that `one_step_rounded` can round, in the order in which the layer takes them."""
 
 
@@ -138,7 +138,8 @@ def one_step_rounded(x: Tensor, step: str | None = None) -> Tensor:
     Args:
         x: tensor of shape (rows, n), bfloat16 or float16.
         step: one of `STEPS`, or None. "the sums" adds up number by number, as a plain loop does,
-            and rounds each running sum; the others round what the step gives, once.
+            and rounds each running sum; "in a tree" adds neighbours pair by pair, and rounds the
+            sum of each pair; the others round what the step gives, once.
 
     Returns:
         x̂, of the shape and dtype of `x`: the output is always rounded to it.
@@ -152,7 +153,7 @@ def one_step_rounded(x: Tensor, step: str | None = None) -> Tensor:
     def kept(name: str, value: Tensor) -> Tensor:
         return value.to(x.dtype).float() if name == step else value
 
-    average = _average_in_steps if step == "the sums" else _average
+    average = {"the sums": _average_in_steps, "in a tree": _average_in_a_tree}.get(step, _average)
     wide = x.float()  # (rows, n)
     mean = kept("μ", average(wide, x.dtype))  # (rows, 1)
     centred = kept("x − μ", wide - mean)  # (rows, n)
@@ -170,6 +171,14 @@ def _average_in_steps(values: Tensor, dtype: torch.dtype) -> Tensor:
     for column in values.to(dtype).split(1, dim=-1):
         total = total + column
     return total.float() / values.shape[-1]
+
+
+def _average_in_a_tree(values: Tensor, dtype: torch.dtype) -> Tensor:
+    parts = values.to(dtype)  # (rows, n)
+    while parts.shape[-1] > 1:
+        parts = torch.nn.functional.pad(parts, (0, parts.shape[-1] % 2))  # of an odd one, 0 is last
+        parts = parts[:, ::2] + parts[:, 1::2]
+    return parts.float() / values.shape[-1]
 
 
 def _scaled(centred: Tensor, var: Tensor) -> Tensor:

@@ -138,7 +138,8 @@ _SPREAD = _both(" where γ and β spread by 0.2 around 1 and 0", affine=0.2)
 _SMALL = (*_both(" and σ = 0.01", sigma=0.01), Rows(768, "at n = 768 and σ = 1"))
 _SHIFTED = (*_both(" and a mean of 3σ", mean=3.0), Rows(768, "at n = 768 and a mean of 0.1σ", 0.1))
 _BLOCKS = tuple(Rows(n, f"for x of shape (4, 16, 2, {n})", lead=(4, 16, 2)) for n in (4, 768))
-_HALVES = (*_both(" in float16", dtype=_F16), Rows(768, "at n = 768 and σ = 1000", 0.0, 1e3, _F16))
+_LOUD = Rows(768, "at n = 768 and σ = 1000 in float16", 0.0, 1e3, _F16)
+_HALVES = (*_both(" in float16", dtype=_F16), _LOUD)
 _FAR = _both(" and a mean of 1000σ in float32", mean=1000.0, dtype=_F32)
 
 # fmt: off

@@ -55,7 +55,7 @@ const skeleton = (byHand, layouts, groups) => `
   </div>
   <p class="ln-consequence"><span data-quantity="consequence"></span></p>
   <div class="ln-grids"></div>
-  <p class="ln-legend">Same colour: same mean. Frame: shares with your cell. Line below: has moved.</p>
+  <p class="ln-legend">Same colour: same mean. Framed: shares a mean with your cell. Underlined: has moved.</p>
   <div class="ln-pull"><label><span class="ln-where"></span> <input type="range" name="x" min="${-LARGEST}" max="${LARGEST}" step="1"></label>
     ${readout("value")} <button type="button" data-do="back">Put x back</button></div>
   <div class="ln-answer">

@@ -33,7 +33,7 @@ export const faults = (state) => Object.keys(RIGHT).filter((part) => state[part]
 /** The verdict of the first test, a usual one, in a word or two. */
 export function bigWord(state, { of, passed: [passed], right }) {
   if (passed > 0 && passed < of) return "A matter of luck";
-  if (faults(state).length) return passed ? "It passes" : right < of ? "Caught by chance" : "Caught";
+  if (faults(state).length) return passed ? "It passes" : right < of ? "Failed for the wrong reason" : "Caught";
   return passed ? "It passes" : "Fails, though right";
 }
 
@@ -145,7 +145,7 @@ function render(props) {
     const found = paint(state, state, undefined, faults(state).length > 0);
     const { passed, good, seen: [{ error, allowed }], drawn } = found;
     setReadout(readouts.verdict[0], passed[0], bigWord(state, found));
-    setAttribute(readouts.verdict[0], "data-good", good(0));
+    setAttribute(readouts.verdict[0], "data-good", !passed[0] && faults(state).length && found.right < found.of ? "chance" : good(0));
     setText(find(".bl-headline"), headline(state, found));
     setText(find(".bl-reason"), reason(state, drawn));
     setReadout(readouts.error[0], error, short(error, 3));

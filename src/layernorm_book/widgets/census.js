@@ -12,7 +12,7 @@ const PRESETS = [
   { label: "bugs", query: "bug", verdict: "wrong" },
   { label: "another ε", query: "-eps", verdict: "wrong" },
   { label: "1 + γ", query: "unit-offset", verdict: "wrong" },
-  { label: "everything", query: "", verdict: "all" },
+  { label: "reset", query: "", verdict: "all" },
 ];
 
 const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -33,8 +33,8 @@ function skeleton({ packages, texts, rows }) {
   <div class="ln-list"><table><caption class="ln-hidden">Normalization layers of published packages</caption>
     <thead><tr>${Object.entries(COLUMNS).map(([key, words]) => `<th scope="col" data-column="${key}"><button type="button" data-do="sort" data-sort="${key}">${words}</button><span class="ln-paper">${words}</span></th>`).join("")}</tr></thead>
     <tbody>${rows.map(row).join("")}<tr class="ln-opened" hidden><td colspan="4">
-      <p class="ln-found" data-quantity="open"></p><p class="ln-effects"></p><p class="ln-why"><span></span> <a class="ln-cause">The line</a></p>
-      <p class="ln-built"></p><p><a class="ln-source"></a> <button type="button" data-do="close">Close${srOnly(" this row")}</button></p></td></tr></tbody></table></div>`;
+      <p class="ln-found" data-quantity="open"></p><p class="ln-effects"></p><p class="ln-why"><span></span> <a class="ln-cause" href="${packages[0][3]}">The line</a></p>
+      <p class="ln-built"></p><p><a class="ln-source" href="${packages[0][3]}"></a> <button type="button" data-do="close">Close${srOnly(" this row")}</button></p></td></tr></tbody></table></div>`;
 }
 
 const toPython = ({ query, verdict, sort }) => `import torch
@@ -124,7 +124,7 @@ function render(props) {
   const actions = {
     preset: ({ dataset }) => {
       const { query, verdict } = PRESETS[dataset.preset];
-      lab.load({ query, verdict, chosen: -1 });
+      lab.load({ query, verdict, chosen: -1, ...(query ? {} : { sort: "package" }) });
     },
     sort: ({ dataset: { sort } }) => lab.change({ sort: lab.state.sort === sort ? `-${sort}` : sort }),
     row: ({ dataset }) => toggle(+dataset.at),

@@ -24,9 +24,9 @@ PRESETS = (
 def packed() -> str:
     """Return all that the lab draws, as base64 of int16: first all low bytes, then all high ones.
 
-    So it packs by a fifth better, for high bytes repeat. The numbers are, one after the other: γ and β in thousandths and the shares of x̂² in ten-thousandths,
-    13 × 384 each; then, for each of `ROWS`, the worst and the median cosine of all 384 channels,
-    in ten-thousandths.
+    So it packs by a fifth better, for high bytes repeat. The numbers are, one after the
+    other: γ and β in thousandths and the shares of x̂² in ten-thousandths, 13 × 384 each; then, for
+    each of `ROWS`, the worst and the median cosine of all 384 channels, in ten-thousandths.
     """
     weight, bias = load_layer_norms()  # (13, 384) each
     measured = load_measured("silenced_channels")

@@ -59,8 +59,8 @@ export function sentence({ norm, depth }, sizes, back) {
 // --- the picture ----------------------------------------------------------------------------------
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [60, 636, 14, 142]; // of the plot, in its own units
-// Powers of ten: below lies 0, above ∞ and NaN. With a skip all but "none" is near 1, and that leaves the plot.
-const AXES = [{ least: -46, most: 40, ticks: [30, 0, -30] }, { least: -2.6, most: 2.6, ticks: [2, 1, 0, -1, -2] }];
+// Powers of ten: below lies 0, above ∞ and NaN. With a skip all but "none" is near 1.
+const AXES = [{ least: -46, most: 40, ticks: [20, 0, -20] }, { least: -2.6, most: 7.2, ticks: [6, 4, 2, 0, -2] }];
 const upOn = ({ least, most }) => (size) => {
   const power = size > 0 ? Math.min(Math.log10(size), 99) : size === 0 ? least : most; // NaN is above, too
   return +(BOTTOM - ((BOTTOM - TOP) * ((size < Infinity ? power : most) - least)) / (most - least)).toFixed(1);
@@ -79,7 +79,7 @@ function curve(sizes, from, depth, up) {
 }
 
 const plot = ({ ticks }, up, skip) => `<svg class="ld-plot" viewBox="0 0 640 160" aria-hidden="true">
-  ${ticks.map((p) => `<path class="ld-grid" d="M${LEFT} ${up(10 ** p)}H${RIGHT}"/><text class="ld-end" x="${LEFT - 6}" y="${up(10 ** p) + 4}">${skip ? short(10 ** p) : powerOfTen(p)}</text>`).join("")}
+  ${ticks.map((p) => `<path class="ld-grid" d="M${LEFT} ${up(10 ** p)}H${RIGHT}"/><text class="ld-end" x="${LEFT - 6}" y="${up(10 ** p) + 4}">${powerOfTen(p)}</text>`).join("")}
   ${skip ? "" : `<text class="ld-end" x="${LEFT - 6}" y="${TOP + 3}">∞</text><text class="ld-end" x="${LEFT - 6}" y="${BOTTOM + 4}">0</text>`}
   <path class="ld-grads"/><path class="ld-sizes"/>
   <text class="ld-name-sizes">size of the row</text><text class="ld-name-grads">gradient that comes back</text></svg>`;
@@ -99,7 +99,7 @@ const body = (presets, choices, skip) => `
   </div>
   <div class="ld-map"><canvas height="${WIDTH}" role="img"></canvas></div>
   <p class="ld-key"><span>Each column: the ${WIDTH} numbers after one block</span>
-    <span><i class="ld-minus"></i>−3 <i class="ld-zero"></i>0 <i class="ld-plus"></i>3 or beyond <i class="ld-none"></i>∞ or NaN</span></p>
+    <span><i class="ld-minus"></i>≤ −3 <i class="ld-zero"></i>0 <i class="ld-plus"></i>≥ 3 <i class="ld-none"></i>∞ or NaN</span></p>
   ${plot(AXES[+skip], upOn(AXES[+skip]), skip)}
   <div class="ln-presets" role="group" aria-label="Weights to try"><button type="button" data-do="start">Start</button>${presetButtons(presets)}</div>
   ${more(`<p class="ln-facts"><span>last row ${readout("size")}</span> <span>gradient at block 1 ${readout("grad")}</span>
@@ -159,9 +159,10 @@ function render(props) {
     paper.putImageData(image, 0, 0);
   }
 
-  /** Put a name on the free side of the end of its curve, in the plot. */
-  function name(selector, x, y, anchor) {
-    for (const [key, value] of [["x", x], ["y", clamp(y, TOP + 12, BOTTOM - 2)], ["text-anchor", anchor]]) setAttribute(find(selector), key, value);
+  /** Put a name where its curve starts, on the side to which neither it nor the other curve goes. */
+  function name(selector, x, anchor, start, end, other) {
+    const goesUp = Math.abs(end - start) > 6 ? end < start : other <= start;
+    for (const [key, value] of [["x", x], ["y", clamp(start + (goesUp ? 20 : -9), TOP + 12, BOTTOM - 2)], ["text-anchor", anchor]]) setAttribute(find(selector), key, value);
   }
 
   /** @param {State} state */
@@ -181,14 +182,19 @@ function render(props) {
     const band = norm === "none" && !skip ? [log(least), log(most)] : [SCALE.min, SCALE.max];
     root.classList.toggle("ld-unmarked", norm === "none" && skip);
     setAttribute(find(".ld-alive"), "x", across(band[0], SCALE.min, SCALE.max));
-    setAttribute(find(".ld-alive-name"), "x", across(Math.min(band[1], 0.75), SCALE.min, SCALE.max));
+    // Beside a mark; inside a bar that leaves nothing beside it.
+    const full = band[1] - band[0] > 5;
+    setAttribute(find(".ld-alive-name"), "x", across(full ? 0 : Math.min(band[1], 0.75), SCALE.min, SCALE.max));
+    for (const [part, key, value] of [["alive", "y", full ? 0 : 4], ["alive", "height", full ? 14 : 6], ["alive-name", "dx", full ? 0 : 6]]) setAttribute(find(`.ld-${part}`), key, value);
+    root.classList.toggle("ld-full", full);
     setAttribute(find(".ld-alive"), "width", across(SCALE.min + band[1] - band[0], SCALE.min, SCALE.max));
 
     drawMap(rows);
     setAttribute(find(".ld-sizes"), "d", curve(sizes, 0, depth, up));
     setAttribute(find(".ld-grads"), "d", curve(back, 1, depth, up));
-    name(".ld-name-sizes", RIGHT, up(sizes.at(-1)) + 20, "end");
-    name(".ld-name-grads", LEFT + 4, up(back[0]) + (up(back[0]) < up(back.at(-1)) ? -9 : 20), "start");
+    const [first, last, far, near] = [sizes[0], sizes.at(-1), back[0], back.at(-1)].map(up);
+    name(".ld-name-sizes", LEFT + 4, "start", first, last, far);
+    name(".ld-name-grads", RIGHT, "end", near, far, last);
 
     const said = sentence(state, sizes, back[0]);
     write("sentence", said, said);

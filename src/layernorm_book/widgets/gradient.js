@@ -30,8 +30,8 @@ const MOST = 20; // elements
 const controls = `<div class="ln-ways">${choice("mu", "way through the mean", MU)}${choice("sigma", "way through the variance", SIGMA)}</div>`;
 
 const middle = `
-  <svg class="ln-fit" viewBox="0 0 240 112" aria-hidden="true">
-    <path class="ln-axis"/><text x="228" y="108">x̂</text><text x="4" y="10">g = γ·grad_y</text>
+  <svg class="ln-fit" viewBox="0 0 360 138" aria-hidden="true">
+    <path class="ln-axis"/><text x="348" y="134">x̂</text><text x="4" y="10">g = γ·grad_y</text>
     <path class="ln-line"/><path class="ln-rest"/><path class="ln-dots"/>
   </svg>
   <p class="ln-facts">${[["mean_g", "mean(g)"], ["mean_g_x_hat", "mean(g·x̂)"], ["sum", "sum of grad_x"], ["radial", "sum of grad_x·x̂"]]
@@ -89,11 +89,11 @@ function show(state) {
 /** g over x̂, the line that stays behind, and the rest of each element. */
 function paintFit(find, { xHat, g, level, slope, line }, { lo, hi }) {
   const wide = Math.max(2, largest(xHat)) * 1.1;
-  const across = (v) => (120 + (112 * v) / wide).toFixed(1);
-  const up = (v) => (6 + (100 * (hi - v)) / (hi - lo)).toFixed(1);
+  const across = (v) => (180 + (170 * v) / wide).toFixed(1);
+  const up = (v) => (6 + (126 * (hi - v)) / (hi - lo)).toFixed(1);
   const path = (draw) => Array.from(g, (_, i) => draw(i)).join("");
-  setAttribute(find(".ln-fit .ln-axis"), "d", `M8 ${up(0)}H232M120 6V106`);
-  setAttribute(find(".ln-line"), "d", `M8 ${up(level - wide * slope)}L232 ${up(level + wide * slope)}`);
+  setAttribute(find(".ln-fit .ln-axis"), "d", `M10 ${up(0)}H350M180 6V132`);
+  setAttribute(find(".ln-line"), "d", `M10 ${up(level - wide * slope)}L350 ${up(level + wide * slope)}`);
   setAttribute(find(".ln-rest"), "d", path((i) => `M${across(xHat[i])} ${up(level + line[i])}V${up(g[i])}`));
   setAttribute(find(".ln-dots"), "d", path((i) => `M${across(xHat[i])} ${up(g[i])}h0`));
 }

@@ -36,8 +36,8 @@ PRESETS = {
         {
             "label": "one outlier",
             "x": [0.5, -1.2, 0.9, -0.3, 1.1, -0.8, 0.2, 100.0],
-            "story": "Drag the last bar as far as you like: its x̂ never passes √7 = 2.65, and the "
-            "seven others stay pressed together near −0.4.",
+            "story": "Seven numbers near 0, and one far away. Drag the last bar, and watch what "
+            "its seven neighbours do.",
         },
         {
             "label": "constant row",
@@ -58,10 +58,10 @@ PRESETS = {
             "them before the first step.",
         },
         {
-            "label": "mean 5000",
-            "x": _sample(8, seed=2, mean=5000.0).tolist(),
-            "story": "Squares near 25 million lie 2 apart in float32, so E[x²] − μ², the one-pass "
-            "variance, has no room for an answer near 1.",
+            "label": "mean 10,000",
+            "x": [10_001.0, 10_002.0, 10_003.0, 10_006.0],
+            "story": "Squares near 100 million lie 8 apart in float32, so E[x²] − μ², the one-pass "
+            "variance, has no room for 3.5.",
         },
         {
             "label": "two numbers",
@@ -97,7 +97,7 @@ TWO_ROWS = {
     )
 }
 CHOSEN = {
-    "statistics": ("1, 2, 3, 6", "one outlier", "constant row", "mean 5000"),
+    "statistics": ("1, 2, 3, 6", "one outlier", "constant row", "mean 10,000"),
     "normalize": ("1, 2, 3, 6", "one outlier", "constant row", "tiny variance"),
     "affine": ("1, 2, 3, 6", "one outlier", "tiny variance", "mean 2000"),
 }

@@ -41,8 +41,9 @@ export function tableSays(counts, total) {
   const shown = counts.reduce((a, b) => a + b);
   if (!shown) return "No layer fits. Shorten the text, or choose “all”.";
   const which = shown === total ? `All ${total} layers` : `${shown} of ${total} layers`;
-  const [agree, differ] = [counts[0] + counts[1], counts[2]];
-  if (!(agree + differ)) return `${which}. The judge compared none of them with PyTorch.`;
-  const judged = agree + differ === shown ? "" : `, ${agree + differ} of them judged`;
-  return `${which}${judged}: ${agree} ${agree === 1 ? "agrees" : "agree"} with PyTorch, ${differ} ${differ === 1 ? "differs" : "differ"}.`;
+  const [agree, limit, differ] = counts;
+  const judged = agree + limit + differ;
+  if (!judged) return `${which}. The judge compared none of them with PyTorch.`;
+  const most = judged === shown ? "" : `, ${judged} of them judged`;
+  return `${which}${most}: ${agree} ${agree === 1 ? "agrees" : "agree"} with PyTorch, ${limit} more with a limit, ${differ} ${differ === 1 ? "differs" : "differ"}.`;
 }

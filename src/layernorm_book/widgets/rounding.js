@@ -24,24 +24,25 @@ const fields = { mean: ["the mean", 1, 1e6], sigma: ["σ", 0.01, 100] };
 
 // --- the picture ----------------------------------------------------------------------------------
 
-const [LEFT, RIGHT, TOP, BOTTOM] = [46, 628, 12, 188]; // of the plot, in its own units
-const KAPPA = [-2, 8]; // powers of ten
+const DECADES = 6; // of κ: as many as the mean's slider has; σ says from where
 const ERROR = [-8, 2]; // above stands NaN
 const TICKS = [-6, -4, -2, 0];
-const across = (kappa) => +(LEFT + ((RIGHT - LEFT) * (clamp(Math.log10(kappa), ...KAPPA) - KAPPA[0])) / (KAPPA[1] - KAPPA[0])).toFixed(1);
-const up = (error) => {
+const KAPPAS = [-2, 0, 2, 4, 6, 8];
+const across = (mean) => +((1000 * clamp(Math.log10(mean), 0, DECADES)) / DECADES).toFixed(1); // of 1000
+const up = (error) => { // of 100
   const power = Number.isNaN(error) ? ERROR[1] : clamp(Math.log10(error), ERROR[0], ERROR[1] - 0.5);
-  return +(BOTTOM - ((BOTTOM - TOP) * (power - ERROR[0])) / (ERROR[1] - ERROR[0])).toFixed(1);
+  return +((100 * (ERROR[1] - power)) / (ERROR[1] - ERROR[0])).toFixed(2);
 };
 const share = (error) => (Number.isNaN(error) ? 100 : +clamp(12.5 * (Math.log10(error) + 8), 1, 100).toFixed(1)); // of a step's bar, in percent
 
-const plot = `<svg class="lr-plot" viewBox="0 0 640 218" role="img">
-  ${TICKS.map((p) => `<path class="lr-grid" d="M${LEFT} ${up(10 ** p)}H${RIGHT}"/><text class="lr-end" x="${LEFT - 6}" y="${up(10 ** p) + 4}">${powerOfTen(p)}</text>`).join("")}
-  <text class="lr-end" x="${LEFT - 6}" y="${TOP + 4}">NaN</text><text class="lr-top" x="${LEFT + 6}" y="${TOP + 4}">error of x̂</text>
-  ${[-2, 0, 2, 4, 6].map((p) => `<text x="${across(10 ** p)}" y="${BOTTOM + 18}">${powerOfTen(p)}</text>`).join("")}<text class="lr-end" x="${RIGHT}" y="${BOTTOM + 18}">κ = μ/σ</text>
-  <path class="lr-grid" d="M${LEFT} ${BOTTOM}H${RIGHT}"/>
-  <path class="lr-gone"/><text class="lr-gone-name" y="${BOTTOM - 8}">no digits left in x</text>
-  ${WAYS.map((way) => `<path class="lr-way lr-${way}"/>`).join("")}${WAYS.map((way) => `<path class="lr-ghost lr-${way}"/>`).join("")}<path class="lr-dot"/></svg>`;
+// The lines are stretched to the box; the text keeps its size.
+const plot = `<svg class="lr-plot" role="img"><svg viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">
+    ${[...TICKS.map((p) => up(10 ** p)), 100].map((y) => `<path class="lr-grid" d="M0 ${y}H1000"/>`).join("")}
+    <path class="lr-gone"/>${WAYS.map((way) => `<path class="lr-way lr-${way}"/>`).join("")}${WAYS.map((way) => `<path class="lr-ghost lr-${way}"/>`).join("")}<path class="lr-dot"/></svg>
+  ${TICKS.map((p) => `<text class="lr-end" x="-6" y="${up(10 ** p)}%" dy="4">${powerOfTen(p)}</text>`).join("")}
+  <text class="lr-end" x="-6" dy="4">NaN</text><text class="lr-top" x="6" dy="4">error of x̂</text>
+  ${KAPPAS.map((p) => `<text class="lr-kappa" y="100%" dy="17">${powerOfTen(p)}</text>`).join("")}<text class="lr-axis" x="50%" y="100%" dy="31">κ = μ/σ</text>
+  <text class="lr-gone-name" y="100%" dy="-8">no digits left in x</text></svg>`;
 
 const swatch = (way) => `<i class="lr-swatch lr-${way}"></i>${NAMES[way]}`;
 const ten = ([lo, hi], every) => Array.from({ length: Math.floor((hi - lo) / every) + 1 }, (_, k) => [lo + k * every, powerOfTen(lo + k * every)]);
@@ -150,15 +151,20 @@ function render(props) {
     const now = { mean, gone: isGone(seen.x), errors: seen.errors };
     const points = [...curvesOf(state).filter((point) => point.mean !== mean), now].sort((a, b) => a.mean - b.mean);
     for (const by of WAYS) {
-      const line = points.map(({ mean: m, gone, errors }, k) => gone ? "" : `${k && !points[k - 1].gone ? "L" : "M"}${across(m / sigma)} ${up(errors[by])}`);
+      const line = points.map(({ mean: m, gone, errors }, k) => gone ? "" : `${k && !points[k - 1].gone ? "L" : "M"}${across(m)} ${up(errors[by])}`);
       setAttribute(find(`.lr-way.lr-${by}`), "d", line.join(""));
-      setAttribute(find(`.lr-ghost.lr-${by}`), "d", now.gone ? "" : `M${across(mean / sigma)} ${up(seen.errors[by])}h0`);
+      setAttribute(find(`.lr-ghost.lr-${by}`), "d", now.gone ? "" : `M${across(mean)} ${up(seen.errors[by])}h0`);
     }
-    const gone = points.filter((point) => point.gone).map((point) => across(point.mean / sigma));
-    setAttribute(find(".lr-gone"), "d", gone.map((x) => `M${Math.max(x - 15, LEFT)} ${BOTTOM}H${Math.min(x + 15, RIGHT)}`).join(""));
-    setAttribute(find(".lr-gone-name"), "x", gone.length ? clamp(gone[0], LEFT + 50, RIGHT - 60) : 0);
+    [...root.querySelectorAll(".lr-kappa")].forEach((text, k) => {
+      const place = (KAPPAS[k] + Math.log10(sigma)) / DECADES; // where the mean is κ·σ
+      setAttribute(text, "x", `${+(100 * place).toFixed(2)}%`);
+      setAttribute(text, "visibility", place >= 0 && place <= 1 ? "visible" : "hidden");
+    });
+    const gone = points.filter((point) => point.gone).map((point) => across(point.mean));
+    setAttribute(find(".lr-gone"), "d", gone.map((x) => `M${Math.max(x - 42, 0)} 100H${Math.min(x + 42, 1000)}`).join(""));
+    setAttribute(find(".lr-gone-name"), "x", gone.length ? `${clamp(gone[0] / 10, 15, 82)}%` : 0);
     setAttribute(find(".lr-gone-name"), "visibility", gone.length ? "visible" : "hidden");
-    setAttribute(find(".lr-dot"), "d", `M${across(mean / sigma)} ${up(seen.error)}h0`);
+    setAttribute(find(".lr-dot"), "d", `M${across(mean)} ${up(seen.error)}h0`);
     setAttribute(root, "data-way", way);
 
     const said = sentence(state, seen);

@@ -33,14 +33,14 @@ function beyond({ format }, seen) {
 
 /** Which step costs the most, and how. */
 function cause({ way, mean, sigma }, seen) {
-  const { alone, worst, error, found, truth, errors } = seen;
+  const { alone, worst, error, found, truth } = seen;
   if (error <= 2.5 * alone.x_hat) return `No step stands out: rounding x̂ alone costs ${short(alone.x_hat, 2)}.`;
   if (way === "one" && mean > 3 * sigma && (worst === "mean" || worst === "var")) return `${variance(seen)}: it is the small difference of two numbers near μ².`;
   if (worst === "mean") {
     const off = short(Math.abs(found.mean - truth.mean), 2);
     const how = way === "welford" ? `Welford’s mean is rounded ${N} times on its way and ends ${off} off`
       : `The step that rounds away the most is μ: it is ${off} off, and shifts every number of the row alike`;
-    return `${how}.${errors.twice * 3 < error ? " Centre the row once more." : ""}`;
+    return `${how}.`;
   }
   return `The step that rounds away the most is ${worst === "var" ? `σ²: ${variance(seen).replace("σ²", "it")}` : worst === "again" ? "the second centring" : TITLES[worst]}.`;
 }

@@ -1,6 +1,7 @@
 """Where does LayerNorm stand in a transformer, and what does that do to depth and to training?"""
 
 import numpy as np
+import torch
 import torch.fx
 
 from layernorm_book.chapters.figures.style import (
@@ -10,58 +11,74 @@ from layernorm_book.chapters.figures.style import (
     SOFT,
     VERMILION,
     name,
+    name_all,
     new_picture,
 )
+from layernorm_book.chapters.placement import Sublayer
 
 LOOKS = {"post": (VERMILION, "s"), "pre": (BLUE, "o")}
 """Colour and marker of each place of the norm, told apart without colour too."""
+WORDS = {"LayerNorm": "norm", "Attention": "attention", "FeedForward": "feed-forward"}
+ENDS = ("h enters", "h leaves")
 TICKS = [one * ten for ten in (0.01, 0.1, 1, 10) for one in (1, 2, 5)]
 
 
-class _Children(torch.fx.Tracer):
-    """Records which of a block's own parts are called, and looks into none of them."""
+class _Parts(torch.fx.Tracer):
+    """Records which parts a block's sublayers call, and looks into none of those parts."""
 
     def is_leaf_module(self, m, module_qualified_name):
-        return True
+        return not isinstance(m, (torch.nn.Sequential, Sublayer))
 
 
 def wiring(blocks):
     """Draw what each block does, top to bottom, by running its own forward on a recording input.
 
     Args:
-        blocks: dict, for each title a `torch.nn.Module` whose forward calls its parts and adds.
+        blocks: dict, for each title a `torch.nn.Sequential` of sublayers that call their parts
+            and add.
     """
-    graphs = [list(_Children().trace(block).nodes) for block in blocks.values()]
-    height = 0.55 * max(len(nodes) for nodes in graphs) + 0.6
-    picture, axes = new_picture(1, len(graphs), width=3.0 * len(graphs), height=height)
-    for ax, title, nodes in zip(np.atleast_1d(axes), blocks, graphs, strict=True):
-        _draw_wiring(ax, nodes)
+    graphs = [list(_Parts().trace(block).nodes) for block in blocks.values()]
+    height = 0.46 * max(len(nodes) for nodes in graphs) + 0.3
+    picture, axes = new_picture(1, len(graphs), width=2.6 * len(graphs), height=height)
+    for ax, (title, block), nodes in zip(np.atleast_1d(axes), blocks.items(), graphs, strict=True):
+        _draw_wiring(ax, nodes, block)
         ax.set_title(title)
     return picture
 
 
-def _draw_wiring(ax, nodes):
-    """Draw one traced block: sums take their older input from the side."""
+def _draw_wiring(ax, nodes, block):
+    """Draw one traced block: the stream straight down at the left, branches beside it."""
     row = {node: position for position, node in enumerate(nodes)}
+    stream, node = [], nodes[-1]
+    while True:  # back along the older input of each sum
+        stream.append(node)
+        if not node.all_input_nodes:
+            break
+        node = min(node.all_input_nodes, key=row.get)
+    line = {"color": BLUE, "linewidth": 2.4, "zorder": 1}
+    ax.plot([0, 0], [0, len(nodes) - 1], **line)
+    arrow = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.3, "shrinkA": 0, "shrinkB": 0}
     for node, y in row.items():
-        is_sum, is_norm = node.op == "call_function", "norm" in str(node.target)
-        label = {"placeholder": "h enters", "output": "h leaves"}.get(node.op, str(node.target))
+        x = 0 if node in stream else 1
+        is_sum = node.op == "call_function"
+        label = {"placeholder": "h enters", "output": "h leaves"}.get(node.op, "+")
+        if node.op == "call_module":
+            part = block.get_submodule(node.target)
+            label = WORDS[type(part).__name__]
+        is_norm = label == "norm"
         framed = {"boxstyle": "circle" if is_sum else "round,pad=0.4", "facecolor": GROUND}
-        inner = node.op in ("call_module", "call_function")
-        framed["edgecolor"] = VERMILION if is_norm else INK if inner else GROUND
+        framed["edgecolor"] = VERMILION if is_norm else INK if label not in ENDS else GROUND
         framed["linewidth"] = 2 if is_norm else 1
-        label = "+" if is_sum else label.replace("_", " ")
-        ax.text(0, y, label, ha="center", va="center", color=INK, bbox=framed, zorder=3)
-        for source in node.all_input_nodes:
-            if row[source] == y - 1:
-                arrow = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.4}
-                ax.annotate("", (0, y - 0.27), (0, y - 0.73), arrowprops=arrow, zorder=2)
-            else:
-                start, side, arrow = row[source] + 0.4, 0.55, {"arrowstyle": "-|>", "color": BLUE}
-                ax.plot([0, side, side], [start, start, y], color=BLUE, linewidth=1.4)
-                arrow |= {"linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
-                ax.annotate("", (0.08, y), (side, y), arrowprops=arrow, zorder=2)
-    ax.set(xlim=(-1, 1), ylim=(len(nodes) - 0.5, -0.5))
+        ax.text(x, y, label, ha="center", va="center", color=INK, bbox=framed, zorder=3)
+        above = y - 0.75 if row.get(node.prev) == y - 1 and node.prev not in stream else y - 0.5
+        if x and above == y - 0.5:
+            ax.plot([0, 1], [above, above], color=INK, linewidth=1.3, zorder=1)
+        if x:
+            ax.annotate("", (1, y - 0.28), (1, above), arrowprops=arrow, zorder=2)
+        if is_sum:
+            ax.plot([1, 1], [y - 0.7, y], color=INK, linewidth=1.3, zorder=1)
+            ax.annotate("", (0.13, y), (1, y), arrowprops=arrow, zorder=2)
+    ax.set(xlim=(-0.55, 1.6), ylim=(len(nodes) - 0.6, -0.4))
     ax.set_axis_off()
 
 
@@ -81,8 +98,51 @@ def curves(runs, level, window=8):
         ax.plot(steps, smooth, color=colour, linewidth=1.8)
         name(ax, f"{place}-LN", (steps[-1], smooth[-1]), colour)
     ax.axhline(level, color=SOFT, linewidth=1, linestyle="--")
-    name(ax, "character frequencies", (0.55 * len(losses), level), SOFT, (0, -12), ha="left")
+    name(ax, "character frequencies", (0.45 * len(losses), level), SOFT, (0, 17), ha="left")
     ax.set(xlabel="step", ylabel="loss, nats per character", xlim=(0, 1.17 * len(losses)))
+    return picture
+
+
+def by_rate(rates, ends, level):
+    """Draw the loss at the end of training against the learning rate.
+
+    Args:
+        rates: learning rates, rising.
+        ends: dict, for "post" and "pre" the loss for each rate.
+        level: the loss to draw as a horizontal line.
+    """
+    picture, ax = new_picture(height=2.7)
+    for place, losses in ends.items():
+        colour, marker = LOOKS[place]
+        ax.plot(rates, losses, color=colour, marker=marker, linewidth=1.8, markersize=5)
+        name(ax, f"{place}-LN", (rates[-1], losses[-1]), colour)
+    ax.axhline(level, color=SOFT, linewidth=1, linestyle="--")
+    name(ax, "character frequencies", (rates[0], level), SOFT, (0, 8), ha="left")
+    ax.set(xscale="log", xlabel="learning rate", ylabel="loss after 200 steps")
+    ax.set_xlim(0.85 * rates[0], 1.5 * rates[-1])
+    ax.set_ylim(min(map(min, ends.values())) - 0.1, level + 0.15)
+    ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    ax.minorticks_off()
+    return picture
+
+
+def by_step(places):
+    """Draw the gradient of each block, a panel for each place and a line for each step.
+
+    Args:
+        places: dict, for "post" and "pre" a dict, for each step an array of shape (blocks,).
+    """
+    picture, axes = new_picture(1, len(places), width=3.5 * len(places), height=2.8, sharey=True)
+    for ax, (place, steps) in zip(np.atleast_1d(axes), places.items(), strict=True):
+        colour, marker = LOOKS[place]
+        ends, block = [], np.arange(1, len(steps[0]) + 1)
+        for (step, values), dash in zip(steps.items(), ("-", "--", ":"), strict=True):
+            ax.plot(block, values, dash, color=colour, marker=marker, markersize=4, linewidth=1.4)
+            ends.append((f"step {step}", (block[-1], values[-1]), colour))
+        ax.set(yscale="log", xlabel="block", title=f"gradient in {place}-LN", ylim=(2e-7, 5))
+        ax.set_xlim(0.6, 1.35 * block[-1])
+        name_all(ax, ends)
+        ax.set_xticks(block)
     return picture
 
 

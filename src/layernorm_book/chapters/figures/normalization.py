@@ -55,28 +55,28 @@ def before_and_after(rows, limit):
         ax.axhline(0, color=SOFT, linewidth=1)
         ax.axhline(limit, color=SOFT, linewidth=1, linestyle="--")
         ax.set_title(title, loc="left")
-        ax.set(xticks=[], ylim=(-1, limit + 0.4))
+        ax.set(xticks=[], ylim=(-1.8, limit + 0.4))
         ax.spines["bottom"].set_visible(False)
     name(axes[0], f"√{len(x_hat) - 1}", (0, limit), SOFT, (0, -8))
     return picture
 
 
-def strengths(std, curves):
-    """Draw what forms of normalization leave of a row, against the row's own size.
+def shares_lost(std, curves):
+    """Draw what share of a row forms of normalization take away, against the row's own size.
 
     Args:
         std: array of shape (points,), the standard deviations of the rows that arrive.
-        curves: {name: array of shape (points,), the standard deviations with which they leave}.
+        curves: {name: array of shape (points,), by how much less than 1 they leave}.
     """
     picture, ax = new_picture(height=3.2)
-    looks = ((X_HAT, "-", 0.5, -8), (Y, (0, (4, 2)), 0.1, -8), (Y, "-", 0.05, 8))
-    for (label, left), (colour, dash, level, side) in zip(curves.items(), looks, strict=True):
-        ax.plot(std, left, color=colour, linewidth=1.75, linestyle=dash)
-        at = np.argmin(np.abs(left - level))
-        name(ax, label, (std[at], left[at]), colour, (side, 0))
-    ax.set(xscale="log", yscale="log", xlim=(std[0] / 20, std[-1]), ylim=(1e-3, 1.6))
+    looks = ((X_HAT, "-", 1e-6, -8), (Y, (0, (4, 2)), 3e-3, -8), (Y, "-", 6e-2, 8))
+    for (label, lost), (colour, dash, level, side) in zip(curves.items(), looks, strict=True):
+        ax.plot(std, lost, color=colour, linewidth=1.75, linestyle=dash)
+        at = np.argmin(np.abs(np.log(lost / level)))
+        name(ax, label, (std[at], lost[at]), colour, (side, 0))
+    ax.set(xscale="log", yscale="log", xlim=(std[0], std[-1]), ylim=(1e-7, 2))
     ax.set_xlabel("σ of the row that arrives")
-    ax.set_title("standard deviation of x̂", loc="left")
+    ax.set_title("share of its size that is lost", loc="left")
     return picture
 
 

@@ -4,11 +4,14 @@ from matplotlib.patches import Rectangle
 
 from layernorm_book.chapters.figures.style import (
     BLUE,
+    CENTRED,
     GREEN,
+    INK,
     LINE,
     SOFT,
     VERMILION,
     Picture,
+    X,
     new_panel,
 )
 
@@ -43,6 +46,48 @@ def bit_fields(rows):
     ):
         ax.text(left, below, field, color=tint, va="top")
     ax.set(xlim=(0, widest), ylim=(below + 2, 0.2))
+    ax.set_axis_off()
+    return Picture([panel])
+
+
+def shifted_alike(row, rounded):
+    """Draw a row, its mean, the mean as rounded, and how far that shifts each distance.
+
+    Args:
+        row: list of numbers, in order.
+        rounded: the mean that the computer stores.
+    """
+    mean = sum(row) / len(row)
+    panel = new_panel(4.5, 1.75, layout=None)
+    ax = panel.add_axes((0, 0, 1, 1))
+    middle = {"ha": "center", "va": "center"}
+    ax.plot([row[0] - 0.3, row[-1] + 0.3], [2, 2], color=LINE, linewidth=1)
+    for number in row:
+        ax.plot([number, number], [1.85, 2.15], color=X, linewidth=2.5)
+        ax.text(number, 2.42, f"{number}", color=X, **middle)
+    ax.plot([mean, mean], [1.5, 2.15], color=INK, linewidth=1.5)
+    ax.plot([rounded, rounded], [1.5, 1.85], color=VERMILION, linewidth=1.5, linestyle=":")
+    ax.text(mean - 0.06, 1.45, f"mean {mean:g}", ha="right", va="center")
+    ax.text(rounded + 0.06, 1.45, f"stored {rounded:g}", color=VERMILION, ha="left", va="center")
+    ax.plot([row[0] - 0.55, row[-1] + 0.55], [0.7, 0.7], color=LINE, linewidth=1)
+    for number in row:
+        true, found = number - mean, number - rounded
+        ax.plot([number, number], [0.58, 0.82], color=CENTRED, linewidth=2.5)
+        ax.plot([number + found - true] * 2, [0.58, 0.82], color=VERMILION, linewidth=2.5)
+        ax.text(
+            number + 0.03,
+            1.02,
+            f"{true:g}".replace("-", "−"),
+            color=CENTRED,
+            ha="left",
+            va="center",
+        )
+        ax.text(
+            number + found - true, 0.36, f"{found:g}".replace("-", "−"), color=VERMILION, **middle
+        )
+    ax.text(row[-1] + 0.62, 1.02, "true", color=CENTRED, ha="left", va="center")
+    ax.text(row[-1] + 0.62, 0.36, "found", color=VERMILION, ha="left", va="center")
+    ax.set(xlim=(row[0] - 0.7, row[-1] + 1.15), ylim=(0.1, 2.65))
     ax.set_axis_off()
     return Picture([panel])
 

@@ -1,9 +1,22 @@
-"""Which cells share statistics in LayerNorm's relatives, and what does company do to BatchNorm?"""
+"""Who shares, what does each relative not see, and where does the mean go?"""
 
 import numpy as np
+from matplotlib.patches import Rectangle
 
 from layernorm_book.chapters.figures.statistics import shared_cells
-from layernorm_book.chapters.figures.style import SOFT, VERMILION, name, new_picture
+from layernorm_book.chapters.figures.style import (
+    CENTRED,
+    GREEN,
+    GROUND,
+    INK,
+    LINE,
+    SOFT,
+    VERMILION,
+    X_HAT,
+    X,
+    name,
+    new_picture,
+)
 
 
 def sharing(panels):
@@ -38,6 +51,84 @@ def company(sizes, batch_norm):
     ticks = [0.1, 0.2, 0.5, 1.0]
     ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.set_ylim(0.8 * batch_norm[-1], 1.2 * line[0])
+    return picture
+
+
+def writers_centred(row):
+    """Draw that a row gives the same by LayerNorm, and by RMSNorm once its mean is gone.
+
+    Left, the row as an arrow: its mean lies along (1, …, 1), and what is left lies across.
+    Right, the two ways from the row to x̂.
+
+    Args:
+        row: array of shape (n,).
+    """
+    row = np.asarray(row, dtype=float)
+    centred = row - row.mean()
+    x_hat = centred / centred.std()
+    picture, (space, ways) = new_picture(1, 2, width=7.0, height=3.4)
+    lengths = [np.sqrt((part**2).sum()) for part in (row - centred, centred, x_hat)]
+    _arrow_of_a_row(space, *lengths)
+    for left, low, numbers, colour, words in (
+        (0, 6, row, X, "written: x"),
+        (0, 0, centred, CENTRED, "written without its mean"),
+        (7.6, 3, x_hat, X_HAT, "x̂"),
+    ):
+        ways.bar(left + 0.8 * np.arange(len(row)), numbers / 2.5, 0.6, low, color=colour)
+        ways.hlines(low, left - 0.4, left + 2.8, color=SOFT, linewidth=1)
+        ways.text(left - 0.4, low + numbers.max() / 2.5 + 0.3, words, color=INK, va="bottom")
+    for start, end, words, at in (
+        ((3.3, 6.6), (6.9, 4.3), "LayerNorm", (5.3, 6.2)),
+        ((3.3, 0.4), (6.9, 2.4), "RMSNorm", (5.3, 0.3)),
+        ((1.2, 5.6), (1.2, 3.4), "take off the mean", (1.5, 4.5)),
+    ):
+        ways.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": INK})
+        ways.text(*at, words, color=INK, va="center")
+    ways.set(xlim=(-0.6, 10.9), ylim=(-1.2, 9.6))
+    ways.axis("off")
+    return picture
+
+
+def _arrow_of_a_row(ax, mean, centred, x_hat):
+    """Draw a row's arrow, the part along (1, …, 1) and the part across, given their lengths."""
+    ax.axvline(0, color=LINE, linewidth=1)
+    ax.axhline(0, color=LINE, linewidth=1)
+    ax.plot([centred, centred], [mean, 0], color=SOFT, linestyle="--", linewidth=1.2)
+    for end, colour, width in (
+        ((centred, mean), X, 2),
+        ((centred, 0), CENTRED, 4),
+        ((x_hat, 0), X_HAT, 2),
+    ):
+        ax.annotate("", end, (0, 0), arrowprops={"arrowstyle": "->", "color": colour, "lw": width})
+    name(ax, "x", (centred / 2, mean / 2), X, (-8, 6))
+    name(ax, "its mean", (centred, mean / 2), SOFT, (6, 0))
+    name(ax, "x − μ", (centred, 0), CENTRED, (4, -12))
+    name(ax, "x̂", (x_hat, 0), X_HAT, (0, 10))
+    ax.text(0, mean * 1.18, " (1, …, 1)", color=SOFT)
+    ax.text(-0.3, -0.32 * mean, "rows of mean 0 lie on this line", color=SOFT, va="center")
+    ax.set(xlim=(-0.4, 1.55 * centred), ylim=(-0.45 * mean, 1.35 * mean))
+    ax.axis("off")
+
+
+def senses(table, norms):
+    """Draw which change a layer does not see, as a grid: green where its output stays the same.
+
+    Args:
+        table: dict from a change to one bool for each layer, whether it gives the same.
+        norms: the layers' names.
+    """
+    picture, ax = new_picture(height=3.3)
+    for down, (change, row) in enumerate(table.items()):
+        ax.text(-0.7, down, change, ha="right", va="center", color=INK)
+        for across, same in enumerate(row):
+            colour = GREEN if same else VERMILION
+            look = {"facecolor": colour, "alpha": 0.85 if same else 0.3, "edgecolor": GROUND}
+            ax.add_patch(Rectangle((across - 0.46, down - 0.44), 0.92, 0.88, **look))
+            ax.text(across, down, "=" if same else "≠", ha="center", va="center", color=INK)
+    for across, norm in enumerate(norms):
+        ax.text(across, -0.75, norm, ha="center", va="center", color=INK)
+    ax.set(xlim=(-5.9, len(norms) - 0.5), ylim=(len(table) - 0.4, -1.2))
+    ax.axis("off")
     return picture
 
 

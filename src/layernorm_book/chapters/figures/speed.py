@@ -21,30 +21,37 @@ from layernorm_book.chapters.figures.style import (
 LOOKS = tuple(zip((SOFT, VERMILION, ORANGE, SKY, BLUE, GREEN, PURPLE), "oosD^vP", strict=True))
 
 
-def ladder(times, passes):
-    """Draw each version's time in copies, and what its passes let expect.
+def ladder(times, copies, fresh):
+    """Draw each version's time in copies, and the copies that it was counted to move.
 
     Args:
-        times: a `Times`, whose medians and quartiles are drawn.
-        passes: {name: passes over memory}; a copy has 2. A version that is not in it gets no mark.
+        times: a `Times` with memory ready, whose medians and quartiles are drawn.
+        copies: {name: copies counted}. A version that is not in it gets no mark.
+        fresh: a `Times` of the same versions with new memory, whose medians are drawn.
     """
-    picture, ax = new_picture(height=0.7 + 0.33 * len(times.seconds))
+    picture, ax = new_picture(height=1.1 + 0.38 * len(times.seconds))
     names = list(times.seconds)[::-1]
+    dot = {"marker": "o", "color": BLUE, "linestyle": "", "markersize": 6}
+    upright = {"marker": "|", "color": INK, "linestyle": "", "markersize": 14}
     for level, version in enumerate(names):
         median, low, high = times.ratio(version)
         ax.plot([low, high], [level, level], color=BLUE, linewidth=5, alpha=0.45)
-        ax.plot(median, level, "o", color=BLUE, markersize=6)
-        if version in passes:
-            ax.plot(passes[version] / 2, level, "|", color=INK, markersize=14, markeredgewidth=2)
-    ax.axvline(1, color=SOFT, linewidth=1, linestyle=":")
+        ax.plot(fresh.ratio(version)[0], level, fillstyle="none", **dot)
+        ax.plot(median, level, **dot)
+        if version in copies:
+            ax.plot(copies[version], level, markeredgewidth=2, **upright)
     ax.set(xscale="log", yticks=range(len(names)), xlabel="times as long as a copy")
     ax.set_yticks(range(len(names)), names)
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.xaxis.set_minor_formatter("")
-    ax.set_title(
-        "● measured, its bar half of the rounds   | by its passes", loc="left", fontsize=10
-    )
+    ax.plot([], [], markeredgewidth=2, label="counted", **upright)
+    ax.plot([], [], label="measured", **dot)
+    ax.plot([], [], fillstyle="none", label="with new memory", **dot)
+    ax.set_title(" ")  # room for the key
+    where = {"loc": "lower left", "bbox_to_anchor": (0, 1), "handlelength": 1}
+    key = ax.legend(ncols=3, frameon=False, columnspacing=1.2, borderaxespad=0, **where)
+    key.set_in_layout(False)
     return picture
 
 
@@ -105,8 +112,8 @@ def reduction(threads=8, warp=4):
             _say(ax, 2 * threads, level + 1.1, "the block: one of each warp,\nin shared memory")
         elif len(alive) * 2 == threads:
             _say(ax, 2 * threads, level - 0.75, said[2])
-    _say(ax, 2 * threads, level - 0.6, "μ and σ², for all threads")
-    ax.set(xlim=(-0.6, 2 * threads + 13), ylim=(level - 1.1, 10.6))
+    _say(ax, 2 * threads, level, "μ and σ², for all threads")
+    ax.set(xlim=(-0.6, 2 * threads + 13), ylim=(level - 0.6, 10.6))
     ax.set_axis_off()
     return picture
 

@@ -89,6 +89,44 @@ def errors_by_mean(means, measured, predicted, title, limits):
     return picture
 
 
+def errors_of_ways(means, measured, predicted, limits):
+    """Draw the error of x̂ against κ: the ways that subtract one rounded mean as one grey band.
+
+    Args:
+        means: array of the means, in standard deviations, which is κ.
+        measured: {way: array of the errors found}, of the shape of `means`; the ways of `WAYS`.
+        predicted: {label: array of the errors expected}, of the shape of `means`.
+        limits: the smallest and the largest error that is shown.
+    """
+    picture, ax = new_picture(height=3.9)
+    ax.axhline(1, color=SOFT, linewidth=1, linestyle=":")
+    name(ax, "100%: no digit is left", (means[-1], 1), SOFT, (-2, 8))
+    alike = np.array([measured[way] for way in ("two passes", "tournament", "PyTorch")])
+    low, high = alike.min(0), alike.max(0)  # (means,)
+    ax.fill_between(means, low, high, color=SOFT, alpha=0.3, linewidth=0)
+    ax.plot(means, np.sqrt(low * high), color=SOFT, linewidth=2.5, alpha=0.6)
+    ends = [("one rounded mean", (means[-1], np.sqrt(low * high)[-1]), SOFT)]
+    for label, errors in predicted.items():
+        ax.plot(means, errors, color=SOFT, linewidth=1, linestyle="--")
+        ends.append((label, (means[-1], errors[-1]), SOFT))
+    ax.plot(means, measured["shifted"], color=SOFT, linewidth=1)
+    ends.append(("shifted", (means[-1], measured["shifted"][-1]), SOFT))
+    for way in ("one pass", "Welford", "centred twice"):
+        colour, marker = WAYS[way]
+        ax.plot(means, measured[way], color=colour, marker=marker, markersize=4.5, linewidth=1.8)
+        last = np.flatnonzero(np.isfinite(measured[way]))[-1]
+        end = (way, (means[last], measured[way][last]), colour)
+        if last == len(means) - 1:
+            ends.append(end)
+        else:
+            name(ax, *end, (8, -9))
+    ax.set(xscale="log", yscale="log", ylim=limits)
+    ax.set_xlabel("κ: mean of the row, in standard deviations")
+    ax.set_title("largest error of x̂", loc="left")
+    name_all(ax, ends)
+    return picture
+
+
 def _blocks(groups):
     """Return `groups` with exactly four axes: side by side, stacked, rows, columns."""
     return groups.reshape((1,) * (4 - groups.ndim) + groups.shape)

@@ -18,7 +18,7 @@ from layernorm_book.chapters.figures.style import (
 
 
 def gammas(names, weight, traced):
-    """Draw every γ of every layer as a dot, to two hundredths, and follow a few channels through them.
+    """Draw every γ of every layer as a dot, to two hundredths, and follow a few channels.
 
     Args:
         names: list of the layers' names.
@@ -29,18 +29,52 @@ def gammas(names, weight, traced):
     layers, n = weight.shape
     # Neighbours in size stand in different columns, so that dots do not hide dots.
     offset = 0.2 * np.resize([-1, 0.33, -0.33, 1, -0.67, 0.67, 0], n)
-    x, y = np.arange(layers)[:, None] + offset, np.round(np.sort(weight) * 50) / 50  # (layers, n) each
+    x = np.arange(layers)[:, None] + offset  # (layers, n)
+    y = np.round(np.sort(weight) * 50) / 50  # (layers, n)
     _dots(ax, *np.unique([x.ravel(), y.ravel()], axis=1))  # what lies on another is not drawn
     marks = zip(traced, (VERMILION, BLUE, GREEN, PURPLE), "osD^", strict=False)
     ends = []
     for channel, colour, marker in marks:
-        ax.plot(weight[:, channel], color=colour, marker=marker, markersize=4.5)
+        _trace(ax, weight[:, channel], colour, marker)
         ends.append((f"{channel}", (layers - 1, weight[-1, channel]), colour))
     ax.plot([0, layers - 1], [1, 1], color=INK, linewidth=1, linestyle="--")
     name_all(ax, [*ends, ("fresh", (layers - 1, 1), INK)])
     ax.set_xticks(range(layers), names, rotation=45, ha="right", rotation_mode="anchor")
     ax.set_title("γ of all channels, four of them traced", loc="left")
     ax.set_xlabel("LayerNorm: block, and what stands before it")
+    return picture
+
+
+def _trace(ax, values, colour, marker):
+    """Join the layers after attention by a line, and those after feed-forward parts by dots."""
+    look = {"color": colour, "marker": marker, "markersize": 4.5}
+    ax.plot(0, values[0], **look)
+    for first, style in ((1, "-"), (2, ":")):
+        ax.plot(range(first, len(values), 2), values[first::2], linestyle=style, **look)
+
+
+def first_token(names, rows):
+    """Draw σ of the rows that reach each layer, of [CLS] and of all other tokens.
+
+    Args:
+        names: list of the layers' names.
+        rows: for each layer a dict with "sigma" and "sigma of the others".
+    """
+    picture, ax = new_picture(height=3.2)
+    last = len(names) - 1
+    for key, text, colour, marker in (
+        ("sigma", "[CLS]", VERMILION, "o"),
+        ("sigma of the others", "elsewhere", SOFT, "s"),
+    ):
+        values = [row[key] for row in rows]
+        _trace(ax, values, colour, marker)
+        at = int(np.argmax(values)) if key == "sigma" else last  # where the other line is far
+        name(ax, text, (at, values[at]), colour, (8, 2))
+    ax.set(yscale="log", ylabel="σ of a row, median", xlim=(-0.4, 1.25 * last))
+    ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    ticks = [0.1, 1, 10]
+    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
     return picture
 
 

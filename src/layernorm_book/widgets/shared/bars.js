@@ -135,8 +135,8 @@ export function drawBars(nodes, columns, values, scale, { band = [], guide = [] 
   path("zero", blocks.map(([from, to]) => `M${from} ${zero}H${to}`));
   path("guide", guide.flatMap((lines, r) => lines.map((v) => `M${blocks[r][0]} ${height(v)}H${blocks[r][1]}`)));
   path("band", band.map(([low, high], r) => `M${blocks[r][0]} ${height(high)}H${blocks[r][1]}V${height(low)}H${blocks[r][0]}z`));
-  setText(nodes.hi, short(hi, 3 + (lo > 0 || hi < 0)));
-  setText(nodes.lo, short(lo, 3 + (lo > 0 || hi < 0)));
+  setText(nodes.hi, short(hi, 3 + 3 * (lo > 0 || hi < 0)));
+  setText(nodes.lo, short(lo, 3 + 3 * (lo > 0 || hi < 0)));
   each(columns).forEach((i, k) => {
     const text = fixed(values[i], digits);
     setReadout(nodes.readouts[k], values[i], text);

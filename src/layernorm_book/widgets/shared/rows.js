@@ -41,7 +41,7 @@ const skeleton = (presets, hint, { title, controls, below, behind, compared }) =
   </div>
   <div class="ln-scroll"><table class="ln-main"></table></div>
   ${below}
-  ${more(`${behind}<div class="ln-scroll"><table class="ln-behind"></table></div>
+  ${more(`${behind}<div class="ln-scroll" tabindex="0"><table class="ln-behind"></table></div>
     ${compared ? `<p class="ln-says"></p>` : ""}`)}`;
 
 /**
