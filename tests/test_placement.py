@@ -103,4 +103,3 @@ def test_what_a_stack_is_at_the_start(data):
     start = at_the_start(Post, data, depth=4)
     assert [len(part) for part in start] == [4, 4]
     assert start.squares == pytest.approx([1] * 4, abs=1e-3)
-    assert (start.gradients > 0).all()
