@@ -8,6 +8,7 @@ from layernorm_book.chapters.figures.style import (
     GREEN,
     INK,
     LINE,
+    ORANGE,
     PURPLE,
     SOFT,
     VERMILION,
@@ -68,6 +69,8 @@ def power(trials, tolerances, shares, right_rows=()):
     for (k, column), share in np.ndenumerate(shares):
         right = k in right_rows
         ax.add_patch(_box(column, rows[k], 1, edgecolor=LINE, facecolor="none"))
+        if right and share < 1:  # a false alarm
+            ax.add_patch(_box(column, rows[k], 1, facecolor=ORANGE, alpha=0.4))
         colour = X_HAT if right else VERMILION
         ax.add_patch(_box(column, rows[k], share, facecolor=colour, alpha=0.55))
         mistaken = share < 0.95 if right else share > 0.05
