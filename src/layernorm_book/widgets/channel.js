@@ -19,6 +19,7 @@ import "./channel.css";
 
 const DEPTH = 100; // of the upper picture
 const LEVELS = 8;
+const WIDE = 4; // from this level on, a cell is three columns wide so that it is seen
 const PICTURES = ["weight", "bias", "share"];
 const mark = (side) => `<i class="ln-${side}"></i>`;
 const SHOWS = {
@@ -33,7 +34,7 @@ const body = (presets, names) => `
   <p class="ln-story" data-quantity="sentence"></p>
   <div class="ln-choices">${choice("rows", "where the channel is silenced", { all: "every token", cls: "[CLS] alone", others: "all but [CLS]" })}</div>
   <div class="ln-channels">
-    <div class="ln-title"><b>cosine that is left</b> ${legend([["bar", "y", "median"], ["band", "y", "worst of 24 sentences"]])} <span class="ln-ticks"><label><input type="checkbox" name="every"> all bars</label> <label><input type="checkbox" name="zoom"> zoom in</label></span></div>
+    <div class="ln-title"><b>cosine that is left</b> <span class="ln-ticks"><label><input type="checkbox" name="every"> all bars</label> <label><input type="checkbox" name="zoom"> zoom in</label></span> ${legend([["bar", "y", "median"], ["band", "y", "worst of 24 sentences"]])}</div>
     <div class="ln-ends"><span>1</span><span></span><span></span></div>
     <div class="ln-stage"><svg class="ln-cost ln-pick" viewBox="0 0 ${CHANNELS} ${DEPTH}" preserveAspectRatio="none" aria-hidden="true"><path class="ln-level" d="M0 0H${CHANNELS}M0 ${DEPTH / 2}H${CHANNELS}M0 ${DEPTH}H${CHANNELS}"/><g class="ln-every"><path class="ln-worst"/><path class="ln-median"/></g><g class="ln-mine"><path/><path/></g><path class="ln-frame"/></svg><p class="ln-veil">the other 383 bars wait for your guess</p></div>
     <div class="ln-left"><p>worst<output data-quantity="worst"></output></p><p>median<output data-quantity="median"></output></p></div>
@@ -59,13 +60,14 @@ print(weight[:, ${channel}], bias[:, ${channel}], worst, median)
 function levels(view, values, side) {
   return Array.from({ length: LEVELS }, (_, level) => {
     let d = "";
+    const beside = level < WIDE ? 0 : 1;
     for (let layer = 0; layer < LAYERS; layer++) {
       let from = -1;
       for (let c = 0; c <= CHANNELS; c++) {
         const strong = c < CHANNELS && side * strength(view, values[layer * CHANNELS + c]) * LEVELS > level + 0.5;
         if (strong && from < 0) from = c;
         if (!strong && from >= 0) {
-          d += `M${from} ${layer}H${c}v1H${from}z`;
+          d += `M${from - beside} ${layer}H${c + beside}v1H${from - beside}z`;
           from = -1;
         }
       }
