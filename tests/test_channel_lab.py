@@ -126,7 +126,7 @@ def test_the_map_covers_what_is_so_strong_in_a_colour_for_each_sign(show, view):
     page = show(ChannelLab(view=view))
     weight, bias = (np.round(values, 3) for values in load_layer_norms())
     distance = (weight - weight.mean(-1, keepdims=True)) / weight.std(-1, keepdims=True)
-    whole = {"weight": distance / 6, "bias": bias / 1.65}[view]
+    whole = {"weight": distance / 6, "bias": bias / 1.2}[view]
     colours = set()
     for side, sign in (("up", 1), ("down", -1)):
         strong = sign * np.sign(whole) * np.minimum(1, whole**2) * 8

@@ -33,7 +33,7 @@ export function distances(weight) {
 }
 
 /** The distance of γ, and the β, that have the full colour. */
-const FULL = { weight: 6, bias: 1.65 };
+const FULL = { weight: 6, bias: 1.2 };
 
 /**
  * How strongly a number is drawn, from −1 to 1: the distance of γ and β by their squares, so that
