@@ -1,5 +1,5 @@
 import { bestOf, descentSays, path } from "./descends.js";
-import { short } from "./shared/numbers.js";
+import { short, typeset } from "./shared/numbers.js";
 import { readout, readoutsOf, setAttribute, setReadout, setSlider, setText } from "./shared/page.js";
 import { createLab } from "./shared/form.js";
 import { dial, legend } from "./shared/parts.js";
@@ -75,7 +75,10 @@ function render(props) {
   function draw({ step, rate }) {
     const run = path(averages, rate, STEPS);
     const now = run[step];
-    for (const name of ["weight", "bias"]) drawBars(nodes[name], COLUMNS, now[name], SCALES[name]);
+    for (const name of ["weight", "bias"]) {
+      drawBars(nodes[name], COLUMNS, now[name], SCALES[name]);
+      now[name].forEach((v, i) => Math.abs(v) >= 1e4 && setText(nodes[name].readouts[i], typeset(v.toExponential(0)))); // a column is narrow
+    }
     for (const [name, value] of Object.entries({ step, rate })) {
       setSlider(find(`[name=${name}]`), value, String(value));
       setReadout(readouts[name][0], value, short(value));
