@@ -118,7 +118,7 @@ print(f"assert_close: {passed} of ${DRAWS} draws pass")
 
 // --- the page -------------------------------------------------------------------------------------
 
-const legend = `<span class="bl-dot"></span>the largest error in each of ${DRAWS} draws of x, <span class="bl-dot bl-off"></span>where the test is mistaken <span class="bl-allowed"></span>what it allows`;
+const legend = `<span class="bl-dot"></span>the largest error in each of ${DRAWS} draws of x, <span class="bl-key"><span class="bl-dot bl-off"></span>where the test is mistaken</span> <span class="bl-key"><span class="bl-allowed"></span>what it allows</span>`;
 const skeleton = (presets) => `
   <p class="bl-step"><b>Break the layer</b> part by part. Right is green.</p>
   <div class="bl-parts" role="group" aria-label="The layer, part by part">${Object.entries(PARTS).map(([part, [title, choices]]) =>
