@@ -3,15 +3,18 @@
 import itertools
 import json
 import re
+from io import BytesIO
 
 import numpy as np
 import pytest
 import torch
 from browser import ROOT, move, run_copied, run_on_packed, values
+from PIL import Image
 from traitlets import TraitError
 
 from layernorm_book import check_parity
 from layernorm_book.calling.call import Inputs
+from layernorm_book.chapters.hiding import layers_with_a_fault
 from layernorm_book.parity.cases import expected_float64, max_abs, tolerance
 from layernorm_book.widgets import BlackBox, BugLab
 from layernorm_book.widgets import bugs as bug_lab
@@ -322,26 +325,52 @@ def test_the_counts_are_those_of_pytorch_on_every_record(lab):
         assert f"{', '.join(map(str, record['passes']))} of 20 pass" in lab.text_content(".ln-says")
 
 
+def places(lab, dots):
+    """Return where the dots of a shape stand: (across, down), in units of the plot."""
+    d = lab.locator(dots).first.get_attribute("d")
+    return [(float(x), float(y)) for x, y in re.findall(r"M([\d.]+) ([\d.]+)", d)]
+
+
 def test_the_dots_stand_on_the_side_of_the_edge_that_the_count_says(lab):
-    script = """() => [...document.querySelectorAll(".bl-test")].map(test => {
-        const edge = parseFloat(test.querySelector("line").getAttribute("x1"));
-        const inside = [...test.querySelectorAll("circle")].filter(
-            dot => parseFloat(dot.getAttribute("cx")) <= edge).length;
-        return inside;
-    })"""
     for sigma in range(14):
         move(lab, "[name=sigma]", sigma)
-        assert lab.evaluate(script) == values(lab, "passed")
+        for k, passed in enumerate(values(lab, "passed")):
+            ((edge, _),) = places(lab, f"[data-test='{k}'] .bl-edge")
+            inside, outside = (
+                places(lab, f"[data-test='{k}'] .bl-{side}") for side in ("in", "out")
+            )
+            assert (len(inside), len(outside)) == (passed, DRAWS - passed)
+            assert all(x <= edge for x, _ in inside)
+            assert all(x >= edge for x, _ in outside)
 
 
 def test_an_error_without_a_number_stands_at_the_end(lab):
     choose(lab, "squares", "one-pass")
     move(lab, "[name=mean]", 12)
     assert values(lab, "passed")[0] == 0
-    ends = lab.eval_on_selector_all(
-        "[data-test='0'] circle", "dots => dots.map(dot => dot.getAttribute('cx'))"
+    wide = lab.eval_on_selector(".bl-test svg", "svg => svg.viewBox.baseVal.width")
+    assert wide in [x for x, _ in places(lab, "[data-test='0'] .bl-out")]
+
+
+def test_a_dot_is_as_wide_as_it_is_high_and_stands_where_its_shape_says(lab):
+    """A line of no length, with round caps that a stretched plot leaves round: in pixels."""
+    red = (
+        "path { stroke-opacity: 1 !important; stroke: #f00 !important } .bl-zone { display: none }"
     )
-    assert "100%" in ends
+    lab.add_style_tag(content=red)
+    lab.set_viewport_size({"width": 772, "height": 800})
+    dots = "[data-test='0'] .bl-out"
+    lab.eval_on_selector_all(".bl-in, .bl-edge", "nodes => nodes.forEach(node => node.remove())")
+    lab.eval_on_selector_all(
+        dots, "nodes => nodes.forEach(n => n.setAttribute('d', 'M500 20h.01'))"
+    )
+    shot = Image.open(BytesIO(lab.locator("[data-test='0'] svg").screenshot())).convert("RGB")
+    seen = np.asarray(shot).astype(int)
+    down, across = np.nonzero(seen[..., 0] - seen[..., 1] > 128)
+    assert np.ptp(down) == pytest.approx(np.ptp(across), abs=1)
+    assert 6 <= np.ptp(across) <= 10
+    assert across.mean() == pytest.approx(shot.width / 2, abs=1)
+    assert down.mean() == pytest.approx(shot.height / 2, abs=1)
 
 
 def test_copied_python_is_the_layer_that_is_shown(lab):
@@ -483,14 +512,19 @@ def test_the_games_sentences(page, sentences, secret, suspect, named, together, 
 def test_a_suspect_is_ruled_out_by_one_question_and_the_right_one_never(box):
     word = "[data-quantity=verdict]"
     assert box.text_content(word) == "Who is it?"
-    assert box.locator("g circle:visible").count() == 0
+    assert len(places(box, ".bl-out")) == DRAWS
+    assert not places(box, ".bl-rings")
     choose(box, "suspect", ALL_RIGHT)
     assert box.text_content(word) == "Ruled out"
     choose(box, "suspect", OUTSIDE)
     for preset in range(4):
         box.click(f"[data-preset='{preset}']")
         assert box.text_content(word) == "Possible"
-    assert box.locator("g circle:visible").count() == 3 * DRAWS
+    for (x, y), (ring, height) in zip(
+        places(box, ".bl-out"), places(box, ".bl-rings"), strict=True
+    ):
+        assert y == height  # of the same draw
+        assert abs(x - ring) < 5  # of 1000: less than its own size
     box.click("[data-do=name]")
     assert box.text_content(word) == "Right"
     assert "One question settles it" in box.text_content(".bl-reason")
@@ -505,6 +539,11 @@ def test_order_of_the_affine_step_is_possible_until_the_parameters_are_drawn(sho
     assert box.text_content("[data-quantity=verdict]") == "Possible"
     choose(box, "parameters", "trained")
     assert box.text_content("[data-quantity=verdict]") == "Ruled out"
+
+
+def test_suspects_are_named_as_the_layers_of_the_chapter(box):
+    listed = box.eval_on_selector_all("[name=suspect] + span", "all => all.map(n => n.textContent)")
+    assert listed == [*layers_with_a_fault(), "all right"]
 
 
 def test_another_box_is_another_and_all_come_by(box):

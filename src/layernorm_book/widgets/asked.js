@@ -24,6 +24,7 @@ const SWITCHES = {
 };
 export const INPUT = [...Object.keys(STOPS), ...Object.keys(SWITCHES), "eps"];
 const [LEAST, MOST] = [-9, 1]; // the powers of ten of the axis
+const [WIDE, HIGH] = [1000, 40]; // a plot in its own units, stretched to the width that there is
 
 /** Choices of which one is taken, each a radio button. */
 export const segments = (name, title, choices, right) => `<fieldset><legend>${title}</legend><div>${Object.entries(choices).map(([value, text]) =>
@@ -35,22 +36,29 @@ const slider = (name, title, most) => `<div class="bl-slider"><label><span>${tit
 export const controls = () => `<div class="bl-asked">${Object.entries(STOPS).map(([name, [title, stops]]) => slider(name, title, stops.length - 1)).join("")}${slider("eps", "ε")}
   ${Object.entries(SWITCHES).map(([name, [title, choices]]) => segments(name, title, choices)).join("")}</div>`;
 
-const across = (value) => `${+(100 * clamp((Math.log10(value) - LEAST) / (MOST - LEAST), 0, 1)).toFixed(2)}%`;
-const test = (name, k, rings) => `<div class="bl-test" data-test="${k}"><b>${name}</b>
-  <svg aria-hidden="true"><rect y="5" height="22"/><line y1="2" y2="30"/>${`<circle r="3.5"/>`.repeat(DRAWS)}<g>${rings ? `<circle r="5.5"/>`.repeat(DRAWS) : ""}</g></svg>
-  <output data-quantity="passed" data-index="${k}"></output></div>`;
+/** Where an error stands on the axis, in units of the plot; infinity and NaN at its end. */
+const along = (error) => +(WIDE * (Number.isNaN(error) ? 1 : clamp((Math.log10(error) - LEAST) / (MOST - LEAST), 0, 1))).toFixed(1);
+/** Dots are lines of no length with round caps: all of them together are one shape to the browser. */
+const dots = (places) => places.map(([x, y]) => `M${x} ${y}h.01`).join("");
+const plot = (shapes) => `<svg viewBox="0 0 ${WIDE} ${HIGH}" preserveAspectRatio="none" aria-hidden="true">${
+  shapes.map((name) => `<path class="bl-${name}"/>`).join("")}</svg>`;
+const test = (name, k) => `<div class="bl-test" data-test="${k}"><b>${name}</b>
+  ${plot(["zone", "edge", "out", "out", "in", "in"])}<output data-quantity="passed" data-index="${k}"></output></div>`;
 const ticks = [-8, -6, -4, -2, 0];
+const axis = `<div class="bl-axis" aria-hidden="true"><span>${ticks.map((power) =>
+  `<i style="left: ${along(10 ** power) / 10}%">${powerOfTen(power)}</i>`).join("")}</span></div>`;
 
 /**
- * A word, a sentence, a row of dots for each test, and a second sentence.
- * @param {string} legend  of the dots
- * @param {boolean} rings  whether a second layer is shown beside the first
+ * A word, a sentence, dots, and a second sentence. For one layer: a row of dots for each test, beside
+ * what it allows. For two: one row, with the dots of one and rings for the other.
+ * @param {string} legend
+ * @param {boolean} two
  */
-export const verdicts = (legend, rings = false) => `<div class="bl-answer">
+export const verdicts = (legend, two = false) => `<div class="bl-answer">
     <p class="bl-verdict">${readout("verdict")} <span class="bl-headline"></span></p>
-    ${TESTS.map((name, k) => test(name, k, rings)).join("")}
-    <div class="bl-axis" aria-hidden="true"><span>${ticks.map((power) => `<i style="left: ${across(10 ** power)}">${powerOfTen(power)}</i>`).join("")}</span></div>
-    <p class="bl-legend">${legend} <span class="bl-zone"></span>what it allows</p>
+    ${two ? `<div class="bl-pairs">${plot(["rings", "rings", "apart", "out", "out"])}</div>` : TESTS.map(test).join("")}
+    ${axis}
+    <p class="bl-legend">${legend}</p>
     <p class="bl-reason"></p>
   </div>`;
 
@@ -76,13 +84,16 @@ export const fromPreset = ({ label, ...asked }) => asked;
 /** The place of the stop nearest to a value. */
 const nearest = (stops, value) => stops.reduce((best, stop, k) => (Math.abs(stop - value) < Math.abs(stops[best] - value) ? k : best), 0);
 
+/** How high the dot of a draw stands, so that few hide each other. */
+const height = (i) => 6 + ((i * 7) % DRAWS) * ((HIGH - 12) / (DRAWS - 1));
+const shape = (nodes, d) => nodes.forEach((node) => setAttribute(node, "d", d));
+
 /** The painter of these parts of a lab. */
 export function painter({ root, find }, presets) {
   const readouts = readoutsOf(root);
-  const tests = [...root.querySelectorAll(".bl-test")].map((node) => ({
-    node, zone: node.querySelector("rect"), edge: node.querySelector("line"),
-    dots: [...node.querySelectorAll("svg > circle")], rings: [...node.querySelectorAll("g > circle")],
-  }));
+  const [tests, [pairs]] = [".bl-test", ".bl-pairs"].map((part) => [...root.querySelectorAll(part)].map((node) => ({
+    node, ...Object.fromEntries(["zone", "edge", "in", "out", "rings", "apart"].map((name) => [name, node.querySelectorAll(`.bl-${name}`)])),
+  })));
   const radios = [...root.querySelectorAll("[type=radio]")];
   let known = {}; // the draws of the input that was shown last, and the right answers
 
@@ -95,15 +106,11 @@ export function painter({ root, find }, presets) {
     return known;
   }
 
-  /** Put a draw's error where it stands to its own bound, by the edge. */
-  function put(dot, one, i, k, edge) {
-    const error = one.error === 0 ? 0 : (one.error / one.allowed[k]) * edge;
-    setAttribute(dot, "cx", across(Number.isNaN(error) ? Infinity : error));
-    setAttribute(dot, "cy", 10 + ((i * 7) % DRAWS) * 0.63);
-  }
-
   function paintControls(state) {
-    for (const input of radios) input.checked = String(state[input.name]) === input.value;
+    for (const input of radios) {
+      const chosen = String(state[input.name]) === input.value;
+      if (input.checked !== chosen) input.checked = chosen;
+    }
     for (const [name, [, stops]] of Object.entries(STOPS)) {
       const text = short(state[name], 3);
       setSlider(find(`[name=${name}]`), nearest(stops, state[name]), text);
@@ -131,26 +138,29 @@ export function painter({ root, find }, presets) {
     const theirs = others && run(others);
     const found = {
       of: DRAWS,
-      passed: tests.map((_, k) => seen.filter((one) => passes(one, k)).length),
+      passed: TESTS.map((_, k) => seen.filter((one) => passes(one, k)).length),
       right: answers.filter(({ rightPasses }) => rightPasses).length,
     };
     const good = (k) => (wrong === undefined ? "" : found.passed[k] === (wrong ? 0 : DRAWS));
     setAttribute(root, "data-wrong", wrong ?? "");
-    tests.forEach(({ node, zone, edge, dots, rings }, k) => {
+    tests.forEach(({ node, zone, edge, in: inside, out: outside }, k) => {
       const most = seen[0].allowed[k];
-      setAttribute(zone, "width", across(most));
-      setAttribute(edge, "x1", across(most));
-      setAttribute(edge, "x2", across(most));
-      seen.forEach((one, i) => {
-        put(dots[i], one, i, k, most);
-        setAttribute(dots[i], "class", passes(one, k) ? "bl-in" : "");
-      });
-      rings.forEach((ring, i) => {
-        if (!ring.toggleAttribute("hidden", !theirs)) put(ring, theirs[i], i, k, most);
-      });
+      const [end, sides] = [along(most), [[], []]];
+      // A draw stands to the edge as it stands to its own bound.
+      seen.forEach((one, i) => sides[+passes(one, k)].push([along((one.error / one.allowed[k]) * most), height(i)]));
+      shape(zone, `M0 ${HIGH / 2}H${end}`);
+      shape(edge, `M${end} 2V${HIGH - 2}`);
+      shape(outside, dots(sides[0]));
+      shape(inside, dots(sides[1]));
       setReadout(readouts.passed[k], found.passed[k], word(found, k));
       setAttribute(node, "data-good", good(k));
     });
+    if (pairs) {
+      const [own, other] = [seen, theirs ?? []].map((list) => list.map(({ error }, i) => [along(error), height(i)]));
+      shape(pairs.out, dots(own));
+      shape(pairs.rings, dots(other));
+      shape(pairs.apart, other.map(([x, y], i) => `M${own[i][0]} ${y}H${x}`).join(""));
+    }
     return { ...found, seen, theirs, good, drawn: drawn[0] };
   };
 }

@@ -79,7 +79,7 @@ def writers_centred(row):
         ways.text(left - 0.4, low + numbers.max() / 2.5 + 0.3, words, color=INK, va="bottom")
     for start, end, words, at in (
         ((3.3, 6.6), (6.9, 4.3), "LayerNorm", (5.3, 6.2)),
-        ((3.3, 0.4), (6.9, 2.4), "RMSNorm", (5.3, 0.3)),
+        ((3.3, 0.0), (7.0, 1.9), "RMSNorm", (5.3, -0.1)),
         ((1.2, 5.6), (1.2, 3.4), "take off the mean", (1.5, 4.5)),
     ):
         ways.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": INK})
@@ -91,7 +91,7 @@ def writers_centred(row):
 
 def _arrow_of_a_row(ax, mean, centred, x_hat):
     """Draw a row's arrow, the part along (1, …, 1) and the part across, given their lengths."""
-    ax.axvline(0, color=LINE, linewidth=1)
+    ax.plot([0, 0], [0, 1.35 * mean], color=LINE, linewidth=1)
     ax.axhline(0, color=LINE, linewidth=1)
     ax.plot([centred, centred], [mean, 0], color=SOFT, linestyle="--", linewidth=1.2)
     for end, colour, width in (
@@ -105,7 +105,7 @@ def _arrow_of_a_row(ax, mean, centred, x_hat):
     name(ax, "x − μ", (centred, 0), CENTRED, (4, -12))
     name(ax, "x̂", (x_hat, 0), X_HAT, (0, 10))
     ax.text(0, mean * 1.18, " (1, …, 1)", color=SOFT)
-    ax.text(-0.3, -0.32 * mean, "rows of mean 0 lie on this line", color=SOFT, va="center")
+    ax.text(0, -0.32 * mean, "rows of mean 0 lie on this line", color=SOFT, va="center")
     ax.set(xlim=(-0.4, 1.55 * centred), ylim=(-0.45 * mean, 1.35 * mean))
     ax.axis("off")
 

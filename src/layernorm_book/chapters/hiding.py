@@ -1,0 +1,51 @@
+"""On which input does which fault hide?"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from layernorm_book.parity.formula import Formula
+from layernorm_book.widgets.bugs import RIGHT, formula, one_fault_each
+
+NAMES = {  # by the choice that is wrong, as the black box lists its suspects
+    "outside": "σ + ε",
+    "no-root": "no root",
+    "square": "a square",
+    "squared": "ε²",
+    "fixed": "ε is always 10⁻⁶",
+    "zero": "no ε",
+    "column": "columns share",
+    "all": "all rows share",
+    "none": "mean left in",
+    "n-1": "÷ (n − 1)",
+    "one-pass": "one pass",
+    "bfloat16": "bfloat16",
+    "shift-scale": "(x̂ + β)·γ",
+    "one-plus": "x̂·(1 + γ)",
+}
+
+
+def layers_with_a_fault() -> dict[str, Formula]:
+    """Return the layers that have one fault each, by its name."""
+    found = {}
+    for parts in one_fault_each()[1:]:
+        ((_, choice),) = set(parts.items()) - set(RIGHT.items())
+        found[NAMES[choice]] = formula(**parts)
+    return found
+
+
+def error(layer: Formula, given: tuple, tolerance: float = 1e-3) -> float:
+    """Return a layer's largest error, as a multiple of what `allclose` allows.
+
+    Args:
+        layer: called as `F.layer_norm` is.
+        given: its arguments: x, normalized_shape, weight, bias and eps.
+        tolerance: atol and rtol.
+    """
+    right: Tensor = F.layer_norm(*given)
+    return ((layer(*given) - right).abs() / (tolerance * (1 + right.abs()))).max().item()
+
+
+def errors(usual: tuple, telling: tuple) -> dict[str, tuple[float, float]]:
+    """Return the errors of each layer with a fault on two inputs, by the fault's name."""
+    layers = layers_with_a_fault().items()
+    return {name: (error(layer, usual), error(layer, telling)) for name, layer in layers}
