@@ -124,6 +124,20 @@ def measure(calls, unit="copy", rounds=15, device="cpu", new_memory=False):
     return Times(seconds, unit)
 
 
+def calls(returning, writing, x, weight, bias):
+    """Return versions of the layer as calls, by name, with a copy of x as the first.
+
+    Args:
+        returning: functions of (x, weight, bias) that return a new array.
+        writing: functions of (x, weight, bias, y) that write into y, which they are given.
+        x, weight, bias: what they are called with; x has shape (rows, n), the others (n,).
+    """
+    y = torch.zeros_like(x)  # (rows, n), touched once, so that its memory is there
+    ways = {"copy": partial(y.copy_, x)}
+    ways |= {f.__name__: partial(f, x, weight, bias) for f in returning}
+    return ways | {f.__name__: partial(f, x, weight, bias, y) for f in writing}
+
+
 def backward(function, x, weight, bias):
     """Return a call of the backward pass of a function of (x, weight, bias)."""
     leaves = [t.clone().requires_grad_() for t in (x, weight, bias)]
