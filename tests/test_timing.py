@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from layernorm_book.chapters import timing
 from layernorm_book.chapters import triton_kernels as kernels
