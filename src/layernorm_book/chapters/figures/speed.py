@@ -29,20 +29,28 @@ def ladder(times, copies):
 
     Args:
         times: a `Times`, whose medians and quartiles are drawn.
-        copies: {name: copies counted}. A version that is not in it gets no bar.
+        copies: {name: copies counted}. A version that is not in it gets no bar. The numbers stand
+            in two columns at the right.
     """
     names = sorted(times.seconds, key=lambda version: copies.get(version, 0))
-    picture, ax = new_picture(height=0.9 + 0.42 * len(names))
+    picture, ax = new_picture(height=1.1 + 0.4 * len(names))
+    medians = {version: times.ratio(version)[0] for version in names}
+    right = 1.1 * max(*medians.values(), *copies.values())
+    columns = (
+        (30, copies, "{:g}", "counted", SOFT),
+        (90, medians, "{:.1f}", "measured", VERMILION),
+    )
     for level, version in enumerate(names):
         median, low, high = times.ratio(version)
         ax.barh(level, copies.get(version, 0), height=0.62, color=SOFT, alpha=0.22)
         ax.plot([low, high], [level, level], color=VERMILION, linewidth=4, alpha=0.4)
         ax.plot(median, level, marker="o", color=VERMILION, markersize=7)
-        end = max(high, copies.get(version, 0))
-        name(ax, f"{median:.1f}", (end, level), VERMILION, (7, 0), weight="bold")
-    name(ax, "counted", (0, len(names) - 0.45), SOFT, (0, 3), ha="left", weight="bold")
-    name(ax, "measured", (0, len(names) - 0.45), VERMILION, (60, 3), ha="left", weight="bold")
-    ax.set(xlim=0, ylim=(-0.55, len(names) - 0.1), xlabel="copies")
+        for away, values, form, _, colour in columns:
+            text = form.format(values[version]) if version in values else ""
+            name(ax, text, (right, level), colour, (away, 0), ha="center", weight="bold")
+    for away, *_, words, colour in columns:
+        name(ax, words, (right, len(names) - 0.4), colour, (away, 0), ha="center")
+    ax.set(xlim=(0, right), ylim=(-0.55, len(names) - 0.15), xlabel="copies")
     ax.set_yticks(range(len(names)), [version.replace("_", " ") for version in names])
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
