@@ -1,6 +1,7 @@
 """What chapter 7 measures with: versions take turns, passes are counted, kernels can be edited."""
 
 import math
+import time
 
 import pytest
 import torch
@@ -34,6 +35,15 @@ def test_one_core_works_while_versions_are_timed():
     measure({"copy": lambda: during.add(torch.get_num_threads())}, rounds=1)
     assert during == {1}
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.skipif(
+    time.get_clock_info("thread_time").resolution >= 1e-6, reason="the clock of a thread is coarse"
+)
+def test_the_clock_stands_still_while_the_core_works_for_others():
+    assert timing.on_cpu(lambda: time.sleep(0.1)) < 0.05
+    x = torch.zeros(4096, 4096)
+    assert timing.on_cpu(x.clone) > 1e-4
 
 
 def test_memory_is_kept_or_new_as_asked(monkeypatch):
