@@ -64,7 +64,7 @@ def lanes(row, block):
         row: list of numbers, fewer than there are lanes.
         block: how many lanes there are.
     """
-    picture, axes = new_picture(columns=2, width=7, height=2.5)
+    picture, axes = new_picture(columns=2, width=6.4, height=2.5)
     mean = sum(row) / len(row)
     for ax, masked in zip(axes, (True, False), strict=True):
         idle = 0.0 if masked else -mean
