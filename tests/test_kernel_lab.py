@@ -10,9 +10,11 @@ from browser import ROOT, move, run_copied, run_on_packed, values
 from torch.utils._python_dispatch import TorchDispatchMode
 from traitlets import TraitError
 
+from layernorm_book.chapters.traffic import Passes
 from layernorm_book.widgets import KernelLab
 from layernorm_book.widgets.kernel import MACHINE
 from layernorm_book.widgets.traffic import (
+    AUTOGRAD,
     DIRECTIONS,
     PROGRAMS,
     WAYS,
@@ -154,13 +156,18 @@ def test_blocks_give_what_the_whole_gives():
         assert whole["groups"][0]["loops"] == cut["groups"][0]["loops"]
 
 
-def test_autograd_of_the_plain_formula_passes_forty_times():
-    """More than the three terms by hand: 20 copies against 12.5."""
+def test_autograd_of_the_plain_formula_makes_twenty_copies(show):
+    """More than the three terms by hand. Two counts agree, and the lab says it in its More."""
     x, grad_y, weight, bias = (v.requires_grad_() for v in rows_of())
     y = plain(x, weight, bias)
-    with Loops(x.numel()) as run:
+    with Loops(x.numel()) as run, Passes(x) as counted:
         torch.autograd.grad(y, (x, weight, bias), grad_y.detach())
-    assert sum(len(reads) + len(writes) for reads, writes in run.found) == 40
+    assert sum(len(reads) + len(writes) for reads, writes in run.found) == 2 * AUTOGRAD
+    assert counted.copies == AUTOGRAD == 20
+    assert copies("plain", "backward") < AUTOGRAD
+    page = show(KernelLab())
+    assert values(page, "autograd") == [AUTOGRAD]
+    assert "takes 20 copies" in " ".join(page.text_content(".lk-way").split())
 
 
 # --- the counts -----------------------------------------------------------------------------------
@@ -303,14 +310,19 @@ def test_scrubbing_fills_the_ledger(show):
     page = show(KernelLab())
     assert last(page) == 8 * 12 + 1
     assert values(page, "copies") == [0]
-    assert values(page, "total") == [7, 5, 1, 1]
-    seen = []
+    assert values(page, "total") == [0, 0, 0, 0]  # a guess comes first
+    seen, race = [], []
     for tick in range(0, last(page) + 1, 4):
         go(page, tick)
         seen += values(page, "copies")
+        race.append(values(page, "total"))
+        assert race[-1][0] == seen[-1]
     assert seen == sorted(seen)
+    for way in zip(*race, strict=True):
+        assert list(way) == sorted(way)
     go(page, last(page))
     assert values(page, "copies") == [7]
+    assert values(page, "total") == [7, 5, 1, 1]
     assert values(page, "bytes") == [516_096]
     assert values(page, "each") == [56]
     for way, moved in zip(WAYS[1:], (5, 1, 1), strict=True):

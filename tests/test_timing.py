@@ -1,15 +1,15 @@
 """What chapter 7 measures with: versions take turns, passes are counted, kernels can be edited."""
 
 import math
+import time
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from layernorm_book.chapters import timing
 from layernorm_book.chapters import triton_kernels as kernels
 from layernorm_book.chapters.timing import Times, measure, side_by_side
-from layernorm_book.chapters.traffic import Passes, count, kept
+from layernorm_book.chapters.traffic import Passes, count
 from layernorm_book.chapters.triton_kernels import rounded, tl, triton
 
 
@@ -35,6 +35,15 @@ def test_one_core_works_while_versions_are_timed():
     measure({"copy": lambda: during.add(torch.get_num_threads())}, rounds=1)
     assert during == {1}
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.skipif(
+    time.get_clock_info("thread_time").resolution >= 1e-6, reason="the clock of a thread is coarse"
+)
+def test_the_clock_stands_still_while_the_core_works_for_others():
+    assert timing.on_cpu(lambda: time.sleep(0.1)) < 0.05
+    x = torch.zeros(4096, 4096)
+    assert timing.on_cpu(x.clone) > 1e-4
 
 
 def test_memory_is_kept_or_new_as_asked(monkeypatch):
@@ -101,10 +110,26 @@ def test_passes_are_those_of_the_operations():
     assert counted.writes == pytest.approx(2 + 1 / 32)
 
 
-def test_what_is_kept_is_counted_once():
-    x = torch.randn(4, 8, requires_grad=True)
-    assert kept(lambda x: (x * x).sum(), x) == x.nbytes
-    assert kept(lambda x: F.layer_norm(x, (8,)), x) == x.nbytes + 2 * 4 * 4
+def test_what_was_expanded_counts_as_the_few_numbers_that_it_is():
+    x, mean = torch.randn(2, 4, 8)[0], torch.randn(4, 1)
+    with Passes(x) as counted:
+        x - mean.expand(4, 8)
+    assert (counted.reads, counted.writes) == (1 + 1 / 8, 1)
+
+
+def test_versions_are_called_by_name_and_the_copy_is_the_first():
+    def returns(x, weight, bias):
+        return x * weight + bias
+
+    def writes(x, weight, bias, y):
+        y.copy_(x)
+
+    x, weight, bias = torch.randn(4, 8), *torch.randn(2, 8)
+    ways = timing.calls([returns], [writes], x, weight, bias)
+    assert list(ways) == ["copy", "returns", "writes"]
+    assert torch.equal(ways["returns"](), x * weight + bias)
+    assert torch.equal(ways["copy"](), x)
+    ways["writes"]()
 
 
 def test_without_triton_a_layer_gives_nan(monkeypatch):

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import torch
 
-from layernorm_book.chapters.timing import backward, compiled, keep_memory, measure
+from layernorm_book.chapters.timing import backward, calls, compiled, keep_memory, measure
 
 CHAPTER = Path(__file__).parents[1] / "book" / "07_speed.ipynb"
 SIZES = {(1, 768): 401, (64, 768): 401, (1024, 768): 101, (8192, 768): 31, (4096, 4096): 11}
@@ -35,7 +35,8 @@ def main():
     for (rows, n), rounds in SIZES.items():
         x = torch.randn(rows, n)  # (rows, n)
         weight, bias = torch.randn(2, n)  # (n,) each
-        ways = names["calls"](x, weight, bias) | compiled(names["plain"], x, weight, bias)
+        functions = [names[f] for f in ("plain", "fused")], [names["in_place"], names["in_blocks"]]
+        ways = calls(*functions, x, weight, bias) | compiled(names["plain"], x, weight, bias)
         print(f"\n{rows} × {n}, {rounds} rounds")
         print(measure(ways, rounds=rounds).table())
         back = {"copy": ways["copy"]}

@@ -2,8 +2,9 @@
 
 Versions take turns, round after round: what disturbs the machine then disturbs them all. Each is
 compared with the unit of the same round, and the spread of those ratios is shown beside their
-median. One core works, since cores that wait for one another blur the clock. The chapter on speed
-and `make bench` measure with this, and with nothing else.
+median. One core works, since cores that wait for one another blur the clock, and its clock stands
+still while it works for other programs. The chapter on speed and `make bench` measure with this,
+and with nothing else.
 """
 
 import ctypes
@@ -124,6 +125,20 @@ def measure(calls, unit="copy", rounds=15, device="cpu", new_memory=False):
     return Times(seconds, unit)
 
 
+def calls(returning, writing, x, weight, bias):
+    """Return versions of the layer as calls, by name, with a copy of x as the first.
+
+    Args:
+        returning: functions of (x, weight, bias) that return a new array.
+        writing: functions of (x, weight, bias, y) that write into y, which they are given.
+        x, weight, bias: what they are called with; x has shape (rows, n), the others (n,).
+    """
+    y = torch.zeros_like(x)  # (rows, n), touched once, so that its memory is there
+    ways = {"copy": partial(y.copy_, x)}
+    ways |= {f.__name__: partial(f, x, weight, bias) for f in returning}
+    return ways | {f.__name__: partial(f, x, weight, bias, y) for f in writing}
+
+
 def backward(function, x, weight, bias):
     """Return a call of the backward pass of a function of (x, weight, bias)."""
     leaves = [t.clone().requires_grad_() for t in (x, weight, bias)]
@@ -149,10 +164,16 @@ def compiled(function, *args):
 
 
 def on_cpu(call):
-    """Return the seconds that a call takes."""
-    start = time.perf_counter()
+    """Return the seconds that this thread's core works on a call.
+
+    While the core works for other programs this clock stands still, where the system has one that
+    is fine enough; elsewhere it is the ordinary clock.
+    """
+    fine = time.get_clock_info("thread_time").resolution < 1e-6
+    clock = time.thread_time if fine else time.perf_counter
+    start = clock()
     call()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def on_gpu(call):

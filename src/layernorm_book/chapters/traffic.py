@@ -2,7 +2,8 @@
 
 Every operation goes through the dispatcher, which a mode can listen to. It sees the arrays that go
 in and come out. A pass is one read or one write of as many bytes as x has, and a copy is two. What
-an operation reads twice, or what a cache holds, cannot be seen there.
+an operation reads twice, or what a cache holds, cannot be seen there. A tensor that was expanded
+from a few numbers is counted as those: all its rows are one piece of memory.
 """
 
 import torch
@@ -39,8 +40,8 @@ class Passes(TorchDispatchMode):
             return out  # a view
         self.calls += 1
         read = args[1:] if func is torch.ops.aten.copy_.default else args  # it only overwrites
-        self.reads += sum(t.nbytes for t in tensors(read)) / self.bytes  # `out` is no argument here
-        self.writes += sum(t.nbytes for t in tensors(out)) / self.bytes
+        self.reads += sum(map(in_memory, tensors(read))) / self.bytes  # `out` is no argument here
+        self.writes += sum(map(in_memory, tensors(out))) / self.bytes
         return out
 
     @property
@@ -68,15 +69,6 @@ def tensors(tree):
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
 
 
-def kept(function, *args):
-    """Return how many bytes autograd keeps of a call, each memory counted once."""
-    seen = {}
-
-    def pack(tensor):
-        storage = tensor.untyped_storage()
-        seen[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        function(*args)
-    return sum(seen.values())
+def in_memory(tensor):
+    """Return how many bytes of memory a tensor stands for."""
+    return min(tensor.nbytes, tensor.untyped_storage().nbytes())

@@ -36,7 +36,12 @@ DTYPES = ["float32", "float16", "bfloat16"]
 if DEVICE == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
     DTYPES.remove("bfloat16")
 PROGRAMS = 64
-"""How many programs share the rows of a backward pass, at most: one partial sum for each."""
+"""How many programs share the rows of a backward pass, at most: one partial sum for each.
+
+On a GPU as many as it has processors, its SMs, so that none is idle and the sums stay few.
+"""
+if DEVICE == "cuda":
+    PROGRAMS = torch.cuda.get_device_properties(DEVICE).multi_processor_count
 
 
 @triton.jit

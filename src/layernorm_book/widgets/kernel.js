@@ -49,7 +49,7 @@ const body = `
     <svg class="lk-marks" aria-hidden="true">${`<text y="10"></text>`.repeat(MOST.marks)}</svg>
   </div>
   <div class="lk-ledger" data-answer>${Object.keys(WAYS).map((way) => `<div data-way="${way}"><b>${way}</b>
-    <svg viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true"><path class="lk-ahead"/><path class="lk-past"/><path class="lk-thin"/></svg>
+    <svg viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true"><path class="lk-past"/><path class="lk-thin"/></svg>
     <output data-quantity="total"></output></div>`).join("")}</div>
   ${legend([["bar", "", "between memory and cache"], ["line", "thin", "between cache and registers"]])}
   ${more(`<p class="ln-facts"><span>from memory ${readout("read")}</span> <span>to memory ${readout("written")}</span> <span>together ${readout("bytes")} bytes, ${readout("each")} for each number</span></p>
@@ -58,7 +58,8 @@ const body = `
     <p class="lk-check"><label><input type="checkbox" name="kernels"> A fused backward is one kernel, like PyTorch’s for a CPU; for a GPU it has two</label></p>
     <p class="lk-way">The machine is small, and so are its arrays: what counts is how many of their rows fit. One copy reads all rows and writes as many. When room is needed, the row
       that was used longest ago leaves the cache. The count ends when the result is in memory. γ, β and the two statistics of a row are left out: less than 0.3% of an array of 8,192 rows of 768.
-      Backward begins with x, grad_y and the statistics. Plain and in place compute the three terms of grad_x. Autograd of the plain formula passes 40 times over an array: 20 copies.</p>`)}`;
+      Backward begins with x, grad_y and the statistics. Plain and in place compute the three terms of grad_x, one operation after the other. Autograd does not know those terms:
+      it goes back through each operation of the plain formula, which takes ${readout("autograd")}.</p>`)}`;
 
 const toPython = ({ way, direction, kernels, allocate, rows, n, cache, block }) => `import torch
 from layernorm_book.widgets.traffic import traffic
@@ -79,6 +80,7 @@ print(copies, "copies,", copies * 2 * x.nbytes, "bytes")
 
 function render(props) {
   const programs = props.model.get("programs");
+  const autograd = props.model.get("autograd");
   const lab = createLab(props, {
     kind: "ln-kernel",
     label: "The bytes that a layer moves",
@@ -197,18 +199,18 @@ function render(props) {
 
     drawLevels(program, now, at, ticks, state);
     drawTime(end.each, ticks, at);
-    // A scale on which a cache that holds everything is seen to save.
+    // All ways race: each has done the same share of its own work. A scale on which a cache that holds everything is seen to save.
     const through = ({ loaded, stored }) => (loaded + stored) / (2 * rows);
     const most = Math.max(through(all.plain.end), ...Object.values(all).map(({ end }) => copies(end)));
     const bar = (v, top, high) => `M0 ${top}h${((100 * v) / most).toFixed(2)}v${high}H0z`;
     Object.keys(WAYS).forEach((name, k) => {
       const row = ledger[k];
-      const own = all[name].end;
+      const { program, ticks } = all[name];
+      const own = name === way ? now : run(program, ticks, state, Math.round(state.done * (ticks.length + 1)));
       row.classList.toggle("lk-now", name === way);
-      setAttribute(row.querySelector(".lk-ahead"), "d", bar(copies(own), 2, 10));
-      setAttribute(row.querySelector(".lk-past"), "d", name === way ? bar(copies(now), 2, 10) : "");
+      setAttribute(row.querySelector(".lk-past"), "d", bar(copies(own), 2, 10));
       setAttribute(row.querySelector(".lk-thin"), "d", bar(through(own), 14, 2));
-      write("total", copies(own), name === way && at <= ticks.length ? `${+copies(now).toFixed(2)} of ${+copies(own).toFixed(2)}` : inCopies(copies(own)), k);
+      write("total", copies(own), inCopies(copies(own)), k);
     });
     setAttribute(readouts.sentence[0], "data-value", at);
     setText(readouts.sentence[0], said);
@@ -220,6 +222,7 @@ function render(props) {
     write("written", now.written, `${now.written} rows`);
     write("bytes", moved * 8 * rows * n, (moved * 8 * rows * n).toLocaleString("en"));
     write("each", moved * 8, short(moved * 8));
+    write("autograd", autograd, inCopies(autograd));
     lab.speak(`${way}, ${direction}. ${said}`);
   }
 

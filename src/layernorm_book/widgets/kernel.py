@@ -5,7 +5,15 @@ from typing import Any
 from traitlets import Bool, Dict, Enum, Int
 
 from layernorm_book.widgets.base import BUNDLED, Lab, html_table
-from layernorm_book.widgets.traffic import BYTES, DIRECTIONS, PROGRAMS, WAYS, Traffic, traffic
+from layernorm_book.widgets.traffic import (
+    AUTOGRAD,
+    BYTES,
+    DIRECTIONS,
+    PROGRAMS,
+    WAYS,
+    Traffic,
+    traffic,
+)
 from layernorm_book.widgets.traits import Number
 
 MACHINE = {"rows": (4, 12, 16), "n": (64, 768, 4096), "cache": (2, 8, 80), "block": (1, 2, 16)}
@@ -54,6 +62,7 @@ class KernelLab(Lab):
     rows, n, cache, block = map(_count, MACHINE)
     done = Number(0.0, 0.0, 1.0).tag(sync=True)
     programs = Dict(PROGRAMS, read_only=True).tag(sync=True)
+    autograd = Int(AUTOGRAD, read_only=True).tag(sync=True)
 
     def __init__(self, way: str = "plain", direction: str = "forward", **kwargs: Any) -> None:
         super().__init__(way=way, direction=direction, **kwargs)

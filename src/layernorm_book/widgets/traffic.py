@@ -15,6 +15,8 @@ from typing import Any
 WAYS = ("plain", "in place", "in blocks", "fused")
 DIRECTIONS = ("forward", "backward")
 BYTES = 4  # of a float32
+AUTOGRAD = 20
+"""Copies that autograd makes of the plain formula; the chapter on speed counts them."""
 
 
 def _loop(name, mark, reads, writes="", kind=""):

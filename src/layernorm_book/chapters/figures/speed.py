@@ -1,10 +1,12 @@
-"""How long do versions of the layer take beside a copy, and how do many threads add up one row?"""
+"""What do versions of the layer move and take, what do lanes hold, how do threads add up a row?"""
 
 import numpy as np
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from layernorm_book.chapters.figures.style import (
     BLUE,
+    CENTRED,
     GREEN,
     INK,
     LINE,
@@ -13,6 +15,7 @@ from layernorm_book.chapters.figures.style import (
     SKY,
     SOFT,
     VERMILION,
+    X,
     name,
     name_all,
     new_picture,
@@ -21,37 +24,116 @@ from layernorm_book.chapters.figures.style import (
 LOOKS = tuple(zip((SOFT, VERMILION, ORANGE, SKY, BLUE, GREEN, PURPLE), "oosD^vP", strict=True))
 
 
-def ladder(times, copies, fresh):
-    """Draw each version's time in copies, and the copies that it was counted to move.
+def ladder(times, copies):
+    """Draw the copies that each version was counted to move, and its measured time in copies.
 
     Args:
-        times: a `Times` with memory ready, whose medians and quartiles are drawn.
-        copies: {name: copies counted}. A version that is not in it gets no mark.
-        fresh: a `Times` of the same versions with new memory, whose medians are drawn.
+        times: a `Times`, whose medians and quartiles are drawn.
+        copies: {name: copies counted}. A version that is not in it gets no bar. The numbers stand
+            in two columns at the right.
     """
-    picture, ax = new_picture(height=1.1 + 0.38 * len(times.seconds))
-    names = list(times.seconds)[::-1]
-    dot = {"marker": "o", "color": BLUE, "linestyle": "", "markersize": 6}
-    upright = {"marker": "|", "color": INK, "linestyle": "", "markersize": 14}
+    names = sorted(times.seconds, key=lambda version: copies.get(version, 0))
+    picture, ax = new_picture(height=1.1 + 0.4 * len(names))
+    medians = {version: times.ratio(version)[0] for version in names}
+    right = 1.1 * max(*medians.values(), *copies.values())
+    columns = (
+        (30, copies, "{:g}", "counted", SOFT),
+        (90, medians, "{:.1f}", "measured", VERMILION),
+    )
     for level, version in enumerate(names):
         median, low, high = times.ratio(version)
-        ax.plot([low, high], [level, level], color=BLUE, linewidth=5, alpha=0.45)
-        ax.plot(fresh.ratio(version)[0], level, fillstyle="none", **dot)
-        ax.plot(median, level, **dot)
-        if version in copies:
-            ax.plot(copies[version], level, markeredgewidth=2, **upright)
-    ax.set(xscale="log", yticks=range(len(names)), xlabel="times as long as a copy")
-    ax.set_yticks(range(len(names)), names)
+        ax.barh(level, copies.get(version, 0), height=0.62, color=SOFT, alpha=0.22)
+        ax.plot([low, high], [level, level], color=VERMILION, linewidth=4, alpha=0.4)
+        ax.plot(median, level, marker="o", color=VERMILION, markersize=7)
+        for away, values, form, _, colour in columns:
+            text = form.format(values[version]) if version in values else ""
+            name(ax, text, (right, level), colour, (away, 0), ha="center", weight="bold")
+    for away, *_, words, colour in columns:
+        name(ax, words, (right, len(names) - 0.4), colour, (away, 0), ha="center")
+    ax.set(xlim=(0, right), ylim=(-0.55, len(names) - 0.15), xlabel="copies")
+    ax.set_yticks(range(len(names)), [version.replace("_", " ") for version in names])
     ax.tick_params(axis="y", length=0)
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    ax.xaxis.set_minor_formatter("")
-    ax.plot([], [], markeredgewidth=2, label="counted", **upright)
-    ax.plot([], [], label="measured", **dot)
-    ax.plot([], [], fillstyle="none", label="with new memory", **dot)
-    ax.set_title(" ")  # room for the key
-    where = {"loc": "lower left", "bbox_to_anchor": (0, 1), "handlelength": 1}
-    key = ax.legend(ncols=3, frameon=False, columnspacing=1.2, borderaxespad=0, **where)
-    key.set_in_layout(False)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return picture
+
+
+def lanes(row, block):
+    """Draw what the lanes of a kernel hold, with a mask on the distances and without.
+
+    Args:
+        row: list of numbers, fewer than there are lanes.
+        block: how many lanes there are.
+    """
+    picture, axes = new_picture(columns=2, width=6.4, height=2.5)
+    mean = sum(row) / len(row)
+    for ax, masked in zip(axes, (True, False), strict=True):
+        idle = 0.0 if masked else -mean
+        centred = [value - mean for value in row] + [idle] * (block - len(row))
+        loaded = [*row] + [0] * (block - len(row))
+        squares = [value**2 for value in centred]
+        for level, (words, held, colour) in enumerate(
+            (("loaded", loaded, X), ("minus μ", centred, CENTRED), ("squared", squares, CENTRED))
+        ):
+            ax.text(-0.7, -level, words, ha="right", va="center")
+            for lane, value in enumerate(held):
+                _lane(ax, lane, -level, value, colour, lane < len(row), masked or not level)
+        total = sum(squares)
+        ends = SOFT if masked else VERMILION
+        ax.text(-0.7, -3, "sum", ha="right", va="center")
+        said = f"{total:g}, so σ² = {total:g}/{len(row)}"
+        ax.text(-0.42, -3, said, color=INK if masked else VERMILION, va="center", weight="bold")
+        ax.text(block - 1, 0.62, "idle", color=ends, ha="center", va="bottom")
+        ax.text(-0.42, 1.3, "with the mask" if masked else "without it", weight="bold", va="center")
+        ax.set(xlim=(-2.4, block - 0.4), ylim=(-3.45, 1.7))
+        ax.set_axis_off()
+    return picture
+
+
+def _lane(ax, lane, level, value, colour, busy, right):
+    """Draw what one lane holds: filled where a number of the row is, hollow where none is."""
+    edge = SOFT if right else VERMILION
+    look = {"color": colour, "alpha": 0.3, "linewidth": 0}
+    if not busy:
+        look = {"facecolor": "none", "edgecolor": edge, "linewidth": 1.4, "linestyle": (0, (2, 2))}
+    ax.add_patch(Rectangle((lane - 0.42, level - 0.38), 0.84, 0.76, **look))
+    text = f"{value:g}".replace("-", "−")
+    ink = INK if busy else edge
+    ax.text(lane, level, text, color=ink, ha="center", va="center", weight="bold")
+
+
+def hidden(measured):
+    """Draw by how much a dropped mask makes x̂ too small, for every length of a row.
+
+    Of BLOCK lanes BLOCK − n are idle, and each adds μ² to the n squares: σ² becomes
+    σ² + μ² (BLOCK − n) / n, where BLOCK is the next power of two.
+
+    Args:
+        measured: {n: share by which a kernel's x̂ was too small}, on rows with mean 1 and σ 1.
+    """
+    picture, ax = new_picture(height=3.3)
+    for share, words, colour in (
+        (1, "μ = σ", VERMILION),
+        (0.5, "μ = σ / 2", ORANGE),
+        (0.1, "μ = σ / 10", SOFT),
+    ):
+        for block in (512, 1024, 2048):
+            n = np.arange(block // 2 + 1, block + 1)
+            lost = 100 - 100 / np.sqrt(1 + (block / n - 1) * share**2)
+            ax.plot(n, lost, color=colour, linewidth=1.8)
+            ax.plot([n[0]] * 2, [0, lost[0]], color=colour, linewidth=0.8, linestyle=(0, (1, 2)))
+        where, offset = ((1060, lost[35]), (0, 9)) if share < 1 else ((1070, 28), (6, 0))
+        name(ax, words, where, colour, offset, ha="left")
+    for size, share in measured.items():
+        found = share > 0.01
+        look = {"markersize": 7, "color": INK if found else GREEN}
+        ax.plot(size, 100 * share, marker="o", clip_on=False, zorder=3, **look)
+        if found:
+            name(ax, f"{size:,}", (size, 100 * share), INK, (7, 7), weight="bold")
+    ax.set(xscale="log", xlim=(256, 2100), ylim=(0, 32), xlabel="n, the numbers in a row")
+    ax.set_xticks([256, 512, 1024, 2048], ["256", "512", "1,024", "2,048"])
+    ax.minorticks_off()
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}%")
+    ax.set_title("x̂ too small by", loc="left")
     return picture
 
 
