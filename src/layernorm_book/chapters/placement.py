@@ -114,9 +114,13 @@ class Speller(nn.Module):
             states.append(h)
         return states[::2]
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def answer(self, h: Tensor) -> Tensor:
         """Return a number for each character that may follow: (batch, tokens, symbols)."""
-        return self.head(self.final(self.states(ids)[-1]))
+        return self.head(self.final(h))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the same for numbers of characters, (batch, tokens)."""
+        return self.answer(self.states(ids)[-1])
 
 
 def norms_used(model: Speller) -> int:

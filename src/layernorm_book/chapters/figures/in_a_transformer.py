@@ -6,6 +6,7 @@ import torch.fx
 
 from layernorm_book.chapters.figures.style import (
     BLUE,
+    GREEN,
     GROUND,
     INK,
     SOFT,
@@ -13,12 +14,14 @@ from layernorm_book.chapters.figures.style import (
     name,
     name_all,
     new_picture,
+    power_of_ten,
 )
 from layernorm_book.chapters.placement import Sublayer
 
 LOOKS = {"post": (VERMILION, "s"), "pre": (BLUE, "o")}
 """Colour and marker of each place of the norm, told apart without colour too."""
 WORDS = {"LayerNorm": "norm", "Attention": "attention", "FeedForward": "feed-forward"}
+ONE = 1e-6  # tokens whose 1 − cosine is less are one
 ENDS = ("h enters", "h leaves")
 TICKS = [one * ten for ten in (0.01, 0.1, 1, 10) for one in (1, 2, 5)]
 
@@ -123,6 +126,81 @@ def by_rate(rates, ends, level):
     ax.set_ylim(min(map(min, ends.values())) - 0.1, level + 0.15)
     ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
     ax.minorticks_off()
+    return picture
+
+
+def rows(runs, level, words=None):
+    """Draw the loss at the end of several runs, a row for each place of the norm, the best on top.
+
+    Runs whose tokens are one have square marks. On the right stands how far apart the tokens are.
+
+    Args:
+        runs: dict, for each name two arrays of shape (seeds,): losses, and 1 − cosine.
+        level: the loss to draw as a vertical line.
+        words: dict, for each name what stands below it.
+    """
+    high = 0.34 if words is None else 0.42
+    picture, ax = new_picture(height=high * len(runs) + 0.95)
+    side = {"xycoords": ax.get_yaxis_transform()}
+    for y, key in enumerate(sorted(runs, key=lambda key: runs[key][0].mean())):
+        losses, distances = runs[key]
+        stuck = distances.max() < ONE
+        colour, marker = LOOKS["post" if stuck else "pre"]
+        ax.plot([losses.min(), losses.max()], [y, y], color=colour, linewidth=1.4)
+        ax.plot(losses, [y] * len(losses), marker, color=colour, markersize=5.5, alpha=0.75)
+        name(ax, key, (0, y), colour if stuck else INK, (-8, 0 if words is None else 6), **side)
+        if words is not None:
+            name(ax, words[key], (0, y), SOFT, (-8, -6), **side)
+        name(ax, in_words(distances.min()), (1, y), colour, (10, 0), **side)
+    ax.axvline(level, color=SOFT, linewidth=1, linestyle="--", zorder=0)
+    top = {"annotation_clip": False}
+    name(ax, "1 − cosine", (1, -0.95), SOFT, (10, 0), **side, **top)
+    name(ax, "character frequencies", (level, -0.95), SOFT, (0, 0), ha="right", **top)
+    ax.set(xlabel="loss after 60 steps", ylim=(len(runs) - 0.5, -0.6), yticks=[])
+    ax.spines["left"].set_visible(False)
+    return picture
+
+
+def in_words(size):
+    """Return a small size in words: 0.4, 0.003, 6 · 10⁻¹³."""
+    if size >= 0.001:
+        return f"{size:.1g}"
+    digit, power = f"{max(size, 1e-99):.0e}".split("e")
+    return f"{digit} · {power_of_ten(10.0 ** int(power))}"
+
+
+def divided(steps, runs):
+    """Draw s² step by step, and beside it how far apart tokens are, measured and by the formula.
+
+    Args:
+        steps: the steps that were looked at, 0 before the first: (frames,).
+        runs: dict, for "constant rate" and "warm-up" two arrays: s² of each sublayer, (frames,
+            sublayers), and the 1 − cosine that was measured, (frames,).
+    """
+    picture, (left, right) = new_picture(1, 2, width=7, height=3)
+    at = np.array(steps[1:])
+    for (shared, measured), colour, marker in zip(
+        runs.values(), (VERMILION, GREEN), "so", strict=True
+    ):
+        look = {"color": colour, "marker": marker, "markersize": 4}
+        left.plot(at, shared.mean(1)[1:], **look, linewidth=1.8)
+        right.plot(at, measured[1:], **look, linewidth=0)
+        right.plot(at, np.prod(1 / (1 + shared), 1)[1:], "--", color=colour, linewidth=1.4)
+    (fast, far), (slow, near) = runs.values()
+    five, twelve, twenty = (list(steps).index(step) for step in (5, 12, 20))
+    constant, warm = runs
+    name(left, constant, (5, fast.mean(1)[five]), VERMILION, (8, -7))
+    name(left, warm, (20, slow.mean(1)[twenty]), GREEN, (8, -9))
+    name(right, constant, (12, far[twelve]), VERMILION, (-8, -8), ha="right")
+    name(right, warm, (5, near[five]), GREEN, (-2, -15), ha="center")
+    name(right, "dashed: formula", (20, np.prod(1 / (1 + fast), 1)[twenty]), SOFT, (6, 10))
+    left.set(title="s², mean of 12 sublayers", yscale="log")
+    right.set(title="1 − cosine in the last block", yscale="log", ylim=(1e-13, 5))
+    right.set_yticks([1, 1e-3, 1e-6, 1e-9, 1e-12])
+    for ax in (left, right):
+        ax.set(xscale="log", xlabel="step")
+        ax.set_xticks([1, 10, 100], ["1", "10", "100"])
+        ax.minorticks_off()
     return picture
 
 
