@@ -217,7 +217,7 @@ def by_step(places):
         for (step, values), dash in zip(steps.items(), ("-", "--", ":"), strict=True):
             ax.plot(block, values, dash, color=colour, marker=marker, markersize=4, linewidth=1.4)
             ends.append((f"step {step}", (block[-1], values[-1]), colour))
-        ax.set(yscale="log", xlabel="block", title=f"gradient in {place}-LN", ylim=(2e-7, 5))
+        ax.set(yscale="log", xlabel="block", title=f"gradient in {place}-LN", ylim=(5e-8, 5))
         ax.set_xlim(0.6, 1.35 * block[-1])
         name_all(ax, ends)
         ax.set_xticks(block)
