@@ -8,9 +8,9 @@ from layernorm_book.chapters.placement import Attention, FeedForward, Speller, S
 from layernorm_book.chapters.training import (
     WATCHED,
     at_the_start,
-    cosines,
     entropy,
     frequencies_loss,
+    look,
     sample,
     source_code,
     train,
@@ -80,9 +80,28 @@ def test_a_run_is_the_same_twice_and_records_what_was_asked(data):
     assert list(first.recording.steps) == [0, 2, 4]
     assert first.recording.cosines.shape == (3, 7, WATCHED, WATCHED)
     assert first.recording.losses[-1] == first.loss
-    seen = cosines(first.model, sample(data)[0, :-1])[:, -WATCHED:, -WATCHED:]
-    assert np.array_equal(seen, first.recording.cosines[-1])
-    assert (apart(seen) > 0).all()
+    assert first.shared.shape == first.own.shape == (3, 12)
+    seen = look(first.model, sample(data))
+    assert np.array_equal(seen.cosines, first.recording.cosines[-1])
+    assert np.array_equal(seen.shared, first.shared[-1])
+    assert seen.loss == pytest.approx(first.loss, rel=1e-5)
+    assert (apart(seen.cosines) > 0).all()
+
+
+def test_what_all_tokens_share_of_a_branch_is_told_from_the_rest(data):
+    class Constant(torch.nn.Module):
+        def forward(self, h):
+            return self.row + self.size * h
+
+    model, piece = Speller(Pre, d=8, depth=1), sample(data)[:4]
+    h = model.states(piece[:, :-1])[0]  # (4, 32, 8)
+    for sublayer, size in zip(model.sublayers, (0.0, 0.5), strict=True):
+        sublayer.norm, sublayer.branch = torch.nn.Identity(), Constant()
+        sublayer.branch.row, sublayer.branch.size = torch.arange(8.0) - h.mean((0, 1)) * size, size
+    seen = look(model, piece)
+    assert seen.shared[0] == pytest.approx(5.25)  # the variance of 0 to 7
+    assert seen.own[0] == 0
+    assert seen.own[1] == pytest.approx((0.5 * (h - h.mean((0, 1)))).var(correction=0).item())
 
 
 def test_a_factor_of_the_loss_is_a_factor_of_its_gradients_alone(data):

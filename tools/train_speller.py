@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from layernorm_book.chapters.pre_ln import DATA, TOKENS, Speller, characters, load_speller
+from layernorm_book.chapters.pre_ln import DATA, TOKENS, PreSpeller, characters, load_speller
 
 STEPS, BATCH, RATE = 3000, 32, 3e-3
 FILE = "speller.npz"
@@ -34,9 +34,12 @@ def loss_of(model, ids):
 def train(steps=STEPS):
     """Return a trained model and the text as numbers."""
     torch.set_num_threads(1)  # matrices are small: threads would mostly wait
-    torch.manual_seed(0)
     ids, alphabet = characters()
-    model = Speller(alphabet)
+    model = PreSpeller(alphabet)
+    torch.manual_seed(0)
+    for layer in model.modules():  # it starts as PyTorch draws its layers
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE, foreach=True)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = RATE * (1 - step / steps)
@@ -55,6 +58,8 @@ def packed(model):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, values in model.state_dict().items():
+            if "norm_after" in name:  # pre-LN does not use it
+                continue
             one = io.BytesIO()
             np.save(one, values.half().numpy())
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), one.getvalue())

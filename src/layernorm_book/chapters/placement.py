@@ -20,6 +20,11 @@ class Attention(nn.Module):
         read = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.out(read.transpose(1, 2).flatten(2))  # (batch, tokens, d)
 
+    @property
+    def reader(self) -> nn.Linear:
+        """The matrix that reads what the branch is given."""
+        return self.qkv
+
     def scale(self, inner: float, outer: float) -> None:
         """Multiply the weights that make the values, and those that lead out."""
         self.qkv.weight[-self.out.in_features :] *= inner
@@ -36,6 +41,11 @@ class FeedForward(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """Return what each token makes of itself: (batch, tokens, d), as h is."""
         return self.out(torch.relu(self.wide(h)))  # (batch, tokens, d)
+
+    @property
+    def reader(self) -> nn.Linear:
+        """The matrix that reads what the branch is given."""
+        return self.wide
 
     def scale(self, inner: float, outer: float) -> None:
         """Multiply both matrices."""
@@ -88,11 +98,13 @@ class Speller(nn.Module):
         d: features of a token.
         depth: blocks, L.
         tokens: the longest piece of text.
+        symbols: different characters; ASCII has 128.
     """
 
-    def __init__(self, Place: type, d: int = 64, depth: int = 6, tokens: int = 32) -> None:
+    def __init__(
+        self, Place: type, d: int = 64, depth: int = 6, tokens: int = 32, symbols: int = 128
+    ) -> None:
         super().__init__()
-        symbols = 128  # those of ASCII
         self.character, self.position = nn.Embedding(symbols, d), nn.Embedding(tokens, d)
         self.sublayers = nn.ModuleList(
             Place(branch, d, block, depth)
@@ -114,9 +126,13 @@ class Speller(nn.Module):
             states.append(h)
         return states[::2]
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def answer(self, h: Tensor) -> Tensor:
         """Return a number for each character that may follow: (batch, tokens, symbols)."""
-        return self.head(self.final(self.states(ids)[-1]))
+        return self.head(self.final(h))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the same for numbers of characters, (batch, tokens)."""
+        return self.answer(self.states(ids)[-1])
 
 
 def norms_used(model: Speller) -> int:

@@ -54,17 +54,17 @@ def centre_writers(model: nn.Module) -> nn.Module:
     Each thing that writes to the stream loses the mean, over the features, of what it writes.
 
     Args:
-        model: with the parts of `pre_ln.Speller`.
+        model: with the parts of `placement.Speller`.
 
     Source: Jiang et al. 2023, https://arxiv.org/abs/2305.14858.
     """
     twin = deepcopy(model)
     for table in (twin.character, twin.position):  # weight (symbols, d)
         table.weight -= table.weight.mean(-1, keepdim=True)
-    for block in twin.blocks:
-        for matrix in (block.out, block.narrow):  # weight (d, in), bias (d,)
-            matrix.weight -= matrix.weight.mean(0)
-            matrix.bias -= matrix.bias.mean()
+    for sublayer in twin.sublayers:
+        matrix = sublayer.branch.out  # weight (d, in), bias (d,)
+        matrix.weight -= matrix.weight.mean(0)
+        matrix.bias -= matrix.bias.mean()
     return twin
 
 

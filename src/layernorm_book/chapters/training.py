@@ -11,7 +11,7 @@ from torch import Tensor
 
 import layernorm_book
 from layernorm_book.chapters.placement import Speller
-from layernorm_book.widgets.collapse import Recording
+from layernorm_book.widgets.collapse import Recording, apart
 
 TOKENS, BATCH = 32, 8
 WATCHED = 12  # tokens that are recorded: the last of the first piece of the sample
@@ -48,25 +48,41 @@ def frequencies_loss(data: Tensor) -> float:
     return -share.log()[sample(data)[:, 1:]].mean().item()
 
 
-def loss_on(model: Speller, piece: Tensor) -> Tensor:
-    """Return the mean loss of the next character, in nats."""
-    guess = model(piece[:, :-1])  # (batch, TOKENS, symbols)
+def loss_of(guess: Tensor, piece: Tensor) -> Tensor:
+    """Return the mean loss, in nats, of guesses at the next character: (batch, TOKENS, symbols)."""
     return F.cross_entropy(guess.flatten(0, 1), piece[:, 1:].flatten())
 
 
-def cosines(model: Speller, ids: Tensor) -> np.ndarray:
-    """Return the cosine of each token with each, before the first block and after each block.
+def loss_on(model: Speller, piece: Tensor) -> Tensor:
+    """Return the mean loss of a model on pieces of text, (batch, TOKENS + 1)."""
+    return loss_of(model(piece[:, :-1]), piece)
 
-    Args:
-        ids: one piece of text, (tokens,).
 
-    Returns:
-        Array of shape (depth + 1, tokens, tokens), float64.
-    """
-    with torch.no_grad():
-        h = torch.cat(model.states(ids[None])).double()  # (depth + 1, tokens, d)
-    unit = F.normalize(h, dim=-1)
-    return (unit @ unit.mT).numpy()
+class Look(NamedTuple):
+    """What is seen of a model on some pieces of text."""
+
+    loss: float
+    cosines: np.ndarray  # of the first piece, before the first block and after each:
+    # (depth + 1, WATCHED, WATCHED), float64
+    shared: np.ndarray  # s², the variance of what a branch gives to all tokens: (2 · depth,)
+    own: np.ndarray  # the variance of the rest of what it gives: (2 · depth,)
+
+
+@torch.no_grad()
+def look(model: Speller, piece: Tensor) -> Look:
+    """Run a model on pieces of text, (count, TOKENS + 1), and return what is seen on the way."""
+    given: list[Tensor] = []  # what each branch gives: (count, TOKENS, d)
+    branches = [sublayer.branch for sublayer in model.sublayers]
+    hooks = [b.register_forward_hook(lambda _, __, f: given.append(f)) for b in branches]
+    states = torch.stack(model.states(piece[:, :-1]))  # (depth + 1, count, TOKENS, d)
+    for hook in hooks:
+        hook.remove()
+    unit = F.normalize(states[:, 0, -WATCHED:].double(), dim=-1)  # (depth + 1, WATCHED, d)
+    common = [f.mean((0, 1)) for f in given]  # (d,) each
+    shared = [c.var(correction=0).item() for c in common]
+    own = [(f - c).var(correction=0).item() for f, c in zip(given, common, strict=True)]
+    loss = loss_of(model.answer(states[-1]), piece).item()
+    return Look(loss, (unit @ unit.mT).numpy(), np.array(shared), np.array(own))
 
 
 class Run(NamedTuple):
@@ -76,6 +92,8 @@ class Run(NamedTuple):
     losses: np.ndarray  # of each step, on its own batch: (steps,)
     loss: float  # at the end, on the sample
     recording: Recording  # loss on the sample and cosines, at some steps
+    shared: np.ndarray  # at those steps, s² of each sublayer: (frames, 2 · depth)
+    own: np.ndarray  # and the variance of the rest of what its branch gives
 
 
 def train(
@@ -99,19 +117,17 @@ def train(
         warm_up: the step in which the learning rate, rising from 0, reaches `rate`.
         factor: what the loss is multiplied by before its gradients are taken.
         adam_eps: what Adam adds to the size by which it divides a gradient.
-        frames: the steps after which the tokens of a piece are recorded, 0 before the first.
+        frames: the steps after which its tokens and branches are looked at, 0 before the first.
         advance: is called after each step.
     """
     torch.manual_seed(seed)
     model, compared = Speller(Place), sample(data)
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate, eps=adam_eps, foreach=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate, eps=adam_eps, fused=True)
     losses, recorded = [], []
 
     def record(step):
         if step in frames:
-            watched = cosines(model, compared[0, :-1])[:, -WATCHED:, -WATCHED:]
-            with torch.no_grad():
-                recorded.append((step, loss_on(model, compared).item(), watched))
+            recorded.append((step, *look(model, compared)))
 
     record(0)
     for step in range(1, steps + 1):
@@ -125,8 +141,15 @@ def train(
         advance()
     with torch.no_grad():
         end = loss_on(model, compared).item()
-    at, seen, watched = zip(*recorded, strict=True) if recorded else ((), (), ())
-    return Run(model, np.array(losses), end, Recording(at, seen, np.array(watched)))
+    at, seen, watched, *parts = zip(*recorded, strict=True) if recorded else [()] * 5
+    recording = Recording(at, seen, np.array(watched))
+    return Run(model, np.array(losses), end, recording, *map(np.array, parts))
+
+
+def ends(runs: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
+    """Return where runs end, (runs,) each: the losses, and 1 − cosine in the last block."""
+    distances = [apart(run.recording.cosines[-1, -1]) for run in runs]
+    return np.array([run.loss for run in runs]), np.array(distances)
 
 
 def gradients(model: Speller, data: Tensor) -> np.ndarray:

@@ -6,6 +6,7 @@ import torch.fx
 
 from layernorm_book.chapters.figures.style import (
     BLUE,
+    GREEN,
     GROUND,
     INK,
     SOFT,
@@ -13,12 +14,14 @@ from layernorm_book.chapters.figures.style import (
     name,
     name_all,
     new_picture,
+    power_of_ten,
 )
 from layernorm_book.chapters.placement import Sublayer
 
 LOOKS = {"post": (VERMILION, "s"), "pre": (BLUE, "o")}
 """Colour and marker of each place of the norm, told apart without colour too."""
 WORDS = {"LayerNorm": "norm", "Attention": "attention", "FeedForward": "feed-forward"}
+ONE = 1e-6  # tokens whose 1 − cosine is less are one
 ENDS = ("h enters", "h leaves")
 TICKS = [one * ten for ten in (0.01, 0.1, 1, 10) for one in (1, 2, 5)]
 
@@ -97,14 +100,14 @@ def curves(runs, level, window=8):
         steps = np.arange(len(losses))[window - 1 :]
         ax.plot(steps, smooth, color=colour, linewidth=1.8)
         name(ax, f"{place}-LN", (steps[-1], smooth[-1]), colour)
-    ax.axhline(level, color=SOFT, linewidth=1, linestyle="--")
-    name(ax, "character frequencies", (0.45 * len(losses), level), SOFT, (0, 17), ha="left")
+    ax.plot([0, len(losses)], [level, level], color=SOFT, linewidth=1, linestyle="--")
+    name(ax, "character frequencies", (0.5 * len(losses), level), SOFT, (0, -18), ha="left")
     ax.set(xlabel="step", ylabel="loss, nats per character", xlim=(0, 1.17 * len(losses)))
     return picture
 
 
-def by_rate(rates, ends, level):
-    """Draw the loss at the end of training against the learning rate.
+def by_rate(rates, ends, level, steps):
+    """Draw the loss after so many steps of training against the learning rate.
 
     Args:
         rates: learning rates, rising.
@@ -116,13 +119,88 @@ def by_rate(rates, ends, level):
         colour, marker = LOOKS[place]
         ax.plot(rates, losses, color=colour, marker=marker, linewidth=1.8, markersize=5)
         name(ax, f"{place}-LN", (rates[-1], losses[-1]), colour)
-    ax.axhline(level, color=SOFT, linewidth=1, linestyle="--")
+    ax.plot([rates[0], rates[-1]], [level, level], color=SOFT, linewidth=1, linestyle="--")
     name(ax, "character frequencies", (rates[0], level), SOFT, (0, 8), ha="left")
-    ax.set(xscale="log", xlabel="learning rate", ylabel="loss after 200 steps")
+    ax.set(xscale="log", xlabel="learning rate", ylabel=f"loss after {steps} steps")
     ax.set_xlim(0.85 * rates[0], 1.5 * rates[-1])
     ax.set_ylim(min(map(min, ends.values())) - 0.1, level + 0.15)
     ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
     ax.minorticks_off()
+    return picture
+
+
+def rows(runs, level, words=None):
+    """Draw the loss at the end of several runs, a row for each place of the norm, the best on top.
+
+    Runs whose tokens are one have square marks. On the right stands how far apart the tokens are.
+
+    Args:
+        runs: dict, for each name two arrays of shape (seeds,): losses, and 1 − cosine.
+        level: the loss to draw as a vertical line.
+        words: dict, for each name what stands below it.
+    """
+    high = 0.34 if words is None else 0.42
+    picture, ax = new_picture(height=high * len(runs) + 0.95)
+    side = {"xycoords": ax.get_yaxis_transform()}
+    for y, key in enumerate(sorted(runs, key=lambda key: runs[key][0].mean())):
+        losses, distances = runs[key]
+        stuck = distances.max() < ONE
+        colour, marker = LOOKS["post" if stuck else "pre"]
+        ax.plot([losses.min(), losses.max()], [y, y], color=colour, linewidth=1.4)
+        ax.plot(losses, [y] * len(losses), marker, color=colour, markersize=5.5, alpha=0.75)
+        name(ax, key, (0, y), colour if stuck else INK, (-8, 0 if words is None else 6), **side)
+        if words is not None:
+            name(ax, words[key], (0, y), SOFT, (-8, -6), **side)
+        name(ax, in_words(distances.min()), (1, y), colour, (10, 0), **side)
+    ax.axvline(level, color=SOFT, linewidth=1, linestyle="--", zorder=0)
+    top = {"annotation_clip": False}
+    name(ax, "1 − cosine", (1, -0.95), SOFT, (10, 0), **side, **top)
+    name(ax, "character frequencies", (level, -0.95), SOFT, (0, 0), ha="right", **top)
+    ax.set(xlabel="loss after 60 steps", ylim=(len(runs) - 0.5, -0.6), yticks=[])
+    ax.spines["left"].set_visible(False)
+    return picture
+
+
+def in_words(size):
+    """Return a small size in words: 0.4, 0.003, 6 · 10⁻¹³."""
+    if size >= 0.001:
+        return f"{size:.1g}"
+    digit, power = f"{max(size, 1e-99):.0e}".split("e")
+    return f"{digit} · {power_of_ten(10.0 ** int(power))}"
+
+
+def divided(steps, runs):
+    """Draw s² step by step, and beside it how far apart tokens are, measured and by the formula.
+
+    Args:
+        steps: the steps that were looked at, 0 before the first: (frames,).
+        runs: dict, for "constant rate" and "warm-up" two arrays: s² of each sublayer, (frames,
+            sublayers), and the 1 − cosine that was measured, (frames,).
+    """
+    picture, (left, right) = new_picture(1, 2, width=6.2, height=2.8)
+    at = np.array(steps[1:])
+    for (shared, measured), colour, marker in zip(
+        runs.values(), (VERMILION, GREEN), "so", strict=True
+    ):
+        look = {"color": colour, "marker": marker, "markersize": 4}
+        left.plot(at, shared.mean(1)[1:], **look, linewidth=1.8)
+        right.plot(at, measured[1:], **look, linewidth=0)
+        right.plot(at, np.prod(1 / (1 + shared), 1)[1:], "--", color=colour, linewidth=1.4)
+    (fast, far), (slow, near) = runs.values()
+    five, twelve, twenty = (list(steps).index(step) for step in (5, 12, 20))
+    constant, warm = runs
+    name(left, constant, (5, fast.mean(1)[five]), VERMILION, (8, -7))
+    name(left, warm, (1, slow.mean(1)[1]), GREEN, (-3, 11), ha="left")
+    name(right, constant, (12, far[twelve]), VERMILION, (-8, -8), ha="right")
+    name(right, warm, (5, near[five]), GREEN, (-2, -15), ha="center")
+    name(right, "dashed: formula", (20, np.prod(1 / (1 + fast), 1)[twenty]), SOFT, (6, 10))
+    left.set(title="s², mean of 12 sublayers", yscale="log")
+    right.set(title="1 − cosine in the last block", yscale="log", ylim=(1e-13, 5))
+    right.set_yticks([1, 1e-3, 1e-6, 1e-9, 1e-12])
+    for ax in (left, right):
+        ax.set(xscale="log", xlabel="step")
+        ax.set_xticks([1, 10, 100], ["1", "10", "100"])
+        ax.minorticks_off()
     return picture
 
 
@@ -139,7 +217,7 @@ def by_step(places):
         for (step, values), dash in zip(steps.items(), ("-", "--", ":"), strict=True):
             ax.plot(block, values, dash, color=colour, marker=marker, markersize=4, linewidth=1.4)
             ends.append((f"step {step}", (block[-1], values[-1]), colour))
-        ax.set(yscale="log", xlabel="block", title=f"gradient in {place}-LN", ylim=(2e-7, 5))
+        ax.set(yscale="log", xlabel="block", title=f"gradient in {place}-LN", ylim=(5e-8, 5))
         ax.set_xlim(0.6, 1.35 * block[-1])
         name_all(ax, ends)
         ax.set_xticks(block)
@@ -152,13 +230,15 @@ def by_block(panels):
     Args:
         panels: dict, for each title a dict, for "post" and "pre" an array of (seeds, blocks).
     """
-    picture, axes = new_picture(1, len(panels), width=3.5 * len(panels), height=2.8)
+    picture, axes = new_picture(1, len(panels), width=3.1 * len(panels), height=2.6)
     for ax, (title, places) in zip(np.atleast_1d(axes), panels.items(), strict=True):
         for place, values in places.items():
             colour, marker = LOOKS[place]
             block = np.arange(1, values.shape[1] + 1)
-            style = {"color": colour, "linewidth": 1.2, "marker": marker, "markevery": 8}
-            ax.plot(block, values.T, **style, markersize=4)
+            style = {"color": colour, "linewidth": 1.2, "marker": marker, "markevery": 4}
+            some = block % 2 == 0  # as good a line of half the points
+            some[0] = True
+            ax.plot(block[some], values.T[some], **style, markersize=4)
             end = (block[-1], np.exp(np.log(values[:, -1]).mean()))
             name(ax, f"{place}-LN", end, colour)
         ax.set(yscale="log", xlabel="block", title=title, xlim=(0, 1.28 * block[-1]))
