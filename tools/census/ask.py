@@ -7,6 +7,7 @@ import torch
 
 from census.build import NotBuilt, call_text, factory, is_channels_last, load, said
 from census.frameworks import CUT, DTYPES, cut_function, own_function
+from census.measure import measure
 from layernorm_book import check_parity
 
 SECONDS = 600  # a layer in tinygrad's Python interpreter takes a minute or two
@@ -64,7 +65,8 @@ def ask_about_cut(framework, name, source, review):
         review: dict, what `reviewed.json` says of it; may hold "call" and "against".
 
     Returns:
-        dict with call, channels_last, against, dtypes, and what the judge said.
+        dict with call, channels_last, against, dtypes, what the judge said, and how far off the
+        layer is on the inputs of `measure`.
 
     Raises:
         NotBuilt: it could not be built or called, and why.
@@ -88,6 +90,7 @@ def ask_about_cut(framework, name, source, review):
     if "no-centering" in answer["codes"] and "against" not in review:
         # It is called LayerNorm and subtracts no mean: it is asked as what it is.
         answer = _ask(candidate, "rms_norm", dtypes, last)
+    answer["off"] = measure(candidate, answer["against"], last, SECONDS)
     return {"call": call, "channels_last": last} | answer
 
 
@@ -102,7 +105,9 @@ def ask_about_own(own):
     """
     cls = own.load()
     file, line = own.source(cls)
-    answer = _ask(own_function(own, cls), own.against, DTYPES)
+    function = own_function(own, cls)
+    answer = _ask(function, own.against, DTYPES)
+    answer["off"] = measure(function, own.against, True, SECONDS)
     return {"file": file, "line": line, "call": own.call, "channels_last": True} | answer
 
 
