@@ -33,10 +33,7 @@ import json
 from collections import Counter
 
 FORMAT = 2
-NEAR, ROUNDING = (
-    1.2,
-    1e-5,
-)  # sizes that differ by less, or are smaller, are the same on two machines
+NEAR, ROUNDING = 1.2, 1e-5  # sizes within this factor, or below this, are the same size
 VERDICTS = ("right", "limit", "wrong", "other", "not built")
 
 
