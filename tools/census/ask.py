@@ -10,7 +10,7 @@ from census.frameworks import CUT, DTYPES, cut_function, own_function
 from census.measure import measure
 from layernorm_book import check_parity
 
-SECONDS = 600  # a layer in tinygrad's Python interpreter takes a minute or two
+SECONDS = 1200  # a layer in tinygrad's Python interpreter takes minutes
 
 
 def in_process(question, *arguments, seconds=SECONDS):

@@ -15,7 +15,7 @@ from layernorm_book.parity.bugs import Rows, off
 from layernorm_book.parity.cases import expected_float64, pytorch_results
 
 N = 768
-LEADS = {2: (64,), 3: (8, 8), 4: (1, 8, 8)}  # 64 rows, by the number of axes that x must have
+LEADS = {2: (8,), 3: (1, 8), 4: (1, 1, 8)}  # 8 rows, by the number of axes that x must have
 INPUTS = {  # the names that the table shows; γ and β spread by 0.2 around 1 and 0, ε is 1e-5
     "usual": {"dtype": torch.float32},
     "quiet": {"dtype": torch.float32, "sigma": 0.01},

@@ -9,11 +9,11 @@ from typing import Any
 VERDICTS = ("right", "limit", "wrong", "other", "not built")
 COLUMNS = ("package", "class", "group", "off")  # what the table sorts by
 INPUTS = {  # what every layer is measured on: how the table calls it, and what it is
-    "usual": ("usual rows", "768 drawn numbers with mean 0 and σ = 1, in float32"),
-    "quiet": ("quiet rows", "the same with σ = 0.01"),
-    "far": ("rows far from 0", "the same with a mean of 1000σ"),
-    "half": ("float16 rows", "the usual rows in float16"),
-    "loud": ("loud float16 rows", "σ = 1000, in float16"),
+    "usual": ("usual rows", "mean 0 and σ = 1, in float32"),
+    "quiet": ("quiet rows", "mean 0 and σ = 0.01, in float32"),
+    "far": ("rows far from 0", "a mean of 1000 and σ = 1, in float32"),
+    "half": ("float16 rows", "mean 0 and σ = 1, in float16"),
+    "loud": ("loud float16 rows", "mean 0 and σ = 1000, in float16"),
 }
 BINS = (1e-5, 1e-3, 1e-2, 1e-1, 1.0, math.inf)  # up to which size a dot stands in a pile
 FAMILIES = {  # what the layers that differ do: its name, and the codes that belong to it

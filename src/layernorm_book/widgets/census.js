@@ -117,6 +117,13 @@ function render(props) {
     }
   }
 
+  /** Scroll the list, as little as shows a row and what is opened below it. */
+  function reveal(line) {
+    const list = find(".ln-list");
+    const end = opened.offsetTop + opened.offsetHeight - list.clientHeight;
+    list.scrollTop = Math.min(Math.max(list.scrollTop, end), line.offsetTop - find("thead").offsetHeight);
+  }
+
   function draw({ query, group, given, chosen, sort }) {
     const at = inputs.findIndex(([key]) => key === given);
     drawn.tallest ??= Math.max(...inputs.flatMap((_, k) => PILES.map((_, to) => piled(rows, k).filter(([, stands]) => stands === to).length)));
@@ -153,7 +160,9 @@ function render(props) {
     if (isOpen) {
       open(chosen);
       if (lines[chosen].nextSibling !== opened) lines[chosen].after(opened);
+      if (drawn.chosen !== chosen) reveal(lines[chosen]);
     }
+    drawn.chosen = chosen;
     const input = find("[name=query]");
     if (input.value !== query) input.value = query;
     find(`[name=group][value="${group}"]`).checked = true;

@@ -47,7 +47,7 @@ export function told(size) {
 }
 
 /** The piles of dots, by size: what stands below each, and the size up to which it goes. */
-export const PILES = [["< 0.001%", 1e-5], ["< 0.1%", 1e-3], ["< 1%", 1e-2], ["< 10%", 0.1], ["< 100%", 1], ["more", NAN], ["NaN, ∞", Infinity]];
+export const PILES = [["<0.001%", 1e-5], ["<0.1%", 1e-3], ["<1%", 1e-2], ["<10%", 0.1], ["<100%", 1], ["more", NAN], ["NaN, ∞", Infinity]];
 
 /** Where the dot of each measured row stands on an input: [number, pile, place in it], by group. */
 export function piled(rows, given) {
@@ -63,7 +63,7 @@ export function piled(rows, given) {
 /** What an input is, and how many layers it shows. */
 export function inputSays([, name, what], sizes) {
   const seen = sizes.filter((size) => size >= VISIBLE).length;
-  return `${name[0].toUpperCase()}${name.slice(1)}: ${what}. ${seen} of ${sizes.length} layers are 0.1% off, or more.`;
+  return `${name[0].toUpperCase()}${name.slice(1)} (${what}): ${seen} of ${sizes.length} layers are off by 0.1% or more.`;
 }
 
 /**
