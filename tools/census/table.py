@@ -20,8 +20,7 @@ census.json is an object with
         message, effect: {code: what was seen, how much it matters}, in the judge's words.
         off: {input of `measure`: how far off the layer itself is there, as a share}; null is NaN or
             infinity.
-        in_single: for a wrong one, the verdict in float64 and float32 alone (float32 where the
-            framework has no more).
+        in_float32: for a wrong one, the verdict in float32 alone.
         confirmation: for a wrong one, what a person read: {line, link, kind, sentence}. kind is
             "documented choice" (code or documentation states it), "convention" (others do it too,
             and nothing states it) or "slip": code of the same authors does it otherwise, at
