@@ -9,6 +9,7 @@ from census.build import NotBuilt, call_text, factory, is_channels_last, load, s
 from census.frameworks import CUT, DTYPES, cut_function, own_function
 from census.measure import measure
 from layernorm_book import check_parity
+from layernorm_book.parity import cases
 
 SECONDS = 1200  # a layer in tinygrad's Python interpreter takes minutes
 
@@ -112,10 +113,7 @@ def ask_about_own(own):
 
 
 def _ask(candidate, against, dtypes, channels_last=True):
-    """Return what the judge says, as the census keeps it.
-
-    What is wrong in all dtypes together is asked once more in float32 alone.
-    """
+    """Return what the judge says, as the census keeps it."""
     how = {"against": against, "channels_last": channels_last, "time_limit": SECONDS}
     report = check_parity(candidate, dtypes=dtypes, **how)
     wrong = [finding for finding in report.findings if finding.severity == "wrong"]
@@ -131,8 +129,14 @@ def _ask(candidate, against, dtypes, channels_last=True):
         "effect": {finding.code: finding.effect for finding in wrong if finding.effect},
     }
     if wrong:
-        answer["in_float32"] = _verdict(check_parity(candidate, dtypes=["float32"], **how))
+        failed = {_dtype_of(c.case) for c in report.cases if not c.passed}
+        answer["fails_in"] = [name for name in report.dtypes if name in failed]
     return answer
+
+
+def _dtype_of(case):
+    """Return the dtype of a case of the judge, which its name begins with where it is not float32."""
+    return next((name for name in cases.DTYPES if case.startswith(name)), "float32")
 
 
 def _verdict(report):

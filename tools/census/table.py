@@ -20,7 +20,7 @@ census.json is an object with
         message, effect: {code: what was seen, how much it matters}, in the judge's words.
         off: {input of `measure`: how far off the layer itself is there, as a share}; null is NaN or
             infinity.
-        in_float32: for a wrong one, the verdict in float32 alone.
+        fails_in: for a wrong one, the dtypes in which a comparison fails.
         confirmation: for a wrong one, what a person read: {line, link, kind, sentence}. kind is
             "documented choice" (code or documentation states it), "convention" (others do it too,
             and nothing states it) or "slip": code of the same authors does it otherwise, at
