@@ -135,7 +135,7 @@ def _ask(candidate, against, dtypes, channels_last=True):
 
 
 def _dtype_of(case):
-    """Return the dtype of a case of the judge, which its name begins with where it is not float32."""
+    """Return the dtype of a case of the judge: its name begins with each but float32."""
     return next((name for name in cases.DTYPES if case.startswith(name)), "float32")
 
 

@@ -32,6 +32,12 @@ SAID = {
     "rest": "take one pass, or fit no known formula",
 }
 ACROSS = 22  # dots in a line
+DTYPES = ("float64", "float32", "float16", "bfloat16")
+LIMITS = {  # the dtypes in which a limit is felt
+    "narrows-float64": ("float64",),
+    "rounds-before-scale": ("float16", "bfloat16"),
+    "float32-parameters": ("float64", "float16", "bfloat16"),
+}
 
 
 def each_layer(rows):
@@ -75,30 +81,23 @@ def _places(count, top):
 
 
 def in_precisions(rows):
-    """Return {precision: Counter of groups}: what came of it where that precision was asked.
+    """Return {dtype: Counter of groups}: what came of it in each dtype, where it was asked.
 
-    A layer that differs in half precision alone agrees in the others. One whose limit is about
-    another precision agrees in this one.
+    A layer whose fault or limit shows in other dtypes alone agrees in this one.
 
     Args:
         rows: those of census.json that were compared.
     """
-    asked_float64 = [row for row in rows if "dtypes" not in row]
-
-    def count(chosen, limits, fine):
-        def came(row):
-            group = group_of(row)
-            if group == "limit" and not limits & set(row["limits"]):
-                return "agrees"
-            return "agrees" if group in fine else group
-
-        return Counter(map(came, chosen))
-
     return {
-        "float32": count(rows, set(), {"half"}),
-        "half precision": count(rows, {"rounds-before-scale", "float32-parameters"}, set()),
-        "float64": count(asked_float64, {"narrows-float64", "float32-parameters"}, {"half"}),
+        dtype: Counter(_came(row, dtype) for row in rows if dtype in row.get("dtypes", DTYPES))
+        for dtype in DTYPES
     }
+
+
+def _came(row, dtype):
+    limited = any(dtype in LIMITS[code] for code in row.get("limits", []))
+    differs = dtype in row.get("fails_in", [])
+    return group_of(row) if differs or limited else "agrees"
 
 
 def agreement(rows):
@@ -131,7 +130,7 @@ def _stack(ax, bars, most):
         for group, colour in HUES.items():
             part = parts[group]
             ax.barh(at, part, left=start, height=0.5, color=colour, alpha=0.8, edgecolor=GROUND)
-            if part >= most / 22:
+            if part >= most / 15:
                 ax.text(start + part / 2, at, str(part), ha="center", va="center")
             start += part
     ax.set(xlim=(0, most), ylim=(3.4, -0.8))
