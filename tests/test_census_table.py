@@ -163,6 +163,17 @@ def test_a_row_says_what_census_json_says(table):
         assert table.get_attribute(f"[data-row='{number}'] a", "href") == row["link"]
 
 
+def test_each_slip_names_both_lines(table):
+    table.get_by_role("button", name="slips", exact=True).click()
+    assert table.locator("[data-row]:visible").count() == 3
+    for row in table.locator("[data-row]:visible").all():
+        row.locator("label").click()
+        assert table.inner_text(".ln-why").startswith("Read as a slip: ")
+        for link in (".ln-cause", ".ln-witness"):
+            assert "#L" in table.get_attribute(link, "href")
+            assert table.locator(link).is_visible()
+
+
 def test_a_dot_opens_its_row_and_the_list_scrolls_to_it(table):
     number = next(i for i, row in reversed(list(enumerate(ROWS))) if "off" in row)
     table.locator(f"circle[data-at='{number}']").dispatch_event("click")

@@ -61,18 +61,6 @@ def test_the_field_finds_a_package(lab_page):
     assert lit == sum(counts[1:7])
 
 
-def test_each_slip_names_both_lines(lab_page):
-    page = lab_page
-    page.get_by_role("button", name="slips", exact=True).click()
-    assert len(packages(page)) == 3
-    for row in page.locator("[data-row]:visible").all():
-        row.locator("label").click()
-        assert page.inner_text(".ln-why").startswith("Read as a slip: ")
-        for link in (".ln-cause", ".ln-witness"):
-            assert "#L" in page.get_attribute(link, "href")
-            assert page.locator(link).is_visible()
-
-
 @tries(
     "12-link",
     "Open a row and press “Copy link”: whoever follows the link finds that row open.",
