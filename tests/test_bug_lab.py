@@ -207,8 +207,10 @@ def said(page, sentences, call, *args):
         ({"divide": "outside"}, ALL, 20, "It passes", "the judge cannot see it either"),
         ({"divide": "outside"}, (20, 20, 3), 20, "It passes", "bound is tighter"),
         ({"divide": "outside"}, SOME, 20, "A matter of luck", "passes it in 9 of 20 draws"),
-        ({"divide": "outside"}, (0, 20, 0), 20, "Caught", "10⁻³ lets it through"),
-        ({"divide": "outside"}, (0, 4, 0), 20, "Caught", "A wider bound lets some"),
+        ({"divide": "outside"}, (0, 20, 0), 20, "Two tests catch it", "10⁻³ lets it through"),
+        ({"divide": "outside"}, (0, 20, 20), 20, "One test catches it", "10⁻³ lets it through"),
+        ({"divide": "outside"}, (0, 4, 0), 20, "Two tests catch it", "A wider bound lets some"),
+        ({"divide": "outside"}, (0, 0, 4), 20, "Two tests catch it", "A wider bound lets some"),
         ({"divide": "outside"}, (0, 20, 20), 0, WRONG_REASON, "too: all draws"),
         ({"divide": "outside"}, (0, 20, 20), 5, WRONG_REASON, "too: 15 of 20 draws"),
         ({"count": "n-1", "size": "zero"}, NONE, 20, "Caught", "to all three tests"),
@@ -221,6 +223,24 @@ def test_word_and_headline_say_what_the_counts_say(
     verdicts = {"of": 20, "passed": passed, "right": right}
     assert said(page, sentences, "bigWord", state, verdicts) == word
     assert words in said(page, sentences, "headline", state, verdicts)
+
+
+@pytest.mark.parametrize(
+    ("passed", "word", "words"),
+    [
+        ((20, 20, 3), "It passes", "passes it in all 20 draws."),
+        ((0, 20, 0), "One test catches it", "10⁻³ lets it through"),
+        ((0, 4, 0), "One test catches it", "A wider bound lets some"),
+        ((0, 0, 20), "Caught", "to both tests"),
+    ],
+)
+def test_the_brief_lab_does_not_speak_of_the_judge(page, sentences, passed, word, words):
+    state = RIGHT | USUAL | {"divide": "outside"}
+    verdicts = {"of": 20, "passed": passed, "right": 20}
+    assert said(page, sentences, "bigWord", state, verdicts, True) == word
+    headline = said(page, sentences, "headline", state, verdicts, True)
+    assert headline.endswith((words, f"{words}.", f"{words} draws through."))
+    assert "judge" not in headline
 
 
 @pytest.mark.parametrize(

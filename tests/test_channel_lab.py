@@ -121,17 +121,49 @@ def test_a_bar_hangs_as_deep_as_its_channel_costs_and_the_slider_stands_under_it
         assert thumb == pytest.approx(middle_of(page, ".ln-map", channel)[0], abs=1)
 
 
-def test_the_map_covers_the_cells_that_are_at_least_so_strong(show):
-    page = show(ChannelLab())
-    weight, _ = load_layer_norms()
-    strong = (np.round(weight, 3) / 1.65) ** 2 * 8
-    for level, path in enumerate(page.locator(".ln-map g:not([hidden]) path").all()):
-        covered = np.zeros((13, 384), dtype=bool)
-        for part in filter(None, path.get_attribute("d").split("M")):
-            start, end = part.split("v")[0].split("H")
-            left, layer = map(int, start.split())
-            covered[layer, left : int(end)] = True
-        assert np.array_equal(covered, strong > level + 0.5)
+@pytest.mark.parametrize("view", ["weight", "bias"])
+def test_the_map_covers_what_is_so_strong_in_a_colour_for_each_sign(show, view):
+    page = show(ChannelLab(view=view))
+    weight, bias = (np.round(values, 3) for values in load_layer_norms())
+    distance = (weight - weight.mean(-1, keepdims=True)) / weight.std(-1, keepdims=True)
+    whole = {"weight": distance / 6, "bias": bias / 1.2}[view]
+    colours = set()
+    for side, sign in (("up", 1), ("down", -1)):
+        strong = sign * np.sign(whole) * np.minimum(1, whole**2) * 8
+        paths = page.locator(f".ln-map > g:not([hidden]) .ln-{side} path").all()
+        assert len(paths) == 8
+        for level, path in enumerate(paths):
+            covered = np.zeros((13, 384), dtype=bool)
+            for part in filter(None, path.get_attribute("d").split("M")):
+                start, end = part.split("v")[0].split("H")
+                left, layer = map(int, start.split())
+                wide = 1 if level >= 4 else 0
+                assert int(end) - left > 2 * wide
+                covered[layer, left + wide : int(end) - wide] = True
+            unclear = np.abs(strong - level - 0.5) < 1e-3
+            assert np.array_equal(covered | unclear, (strong > level + 0.5) | unclear)
+        colours.add(paths[0].evaluate("path => getComputedStyle(path).fill"))
+        key = page.locator(f".ln-shows > :not([hidden]) .ln-{side}")
+        colours.add(key.evaluate("mark => getComputedStyle(mark).backgroundColor"))
+    assert len(colours) == 2  # and the legend has the same two
+
+
+def test_the_other_bars_wait_until_they_are_asked_for(show):
+    page = show(ChannelLab(channel=157))
+    own = page.locator(".ln-mine path").first
+    assert own.is_visible()
+    assert not page.locator(".ln-every path").first.is_visible()
+    assert page.locator(".ln-veil").is_visible()
+    shapes = page.locator(".ln-worst").get_attribute("d").split("M")[1:]
+    assert own.get_attribute("d") == "M" + shapes[157]
+    page.check("[name=every]")
+    assert page.locator(".ln-every path").first.is_visible()
+    assert not own.is_visible()
+    assert not page.locator(".ln-veil").is_visible()
+    page.uncheck("[name=every]")
+    page.emulate_media(media="print")  # nobody ticks a box on paper
+    assert page.locator(".ln-every path").first.is_visible()
+    page.emulate_media(media="screen")
 
 
 @pytest.fixture(scope="module")

@@ -376,6 +376,20 @@ def test_the_drawn_line_is_the_one_that_is_taken_off(show):
         assert np.corrcoef(lengths, grad_x)[0, 1] > 0.995
 
 
+def test_what_is_only_rounding_reads_as_about_zero(show):
+    """What ε lets through along x̂ is small too, but it is no noise, and keeps its number."""
+    page = show(GradientLab())
+
+    def read(quantity):
+        return page.text_content(f"[data-quantity={quantity}]")
+
+    assert (read("sum"), read("radial")) == ("≈ 0", "1.2e−5")
+    page.check("[name=mu][value=detached]", force=True)
+    assert read("sum") == "4"  # rstd · the sum of g
+    page.click("[data-preset='3']")  # x̂ is 0
+    assert (read("sum"), read("radial")) == ("≈ 0", "≈ 0")
+
+
 def test_little_is_seen_to_be_little(show):
     """The scale of grad_x holds a quarter of what would go on untouched, so noise draws no bars."""
     page = show(GradientLab())

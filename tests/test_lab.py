@@ -132,8 +132,8 @@ def test_two_rows_share_weight_and_bias_and_nothing_else():
         (0.25, 0.5, "Both give the same values: σ is exactly (1 − ε)/2 = 0.25."),
         (0.2499, 0.5, "Outside gives the larger values, since σ is below (1 − ε)/2 = 0.25."),
         (0.2501, 0.5, "Outside gives the smaller values, since σ is above (1 − ε)/2 = 0.25."),
-        (1e-9, 1, "Outside gives the smaller values, as always when ε is 1 or more."),
-        (0.3, 10, "Outside gives the smaller values, as always when ε is 1 or more."),
+        (1e-9, 1, "Outside gives the smaller values: ε is 1 or more."),
+        (0.3, 10, "Outside gives the smaller values: ε is 1 or more."),
         (0.49, 1e-5, "Outside gives the larger values, since σ is below (1 − ε)/2 = 0.5."),
     ],
 )
@@ -158,7 +158,7 @@ def test_the_other_sentences_change_where_they_should(run_module):
     assert one_pass(1.0, 0.994) == "Off by 0.6 %."
     assert one_pass(1.0, 0.996) == "The two agree to 2 digits."
     errors = "m.errorsSay('PyTorch', ...given)"
-    assert run_module("says.js", errors, 0, 0).endswith("what float64 gives, to the last bit.")
+    assert run_module("says.js", errors, 0, 0).endswith("are both off by at most 0.")
     assert "both off by at most 1e−7" in run_module("says.js", errors, 1e-7, 1.01e-7)
     assert run_module("says.js", errors, 1.8e-4, 4.4e-5) == (
         "Compared with float64, PyTorch is off by at most 1.8e−4, your browser by 4.4e−5."

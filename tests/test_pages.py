@@ -11,6 +11,7 @@ import pytest
 import serve
 from conftest import ROOT
 from fontTools.ttLib import TTFont
+from unbroken import unbroken
 from unused_rules import trimmed
 
 PHONE = 358  # pixels for the text of a page on a phone 390 wide
@@ -50,6 +51,28 @@ def test_what_a_page_loads_at_once_is_light(pages):
         packed = sum(min(len(gzip.compress(f.read_bytes())), f.stat().st_size) for f in files)
         total = packed + HEAD * (len(files) + 1)  # the browser asks for one more, the icon
         assert total < 140_000, (path.name, total)
+
+
+def test_no_warning_of_a_cell_reaches_a_page(pages):
+    warned = {
+        path.name for path, text in pages.items() if re.search(r"ipykernel_\d|\w+Warning: ", text)
+    }
+    assert not warned
+
+
+@pytest.mark.parametrize(
+    ("text", "joined"),
+    [
+        ("ends near 6 × 10⁻¹⁵.", "ends near 6~×~10⁻¹⁵."),
+        ("the row [1, 2, 3, 6] has", "the row [1,~2,~3,~6] has"),
+        ("with σ / √(σ² + ε). A", "with σ~/~√(σ²~+~ε). A"),
+        ("γ = −1, so", "γ~=~−1, so"),
+        ("one = and", "one~=~and"),
+        ("a list, of words", "a list, of words"),
+    ],
+)
+def test_a_short_formula_stays_on_one_line(text, joined):
+    assert unbroken(text).replace("\N{NO-BREAK SPACE}", "~") == joined
 
 
 def test_a_keyboard_can_scroll_what_is_wide(pages):

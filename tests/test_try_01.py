@@ -105,12 +105,13 @@ def test_the_variance_vanishes(lab_page):
 
 @tries(
     "01-beyond",
-    "Shift on to the end: E[x²] − μ² jumps between 0, 32, 256 and 512, and never comes back to "
-    "3.5.",
+    "Shift on to the end: E[x²] − μ² is mostly 0, now and then 32, 256 or 512, and never 3.5 "
+    "again.",
 )
 def test_it_jumps_and_never_comes_back(lab_page):
     seen = [variances(lab_page, stop)[2] for stop in range(82, 101)]
     assert set(seen) == {0, 32, 256, 512}
+    assert seen.count(0) > len(seen) / 2
 
 
 @tries(

@@ -58,10 +58,13 @@ def test_shift_moves_x_and_not_y(lab_page):
 
 @tries(
     "03-pattern",
-    "Press “same pattern”, then drag any γ or β: two very different rows, and one and the same y.",
+    "Press “same pattern”, which makes ε tiny as well, then drag any γ or β: two very different "
+    "rows, and one and the same y.",
 )
 def test_one_pattern_gives_one_y(lab_page):
     lab_page.click(f"{TWO} button:text('same pattern')")
+    tiny = lab_page.locator(f"{TWO} .ln-value").first.get_attribute("data-value")
+    assert float(tiny) < 1e-4
     x = values(lab_page, "x")
     assert all(abs(a - b) > 30 for a, b in zip(x[ROW_1], x[ROW_2], strict=True))
     seen = set()

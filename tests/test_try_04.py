@@ -22,7 +22,7 @@ def passed(page):
 
 @tries(
     "04-eps",
-    'Press the four buttons after "Ask it", one after the other. Only one makes all three tests '
+    'Press the four buttons after "Ask it", one after the other. Only one makes both tests '
     "catch the layer in every draw.",
 )
 def test_a_large_eps_shows_where_eps_stands(lab_page):
@@ -36,8 +36,8 @@ def test_a_large_eps_shows_where_eps_stands(lab_page):
 
 @tries(
     "04-long-rows",
-    "Choose ÷ (n − 1) and put ε back inside the root. The usual randn shows the mistake to all "
-    "three tests. Press n = 768: now the tolerance of a thousandth lets it through in all "
+    "Choose ÷ (n − 1) and put ε back inside the root. The usual randn shows the mistake to both "
+    "tests. Press n = 768: now the tolerance of a thousandth lets it through in all "
     "twenty draws.",
 )
 def test_long_rows_hide_n_minus_one_from_a_loose_test(lab_page):
@@ -52,7 +52,7 @@ def test_long_rows_hide_n_minus_one_from_a_loose_test(lab_page):
 @tries(
     "04-fresh",
     "Choose ÷ n again, and (x̂ + β)·γ. On the usual randn no test notices. Let γ and β be drawn, "
-    "and all three do.",
+    "and both do.",
 )
 def test_fresh_parameters_hide_their_order(lab_page):
     for name, value in (("divide", "inside"), ("count", "n"), ("affine", "shift-scale")):
@@ -78,8 +78,8 @@ def test_a_right_layer_fails_a_strict_test_far_from_zero(lab_page):
 
 @tries(
     "04-hide",
-    "On the usual randn, leave the mean in. Every test sees it. Let mean and σ hold in each row, "
-    "and none does.",
+    "On the usual randn, leave the mean in. Both tests see it. Let mean and σ hold in each row, "
+    "and neither does.",
 )
 def test_centred_rows_hide_a_mean_that_is_left_in(lab_page):
     choose(lab_page, "divide", "inside")

@@ -22,48 +22,72 @@ def depth(page, channel):
     return depths[channel] * picture.bounding_box()["height"] / 100
 
 
+def tick(page, words):
+    page.locator(f"{LAB} .ln-ticks label", has_text=words).click()
+
+
+def bars(page):
+    """Return how many bars can be seen."""
+    drawn = page.locator(f"{LAB} .ln-cost path").all()
+    seen = [path for path in drawn if path.is_visible() and "Z" in path.get_attribute("d").upper()]
+    kinds = [path.get_attribute("d").count("M") for path in seen]
+    frame = kinds.pop()
+    assert (frame, len(kinds)) == (1, 2)  # the worst sentence's and the median's
+    assert kinds[0] == kinds[1]
+    return kinds[0]
+
+
 @tries(
-    "08-drag",
-    "Drag across the bars: away from channels 99, 157 and 223, the worst sentence never falls "
-    "below 0.9.",
+    "08-hunt",
+    "Drag to the channel that you accuse: its bar alone hangs down, and the sentence counts the "
+    "channels that cost more.",
 )
-def test_only_three_channels_push_a_sentence_below(lab_page):
+def test_before_a_guess_the_chosen_channel_alone_has_its_bar(lab_page):
     page = lab_page
     picture = page.locator(f"{LAB} .ln-cost")
     picture.scroll_into_view_if_needed()
     box = picture.bounding_box()
-    found, y = {}, box["y"] + box["height"] / 2
+    y = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + 1, y)
     page.mouse.down()
-    for channel in range(384):
+    costs = []
+    for channel in (5, 63, 127, 267, 300):
         page.mouse.move(box["x"] + box["width"] * (channel + 0.5) / 384, y)
-        (now,) = values(page, "channel", LAB)
-        (found[int(now)],) = values(page, "worst", LAB)
+        assert values(page, "channel", LAB) == [channel]
+        assert bars(page) == 1
+        (worst,) = values(page, "worst", LAB)
+        says = page.text_content(f"{LAB} .ln-story")
+        costs.append((worst, int(says.split(" of the others cost more")[0].split()[-1])))
     page.mouse.up()
-    assert len(found) == 384
-    assert [channel for channel, worst in sorted(found.items()) if worst < 0.9] == [99, 157, 223]
+    assert sorted(costs) == sorted(costs, key=lambda cost: cost[1])
+    assert dict(costs)[0.9038] == 3
 
 
 @tries(
-    "08-suspect",
-    "Press “127”: its γ is an outlier in 3 layers, and the worst cosine stays above 0.99.",
+    "08-all",
+    "Then tick “all bars”: all 384 are there, and a single one reaches the lower half.",
 )
-def test_a_suspect_of_gammas_is_innocent(lab_page):
+def test_among_all_bars_one_is_far_longer(lab_page):
     page = lab_page
-    press(page, "127")
-    assert "Its γ is an outlier in 3 layers of 13." in page.text_content(f"{LAB} .ln-story")
-    assert values(page, "worst", LAB)[0] > 0.99
+    tick(page, "all bars")
+    assert bars(page) == 384
+    half = page.locator(f"{LAB} .ln-cost").bounding_box()["height"] / 2
+    assert [c for c in range(384) if depth(page, c) > half] == [99]
 
 
 @tries(
-    "08-no-hint",
-    "Press “63”: its γ is an outlier in no layer, and only four channels cost more.",
+    "08-loud",
+    "In the lab, press “63”, and under the map “x̂²”: it has more than an even share in every "
+    "layer.",
 )
-def test_one_that_gamma_does_not_name_costs_much(lab_page):
+def test_one_that_gamma_does_not_name_is_loud(lab_page):
     page = lab_page
     press(page, "63")
-    says = page.text_content(f"{LAB} .ln-story")
-    assert "4 of the others cost more. Its γ is an outlier in no layer." in says
+    assert "Its γ is an outlier in no layer." in page.text_content(f"{LAB} .ln-story")
+    page.locator(f"{LAB} .ln-views label", has_text="x̂²").click()
+    shares = values(page, "own", LAB)
+    assert len(shares) == 13
+    assert min(shares) > 1 / 384
 
 
 @tries(
@@ -72,6 +96,7 @@ def test_one_that_gamma_does_not_name_costs_much(lab_page):
 )
 def test_in_cls_alone_one_bar_stays(lab_page):
     page = lab_page
+    tick(page, "all bars")
     press(page, "99")
     before = [depth(page, c) for c in range(384)]
     silence_in(page, "[CLS] alone")
@@ -88,6 +113,7 @@ def test_in_cls_alone_one_bar_stays(lab_page):
 )
 def test_in_all_other_tokens_it_is_nearly_ordinary(lab_page):
     page = lab_page
+    tick(page, "all bars")
     press(page, "99")
     before = depth(page, 99)
     silence_in(page, "all but [CLS]")

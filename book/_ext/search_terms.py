@@ -42,8 +42,13 @@ TERMS = {
     },
     "08_trained_gamma_beta": {
         "The culprit": ["massive activations", "attention sink", "outlier channel"],
-        "What six bits make of it": ["quantization", "SmoothQuant", "gamma migration"],
-        "Where γ folds away": ["fold gamma", "merge LayerNorm into linear"],
+        "Where γ folds away": [
+            "fold gamma",
+            "merge LayerNorm into linear",
+            "quantization",
+            "SmoothQuant",
+            "gamma migration",
+        ],
     },
     "10_relatives": {
         "By hand": ["RMSNorm", "BatchNorm", "InstanceNorm"],

@@ -24,6 +24,7 @@ const PARTS = { // of each: what it is called, and its choices, the right one fi
   affine: ["γ and β", { "scale-shift": "x̂·γ + β", "shift-scale": "(x̂ + β)·γ", "one-plus": "x̂·(1 + γ) + β" }],
 };
 const KEYS = [...Object.keys(PARTS), ...INPUT];
+const AT_FIRST = ["divide", "centre", "count", "affine"]; // the parts of the brief lab that are not behind "More"
 
 // --- what is said: functions of the state alone ----------------------------------------------------
 
@@ -33,25 +34,28 @@ export const faults = (state) => Object.keys(RIGHT).filter((part) => state[part]
 /** Whether the first test fails a wrong layer, and would fail right ones too. */
 const forTheWrongReason = (state, { of, passed: [passed], right }) => !passed && faults(state).length > 0 && right < of;
 
-/** The verdict of the first test, a usual one, in a word or two. */
-export function bigWord(state, found) {
-  const { of, passed: [passed] } = found;
+/** What the tests say, in a word or two: all of them, or the usual two where the lab is brief. */
+export function bigWord(state, found, brief = false) {
+  const { of, passed: tests } = found;
+  const [passed, loose, judge] = tests;
   if (passed > 0 && passed < of) return "A matter of luck";
-  if (faults(state).length) return passed ? "It passes" : forTheWrongReason(state, found) ? "Failed for the wrong reason" : "Caught";
+  if (faults(state).length) return passed ? "It passes" : forTheWrongReason(state, found) ? "Failed for the wrong reason"
+    : loose && (brief || judge) ? "One test catches it" : loose || (judge && !brief) ? "Two tests catch it" : "Caught";
   return passed ? "It passes" : "Fails, though right";
 }
 
-/** What the three tests say together. */
-export function headline(state, { of, passed: [usual, loose, judge], right }) {
+/** What the tests say together. */
+export function headline(state, { of, passed: [usual, loose, judge], right }, brief = false) {
   const draws = `${usual} of ${of} draws`;
   if (!faults(state).length) {
     if (usual === of) return "Nothing is wrong with this layer, and assert_close finds nothing.";
     return `Nothing is wrong with this layer. Float32 rounds by more here than assert_close allows: ${usual ? `only ${draws} pass` : "no draw passes"}.`;
   }
-  if (usual === of) return `The layer is wrong, and assert_close passes it in all ${of} draws.${judge === of ? " On this input the judge cannot see it either." : " The judge’s bound is tighter here."}`;
+  if (usual === of) return `The layer is wrong, and assert_close passes it in all ${of} draws.${brief ? "" : judge === of ? " On this input the judge cannot see it either." : " The judge’s bound is tighter here."}`;
   if (usual) return `The layer is wrong. assert_close passes it in ${draws}: the seed decides.`;
   if (right < of) return `assert_close fails it, but it would fail a right layer too: ${right ? `${of - right} of ${of}` : "all"} draws.`;
   if (loose === of) return "assert_close fails it. A tolerance of 10⁻³ lets it through.";
+  if (brief) return loose ? "assert_close fails it. A wider bound lets some draws through." : "The layer is wrong, and this input shows it to both tests.";
   return loose || judge ? "assert_close fails it. A wider bound lets some draws through." : "The layer is wrong, and this input shows it to all three tests.";
 }
 
@@ -119,26 +123,29 @@ print(f"assert_close: {passed} of ${DRAWS} draws pass")
 // --- the page -------------------------------------------------------------------------------------
 
 const legend = `<span class="bl-dot"></span>the largest error in each of ${DRAWS} draws of x, <span class="bl-dot bl-off"></span>where the test is mistaken`;
-const skeleton = (presets) => `
+const choicesOf = (parts, label) => `<div class="bl-parts" role="group" aria-label="${label}">${parts.map((part) =>
+  segments(part, ...PARTS[part], RIGHT[part])).join("")}</div>`;
+const skeleton = (presets, first, others) => `
   <p class="bl-step"><b>Break the layer</b> part by part. Right is green.</p>
-  <div class="bl-parts" role="group" aria-label="The layer, part by part">${Object.entries(PARTS).map(([part, [title, choices]]) =>
-    segments(part, title, choices, RIGHT[part])).join("")}</div>
+  ${choicesOf(first, "The layer, part by part")}
   ${verdicts(legend)}
   <div class="ln-presets" role="group" aria-label="Inputs to start from"><b>Ask it</b>${presetButtons(presets)}</div>
   ${controls()}
-  ${more(`<p>Each draw is six rows. The largest error: <span class="ln-facts"><span>first draw ${readout("error")}</span>
+  ${more(`${others.length ? choicesOf(others, "Its other parts") : ""}<p>Each draw is six rows. The largest error: <span class="ln-facts"><span>first draw ${readout("error")}</span>
       <span>the judge allows ${readout("allowed")}</span></span></p>
     <p class="ln-says"></p>`)}`;
 
 function render(props) {
-  const presets = props.model.get("presets");
+  const [presets, brief] = ["presets", "brief"].map((name) => props.model.get(name));
+  const parts = Object.keys(PARTS);
+  const first = brief ? AT_FIRST : parts;
   const lab = createLab(props, {
-    kind: "ln-bugs",
-    label: "Bug lab: a layer in parts, three tests",
-    body: skeleton(presets),
+    kind: `ln-bugs${brief ? " bl-brief" : ""}`,
+    label: "Bug lab: a layer in parts, and what tests say",
+    body: skeleton(presets, first, parts.filter((part) => !first.includes(part))),
     keys: KEYS,
     fields,
-    fits: (state) => fits(state) && Object.keys(PARTS).every((part) => state[part] in PARTS[part][1]),
+    fits: (state) => fits(state) && parts.every((part) => state[part] in PARTS[part][1]),
   });
   const { root, find } = lab;
   const readouts = readoutsOf(root);
@@ -148,16 +155,16 @@ function render(props) {
   function draw(state) {
     const found = paint(state, state, undefined, faults(state).length > 0);
     const { passed, good, seen: [{ error, allowed }], drawn } = found;
-    setReadout(readouts.verdict[0], passed[0], bigWord(state, found));
+    setReadout(readouts.verdict[0], passed[0], bigWord(state, found, brief));
     setAttribute(readouts.verdict[0], "data-good", forTheWrongReason(state, found) ? "chance" : good(0));
-    setText(find(".bl-headline"), headline(state, found));
+    setText(find(".bl-headline"), headline(state, found, brief));
     setText(find(".bl-reason"), reason(state, drawn));
     setReadout(readouts.error[0], error, short(error, 3));
     setReadout(readouts.allowed[0], allowed[2], short(allowed[2], 3));
     const pytorch = lab.answer((record) => KEYS.every((key) => record[key] === state[key]));
     lab.sayAnswer(pytorch && `${lab.live ? "PyTorch runs" : "While this page was built, PyTorch ran"} the same layer on the same draws: ${
       pytorch.passes.join(", ")} of ${DRAWS} pass. Here: ${passed.join(", ")}.`);
-    lab.speak(`${bigWord(state, found)}. ${headline(state, found)}`);
+    lab.speak(`${bigWord(state, found, brief)}. ${headline(state, found, brief)}`);
   }
 
   return lab.run({

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from traitlets import Dict, Enum, List
+from traitlets import Bool, Dict, Enum, List
 
 from layernorm_book.calling.call import Inputs
 from layernorm_book.parity.bugs import BUGS, one_pass, shift_then_scale
@@ -183,6 +183,7 @@ class BugLab(Asked):
         rows: "drawn", or "level" where each row has exactly this mean and sigma.
         parameters: "fresh" for γ = 1 and β = 0, "trained" for drawn ones.
         eps: what the layer is given.
+        brief: whether half of the parts stand behind "More", and the judge is left out.
 
     Raises:
         TraitError: a value is none of these; nothing changes.
@@ -204,6 +205,7 @@ class BugLab(Asked):
     squares = Enum(list(PARTS["squares"]), "two-pass").tag(sync=True)
     precision = Enum(list(PARTS["precision"]), "float32").tag(sync=True)
     affine = Enum(list(PARTS["affine"]), "scale-shift").tag(sync=True)
+    brief = Bool(False).tag(sync=True)
     recorded = List(Dict(), read_only=True).tag(sync=True)
 
     def __init__(self, **kwargs: Any) -> None:

@@ -52,15 +52,17 @@ def too_small() -> dict[str, dict[str, float]]:
 class ChannelLab(Lab):
     """Pick one of 384 channels of a trained encoder, and see what silencing it costs.
 
-    The map shows γ, β or the share of x̂² of every channel in all 13 LayerNorms. Above it hangs a
-    bar for each channel: how far the embeddings of 24 sentences turn when γ and β of that channel
-    are 0 in all layers. `make wild` measured each; nothing is computed here.
+    The map shows of every channel in all 13 LayerNorms how far its γ is from the layer's mean, its
+    β, or its share of x̂². Above it hangs the channel's bar: how far the embeddings of 24 sentences
+    turn when γ and β of that channel are 0 in all layers. The other channels' bars are there once
+    they are asked for. `make wild` measured each; nothing is computed here.
 
     Args:
         channel: from 0 to 383.
         rows: for which tokens the channel is silenced: "all", "cls" (the first token of each
             sentence) or "others".
         zoom: whether the bars end at a cosine of 0.9 and not at 0.
+        every: whether the bars of all channels are drawn, and not the chosen one's alone.
         view: what the map shows: "weight" (γ), "bias" (β) or "share" (of all x̂²).
 
     Raises:
@@ -77,11 +79,12 @@ class ChannelLab(Lab):
 
     _esm, _css = BUNDLED / "channel.js", BUNDLED / "channel.css"
 
-    STATE = ("view", "rows", "zoom", "channel")
+    STATE = ("view", "rows", "zoom", "every", "channel")
 
     view = Enum(VIEWS, "weight").tag(sync=True)
     rows = Enum(tuple(ROWS), "all").tag(sync=True)
     zoom = Bool(False).tag(sync=True)
+    every = Bool(False).tag(sync=True)
     channel = Int(0, min=0, max=CHANNELS - 1).tag(sync=True)
 
     names = List(read_only=True).tag(sync=True)

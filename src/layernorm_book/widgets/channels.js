@@ -22,27 +22,33 @@ export function unpack(text) {
   return { ...views, cosine };
 }
 
+/** How far each γ is from its layer's mean, in standard deviations of the layer: 13 × 384. */
+export function distances(weight) {
+  return Array.from({ length: LAYERS }, (_, layer) => {
+    const row = weight.slice(layer * CHANNELS, (layer + 1) * CHANNELS);
+    const mean = row.reduce((sum, v) => sum + v, 0) / CHANNELS;
+    const std = Math.sqrt(row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / CHANNELS);
+    return row.map((v) => (v - mean) / std);
+  }).flat();
+}
+
+/** The distance of γ, and the β, that have the full colour. */
+const FULL = { weight: 6, bias: 1.2 };
+
 /**
- * How strongly a number is drawn, from 0 to 1: γ and β by their squares, so that what is large
- * stands out; shares, which differ by factors, by a logarithm that begins at twice the even share.
+ * How strongly a number is drawn, from −1 to 1: the distance of γ and β by their squares, so that
+ * what is large stands out, with their signs; shares, which differ by factors, by a logarithm that
+ * begins somewhat above the even share.
  */
 export function strength(view, value) {
-  if (view !== "share") return Math.min(1, (value / 1.65) ** 2);
+  if (view !== "share") return Math.sign(value) * Math.min(1, (value / FULL[view]) ** 2);
   const even = 1 / CHANNELS;
   return clamp(Math.log(value / (1.4 * even) || 1e-9) / Math.log(0.32 / (1.4 * even)), 0, 1);
 }
 
 /** In how many layers a channel's γ is more than five standard deviations from its layer's mean. */
-export function outliers(weight, channel) {
-  let count = 0;
-  for (let layer = 0; layer < LAYERS; layer++) {
-    const row = weight.slice(layer * CHANNELS, (layer + 1) * CHANNELS);
-    const mean = row.reduce((sum, v) => sum + v, 0) / CHANNELS;
-    const std = Math.sqrt(row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / CHANNELS);
-    if (Math.abs(row[channel] - mean) > 5 * std) count++;
-  }
-  return count;
-}
+export const outliers = (distance, channel) =>
+  distance.filter((far, at) => at % CHANNELS === channel && Math.abs(far) > 5).length;
 
 /** How many channels cost more than this one: their worst sentence keeps a smaller cosine. */
 export const costlier = (worst, channel) => worst.filter((v) => v < worst[channel]).length;

@@ -1,6 +1,6 @@
 import { alive, MOST, rms, run, WIDTH } from "./stack.js";
 import { clamp, powerOfTen, short } from "./shared/numbers.js";
-import { field, more, readout, readoutsOf, setAttribute, setReadout, setSlider } from "./shared/page.js";
+import { field, more, readout, readoutsOf, setAttribute, setReadout, setSlider, setText } from "./shared/page.js";
 import { createLab, presetButtons } from "./shared/form.js";
 import { choice } from "./shared/choice.js";
 import { across, dial } from "./shared/parts.js";
@@ -69,19 +69,19 @@ const column = (block, depth) => +(LEFT + ((RIGHT - LEFT) * (block + 0.5)) / (de
 
 /** A line through the sizes that are numbers, and a ring for each that is 0, ∞ or NaN. */
 function curve(sizes, from, depth, up) {
-  let [d, pen] = ["", "M"];
+  let [d, rings, pen] = ["", "", "M"];
   sizes.forEach((size, k) => {
     const [x, y] = [column(from + k, depth), up(size)];
     if (size > 0 && size < Infinity) { d += `${pen}${x} ${y}`; pen = "L"; }
-    else { d += `M${x - 3} ${y}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0`; pen = "M"; }
+    else { rings += `M${x - 3} ${y}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0`; pen = "M"; }
   });
-  return d;
+  return [d, rings];
 }
 
 const plot = ({ ticks }, up, skip) => `<svg class="ld-plot" viewBox="0 0 640 160" aria-hidden="true">
   ${ticks.map((p) => `<path class="ld-grid" d="M${LEFT} ${up(10 ** p)}H${RIGHT}"/><text class="ld-end" x="${LEFT - 6}" y="${up(10 ** p) + 4}">${powerOfTen(p)}</text>`).join("")}
   ${skip ? "" : `<text class="ld-end" x="${LEFT - 6}" y="${TOP + 3}">∞</text><text class="ld-end" x="${LEFT - 6}" y="${BOTTOM + 4}">0</text>`}
-  <path class="ld-grads"/><path class="ld-sizes"/>
+  <path class="ld-sizes"/><path class="ld-grads"/><path class="ld-grads ld-rings"/>
   <text class="ld-name-sizes">size of the row</text><text class="ld-name-grads">gradient that comes back</text></svg>`;
 
 const NAMES = { none: "without LayerNorm", layernorm: "with LayerNorm" };
@@ -99,7 +99,7 @@ const body = (presets, choices, skip) => `
   </div>
   <div class="ld-map"><canvas height="${WIDTH}" role="img"></canvas></div>
   <p class="ld-key"><span>Each column: the ${WIDTH} numbers after one block</span>
-    <span><i class="ld-minus"></i>≤ −3 <i class="ld-zero"></i>0 <i class="ld-plus"></i>≥ 3 <i class="ld-none"></i>∞ or NaN</span></p>
+    <span><i class="ld-minus"></i>≤ −<span class="ld-span"></span> <i class="ld-zero"></i>0 <i class="ld-plus"></i>≥ <span class="ld-span"></span> <i class="ld-none"></i>∞ or NaN</span></p>
   ${plot(AXES[+skip], upOn(AXES[+skip]), skip)}
   <div class="ln-presets" role="group" aria-label="Weights to try"><button type="button" data-do="start">Start</button>${presetButtons(presets)}</div>
   ${more(`<p class="ln-facts"><span>last row ${readout("size")}</span> <span>gradient at block 1 ${readout("grad")}</span>
@@ -148,13 +148,13 @@ function render(props) {
   const write = (quantity, value, text) => setReadout(readouts[quantity][0], value, text);
 
   /** Blue below 0, orange above, nothing at 0, grey where there is no number. */
-  function drawMap(rows) {
+  function drawMap(rows, span) {
     canvas.width = rows.length;
     const image = paper.createImageData(rows.length, WIDTH);
     rows.forEach((row, k) => row.forEach((v, i) => {
       const good = Math.abs(v) < Infinity;
       const rgb = !good ? [110, 118, 129] : v < 0 ? [0, 114, 178] : [213, 94, 0];
-      image.data.set([...rgb, good ? 255 * Math.min(Math.abs(v) / 3, 1) : 255], 4 * (i * rows.length + k));
+      image.data.set([...rgb, good ? 255 * Math.min(Math.abs(v) / span, 1) : 255], 4 * (i * rows.length + k));
     }));
     paper.putImageData(image, 0, 0);
   }
@@ -189,9 +189,14 @@ function render(props) {
     root.classList.toggle("ld-full", full);
     setAttribute(find(".ld-alive"), "width", across(SCALE.min + band[1] - band[0], SCALE.min, SCALE.max));
 
-    drawMap(rows);
-    setAttribute(find(".ld-sizes"), "d", curve(sizes, 0, depth, up));
-    setAttribute(find(".ld-grads"), "d", curve(back, 1, depth, up));
+    // A block makes a row of size 1 as large as its weights: so the colours span three of those.
+    const span = skip ? 3 : 3 * scale;
+    drawMap(rows, span);
+    for (const node of root.querySelectorAll(".ld-span")) setText(node, short(span, 3));
+    const [backLine, backRings] = curve(back, 1, depth, up);
+    setAttribute(find(".ld-sizes"), "d", curve(sizes, 0, depth, up).join(""));
+    setAttribute(find(".ld-grads"), "d", backLine);
+    setAttribute(find(".ld-rings"), "d", backRings);
     const [first, last, far, near] = [sizes[0], sizes.at(-1), back[0], back.at(-1)].map(up);
     name(".ld-name-sizes", LEFT + 4, "start", first, last, far);
     name(".ld-name-grads", RIGHT, "end", near, far, last);

@@ -12,10 +12,10 @@ const STEPS = 40;
 const COLUMNS = [0, 1, 2, 3, 4, 5, 6, 7];
 const RATES = { min: 0.05, max: 2.5, step: 0.05 };
 const SCALES = { // wide enough for every best value, and what flies off is cut there
-  weight: { lo: -1, hi: 5, step: 0.1, digits: 2 },
-  bias: { lo: -4, hi: 5, step: 0.1, digits: 2 },
+  weight: { lo: -1, hi: 5, step: 0.1, digits: 0 },
+  bias: { lo: -4, hi: 5, step: 0.1, digits: 0 },
 };
-const [LEAST, MOST] = [0.1, 1e4]; // of the loss, in its plot
+const MOST = 1e4; // of the loss, in its plot
 
 const skeleton = `
   <div class="ln-dials">
@@ -36,7 +36,7 @@ const skeleton = `
   ${legend([["tick", "best", "the best γ and β"], ["dash", "floor", "the smallest loss they reach"]])}`;
 
 const across = (step) => 34 + (164 * step) / STEPS;
-const up = (loss) => +(112 - (108 * Math.log10(Math.min(Math.max(loss, LEAST * 10), MOST))) / 4).toFixed(1);
+const up = (loss) => +(112 - (108 * Math.log10(Math.max(loss, 1))) / 4).toFixed(1); // above MOST it is off the plot
 
 const toPython = ({ step, rate }) => `import torch
 from layernorm_book.widgets.descent import task
@@ -83,7 +83,7 @@ function render(props) {
     setReadout(readouts.loss[0], now.loss, short(now.loss, 4));
     setAttribute(find(".ln-floor"), "d", `M34 ${up(best.loss)}H198`);
     setAttribute(find(".ln-curve"), "d", `M${run.map(({ loss }, k) => `${across(k).toFixed(1)} ${up(loss)}`).join("L")}`);
-    setAttribute(find(".ln-dot"), "d", `M${across(step).toFixed(1)} ${up(now.loss)}h0`);
+    setAttribute(find(".ln-dot"), "d", `M${across(step).toFixed(1)} ${up(Math.min(now.loss, MOST))}h0`);
     const says = descentSays(run, best, step);
     setAttribute(readouts.says[0], "data-value", now.loss / best.loss);
     setText(readouts.says[0], says);

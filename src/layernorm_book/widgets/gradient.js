@@ -34,8 +34,8 @@ const middle = `
     <path class="ln-axis"/><text x="348" y="134">x̂</text><text x="4" y="10">g = γ·grad_y</text>
     <path class="ln-line"/><path class="ln-rest"/><path class="ln-dots"/>
   </svg>
-  <p class="ln-facts">${[["mean_g", "mean(g)"], ["mean_g_x_hat", "mean(g·x̂)"], ["sum", "sum of grad_x"], ["radial", "sum of grad_x·x̂"]]
-    .map(([name, words]) => `<span>${words} ${readout(name)}</span>`).join("")}</p>`;
+  <p class="ln-facts">${[["mean_g", "height, mean(g)", "line"], ["mean_g_x_hat", "slope, mean(g·x̂)", "line"], ["sum", "sum of grad_x", "rest"], ["radial", "sum of grad_x·x̂", "rest"]]
+    .map(([name, words, mark]) => `<span class="ln-of-${mark}">${words} ${readout(name)}</span>`).join("")}</p>`;
 
 const below = `<div class="ln-spectrum"><p data-quantity="through"></p>
     <svg aria-hidden="true"><svg viewBox="0 0 1000 100" preserveAspectRatio="none"><path class="ln-axis" d="M0 98H1000"/><path class="ln-factors"/></svg>
@@ -56,10 +56,12 @@ function show(state) {
   const quarter = (rstd * largest(g)) / 4; // of what would go on untouched: so little is seen to be little
   const along = (direction) => gradX.reduce((a, v, i) => a + v * direction[i], 0);
   const [sum, radial] = [along(g.map(() => 1)), along(xHat)];
+  const noise = g.length * ulp(rstd * largest(g)); // what rounding alone leaves of a sum that is 0
+  const size = (v) => [v, Math.abs(v) < noise ? "≈ 0" : short(v, 2)];
   const [said, through] = [lineSays(now, state), spectrumSays(factors, most)];
   return {
     scales: {
-      x: now.x, grad_y: [-1, 1, ...gradY], weight: [0, 2, ...weight], g: [-1, 1, ...g, level, ...line],
+      x: now.x, grad_y: [-1, 1, ...gradY], weight: [0, 2, ...weight], g: [-1, 1, ...g, level, ...line.map((v) => v + level)],
       grad_x: [-quarter, quarter, ...gradX], factors: [0, ...factors],
     },
     bars: {
@@ -69,7 +71,7 @@ function show(state) {
       grad_x: { values: gradX },
     },
     facts: {
-      mean_g: [now.meanG], mean_g_x_hat: [now.meanGXHat], sum: [[sum, short(sum, 2)]], radial: [[radial, short(radial, 2)]],
+      mean_g: [now.meanG], mean_g_x_hat: [now.meanGXHat], sum: [size(sum)], radial: [size(radial)],
       through: [[through, through]], singular: [[factors.join(" "), listed(factors, most)]],
     },
     knees: {},

@@ -103,7 +103,7 @@ CHOSEN = {
 }
 HINTS = {  # what to do with a lab of each stage; of two rows
     "statistics": "Take the whole row: shift it, stretch it, or drag one bar.",
-    "normalize": "Take the whole row: shift it and stretch it, and look at x̂. Then drag ε.",
+    "normalize": "μ is taken off x, and what is left is divided by √(σ² + ε): that is x̂.",
     "affine": "Drag γ and β. Then shift and stretch the row, and look at y.",
     "two": "Each row has its own μ and σ; one γ and one β serve both. Drag a γ, and watch both y.",
 }

@@ -5,7 +5,7 @@ import { short } from "./shared/numbers.js";
 /** Which placement of ε gives the larger values, for real numbers. */
 export function placementSays(sigma, eps) {
   if (sigma === 0) return "σ is 0, so every x̂ is 0 in both.";
-  if (eps >= 1) return "Outside gives the smaller values, as always when ε is 1 or more.";
+  if (eps >= 1) return "Outside gives the smaller values: ε is 1 or more.";
   const crossing = (1 - eps) / 2;
   const where = `(1 − ε)/2 = ${short(crossing, 4)}`;
   if (sigma === crossing) return `Both give the same values: σ is exactly ${where}.`;
@@ -21,7 +21,6 @@ export function placementSays(sigma, eps) {
  */
 export function errorsSay(who, theirs, ours) {
   const [a, b] = [short(theirs, 2), short(ours, 2)];
-  if (!theirs && !ours) return `${who} and your browser give what float64 gives, to the last bit.`;
   if (a === b) return `Compared with float64, ${who} and your browser are both off by at most ${a}.`;
   return `Compared with float64, ${who} is off by at most ${a}, your browser by ${b}.`;
 }

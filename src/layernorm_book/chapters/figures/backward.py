@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from layernorm_book.chapters.figures.style import (
+    AFFINE,
     BLUE,
     GRADIENT,
     GREEN,
@@ -11,6 +12,7 @@ from layernorm_book.chapters.figures.style import (
     LINE,
     SOFT,
     VERMILION,
+    X_HAT,
     name,
     new_picture,
 )
@@ -27,21 +29,24 @@ def line_and_rest(x_hat, g, slope, intercept):
     """
     picture, ax = new_picture(height=3.2)
     ends = np.array([x_hat.min() - 0.25, x_hat.max() + 0.25])
-    ax.plot(ends, intercept + slope * ends, color=SOFT)
+    ax.axhline(0, color=LINE, linewidth=1)
+    ax.plot(ends, intercept + slope * ends, color=X_HAT, linewidth=2)
     line = intercept + slope * x_hat
     # Elements with the same x_hat stand side by side, so that each rest is seen.
     place = x_hat.copy()
     for value in np.unique(x_hat):
         same = np.flatnonzero(x_hat == value)
-        place[same] += 0.035 * (np.arange(len(same)) - (len(same) - 1) / 2)
-    rest = ax.vlines(place, line, g, color=GRADIENT, alpha=0.5, linewidth=4)
-    (marks,) = ax.plot(place, g, "o", color=GRADIENT)
-    ax.axhline(0, color=LINE, linewidth=1)
+        place[same] += 0.07 * (np.arange(len(same)) - (len(same) - 1) / 2)
+    ax.vlines(place, line, g, color=GRADIENT, alpha=0.5, linewidth=5)
+    ax.plot(place, g, "o", color=GRADIENT)
+    most = np.abs(g - line).argmax()
+    middle = (place[most], (g[most] + line[most]) / 2)
+    name(ax, "goes on to x", middle, GRADIENT, (9, -5))
+    name(ax, "stays behind", (ends[1], intercept + slope * ends[1]), X_HAT, (-34, -2))
+    highest = g.argmax()
+    name(ax, "g", (place[highest], g[highest]), GRADIENT, (7, -9))
     ax.set(xlabel="x̂", xlim=(ends[0], ends[1]))
     ax.set_title("gradient", loc="left")
-    name(ax, "the line stays behind", (ends[1], intercept + slope * ends[1]), SOFT, (-2, -78))
-    labels = ["g", "the rest of it: goes on to x"]
-    ax.legend([marks, rest], labels, loc="upper left")
     return picture
 
 
@@ -53,25 +58,50 @@ def jacobian(matrix, singular):
         singular: array of shape (n,), largest first.
     """
     floor, n = 1e-9, len(matrix)
-    picture, (left, right) = new_picture(1, 2, width=7.0, height=3.5)
+    picture, (left, right) = new_picture(1, 2, width=6.4, height=3.4)
     largest = np.abs(matrix).max()
     for (row, column), entry in np.ndenumerate(matrix):
-        look = {"facecolor": BLUE if entry > 0 else VERMILION, "alpha": abs(entry) / largest}
-        left.add_patch(Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, linewidth=0, **look))
+        alpha = 0.65 * abs(entry) / largest  # light enough to read a number on it
+        look = {"facecolor": BLUE if entry > 0 else VERMILION, "alpha": alpha, "linewidth": 0}
+        left.add_patch(Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, **look))
+        text = f"{100 * entry:.0f}".replace("-0", "0").replace("-", "−")
+        left.text(column, row + 0.03, text, ha="center", va="center")
     position = np.arange(n)
     left.set(xlabel="element of x", ylabel="element of x̂", xticks=position, yticks=position)
     left.set(xlim=(-0.6, n - 0.4), ylim=(n - 0.4, -0.6), aspect="equal")
-    left.set_title(f"J: blue up to {largest:.2f}, orange below 0")
+    left.set_title("J, in hundredths", loc="left")
     left.spines[:].set_visible(False)
     left.tick_params(length=0)
     shown = np.maximum(singular, floor)
     right.vlines(position, floor, shown, color=LINE, linewidth=1.5)
-    right.plot(position, shown, "o", color=INK)
-    for k in (0, n - 2, n - 1):
-        text = "0" if singular[k] < floor else f"{singular[k]:.3g}"
-        name(right, text, (k, shown[k]), INK, (0, 11))
-    right.set(yscale="log", ylim=(floor, 30), xlabel="in order", xticks=position)
-    right.set_title("singular values of J")
+    right.plot(position, shown, "o", color=GRADIENT, clip_on=False)
+    alike = np.isclose(singular, singular[0]).sum()
+    name(right, f"{alike} × {singular[0]:.3g}", ((alike - 1) / 2, shown[0]), INK, (0, 12))
+    for k in range(alike, n):
+        text = "0" if singular[k] < floor else f"{singular[k]:.3g}".replace("e-0", "e−")
+        name(right, text, (k, shown[k]), INK, (0, 12))
+    right.set(yscale="log", ylim=(floor, 30), xlabel="largest first", xticks=[])
+    right.set_title("singular values of J", loc="left")
+    return picture
+
+
+def fading_rate(sizes):
+    """Draw how a weight matrix in front of the layer grows, and what that does to its steps.
+
+    Args:
+        sizes: the norms of the matrix, one for each step.
+    """
+    picture, ax = new_picture(height=2.6)
+    grown = np.array(sizes)[:: max(1, len(sizes) // 50)] / sizes[0]
+    steps = np.linspace(0, len(sizes) - 1, len(grown))
+    felt = 1 / grown**2
+    ax.plot(steps, grown, color=AFFINE, linewidth=2)
+    ax.plot(steps, felt, color=GRADIENT, linewidth=2)
+    middle = len(steps) // 2
+    name(ax, "size of A", (steps[middle], grown[middle]), AFFINE, (0, 14), ha="right")
+    name(ax, "learning rate that A feels", (steps[middle], felt[middle]), GRADIENT, (0, 14))
+    ax.set(xlabel="steps", xlim=(0, steps[-1]), ylim=(0, 1.08 * grown[-1]))
+    ax.set_title("times what it was at the start", loc="left")
     return picture
 
 

@@ -105,8 +105,10 @@ def caught_on(counts, inputs):
         ax.add_patch(_box_at(level, inputs, edgecolor=LINE, facecolor="none"))
         ax.add_patch(_box_at(level, counts[code], facecolor=VERMILION, alpha=0.55))
         name(ax, code, (0, level), offset=(-6, 0))
-        name(ax, str(counts[code]), (counts[code], level), offset=(4, 0), weight="bold")
-    ax.set(xlim=(0, inputs + 3), ylim=(len(counts) - 0.5, -0.5), yticks=[])
+        inside = counts[code] > inputs / 5
+        offset = (-5, 0) if inside else (4, 0)
+        name(ax, str(counts[code]), (counts[code], level), offset=offset, weight="bold")
+    ax.set(xlim=(0, inputs + 0.2), ylim=(len(counts) - 0.5, -0.5), yticks=[])
     ax.set_xlabel(f"inputs that catch it, of {inputs}")
     ax.spines["left"].set_visible(False)
     return picture

@@ -15,6 +15,8 @@ from layernorm_book.chapters.figures.style import (
     new_panel,
 )
 
+ARROW = {"arrowstyle": "-|>", "color": VERMILION, "linewidth": 1.2, "shrinkA": 2, "shrinkB": 1}
+
 
 def bit_fields(rows):
     """Draw numbers as they are stored: a cell for each bit, tinted by field.
@@ -72,20 +74,13 @@ def shifted_alike(row, rounded):
     ax.plot([row[0] - 0.55, row[-1] + 0.55], [0.7, 0.7], color=LINE, linewidth=1)
     for number in row:
         true, found = number - mean, number - rounded
+        left = number + found - true
         ax.plot([number, number], [0.58, 0.82], color=CENTRED, linewidth=2.5)
-        ax.plot([number + found - true] * 2, [0.58, 0.82], color=VERMILION, linewidth=2.5)
-        ax.text(
-            number + 0.03,
-            1.02,
-            f"{true:g}".replace("-", "−"),
-            color=CENTRED,
-            ha="left",
-            va="center",
-        )
-        ax.text(
-            number + found - true, 0.36, f"{found:g}".replace("-", "−"), color=VERMILION, **middle
-        )
-    ax.text(row[-1] + 0.62, 1.02, "true", color=CENTRED, ha="left", va="center")
+        ax.plot([left, left], [0.58, 0.82], color=VERMILION, linewidth=2.5)
+        ax.annotate("", (left, 0.7), (number, 0.7), arrowprops=ARROW)
+        ax.text(number, 1.02, f"{true:g}".replace("-", "−"), **middle)
+        ax.text(left, 0.36, f"{found:g}".replace("-", "−"), color=VERMILION, **middle)
+    ax.text(row[-1] + 0.62, 1.02, "true", ha="left", va="center")
     ax.text(row[-1] + 0.62, 0.36, "found", color=VERMILION, ha="left", va="center")
     ax.set(xlim=(row[0] - 0.7, row[-1] + 1.15), ylim=(0.1, 2.65))
     ax.set_axis_off()

@@ -83,7 +83,7 @@ def _css():
     named = ",".join(f"{theme} .ln-figure" for theme in DARK)
     return (
         f".ln-figure{{{light}display:flex;flex-wrap:wrap;align-items:start;gap:1rem;"
-        "margin:.25rem 0;font-family:system-ui,sans-serif}"
+        "margin:.25rem 0;font-family:var(--ln-sans,system-ui),sans-serif}"
         ".ln-figure svg{max-width:100%;height:auto;overflow:visible;stroke-linejoin:round}"
         ".ln-figure svg:only-child{width:31rem}"
         ".ln-figure text{fill:var(--fig-ink)}"

@@ -1,4 +1,4 @@
-"""What are trained γ by layer, and which rows does a wrong ε touch?"""
+"""What are trained γ by layer, what does a channel cost, and which rows does a wrong ε touch?"""
 
 import numpy as np
 from matplotlib.patches import PathPatch
@@ -15,38 +15,67 @@ from layernorm_book.chapters.figures.style import (
     name_all,
     new_picture,
 )
+from layernorm_book.chapters.trained import NAMES
 
 
-def gammas(names, weight, traced):
-    """Draw every γ of every layer as a dot, to two hundredths, and follow a few channels.
+def gammas(weight, outliers, traced):
+    """Draw for each layer where its γ lie and each outlier as a dot, and follow a few channels.
 
     Args:
-        names: list of the layers' names.
-        weight: array of shape (layers, n).
+        weight: array of shape (n, layers), the layers as in `NAMES`.
+        outliers: array of bool of that shape, true for the γ to draw as dots.
         traced: list of up to four channels to follow.
     """
-    picture, ax = new_picture(height=4.2)
-    layers, n = weight.shape
-    # Neighbours in size stand in different columns, so that dots do not hide dots.
-    offset = 0.2 * np.resize([-1, 0.33, -0.33, 1, -0.67, 0.67, 0], n)
-    x = np.arange(layers)[:, None] + offset  # (layers, n)
-    y = np.round(np.sort(weight) * 50) / 50  # (layers, n)
-    _dots(ax, *np.unique([x.ravel(), y.ravel()], axis=1))  # what lies on another is not drawn
+    picture, ax = new_picture(height=3.8)
+    last = len(NAMES) - 1
+    low, high = np.percentile(weight, [1, 99], axis=0)  # (layers,) each
+    ax.vlines(range(last + 1), low, high, color=SOFT, linewidth=9, alpha=0.3)
+    ax.plot(weight.mean(0), color=SOFT, marker="_", markersize=9, linestyle="none")
+    rest = outliers.copy()
+    rest[traced] = False
+    channel, layer = np.nonzero(rest)
+    _dots(ax, layer, weight[channel, layer], edgecolor=INK, linewidth=4)
     marks = zip(traced, (VERMILION, BLUE, GREEN, PURPLE), "osD^", strict=False)
     ends = []
     for channel, colour, marker in marks:
-        _trace(ax, weight[:, channel], colour, marker)
-        ends.append((f"{channel}", (layers - 1, weight[-1, channel]), colour))
-    ax.plot([0, layers - 1], [1, 1], color=INK, linewidth=1, linestyle="--")
-    name_all(ax, [*ends, ("fresh", (layers - 1, 1), INK)])
-    _name_layers(ax, names)
-    ax.set_title("γ of all channels, four of them traced", loc="left")
+        _trace(ax, weight[channel], colour, marker)
+        ends.append((f"{channel}", (last, weight[channel, -1]), colour))
+    ax.plot([0, last], [1, 1], color=INK, linewidth=1, linestyle="--")
+    name_all(ax, [*ends, ("fresh", (last, 1), INK)])
+    _name_layers(ax)
+    ax.set_title("γ by layer: 98% of them, and the outliers", loc="left")
     ax.set_xlabel("LayerNorm: block, and what stands before it")
     return picture
 
 
-def _name_layers(ax, names):
-    ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+def suspects(distance, cost, also, beside=(157, 249)):
+    """Draw what silencing each channel costs by how far its γ strays, and name the outliers.
+
+    Args:
+        distance: of each channel's γ from the layer's mean, in standard deviations: array (n,).
+        cost: 1 − the worst cosine, array (n,).
+        also: list of channels to name besides.
+        beside: those whose names stand at the left, where there is room.
+    """
+    picture, ax = new_picture(height=3.4)
+    _dots(ax, cost, np.round(distance, 1), alpha=0.6, linewidth=4)
+    for channel in [*np.flatnonzero(distance > 5), *also]:
+        colour = VERMILION if cost[channel] > np.median(cost) else BLUE
+        at = cost[channel], distance[channel]
+        ax.plot(*at, color=colour, marker="o", markersize=6)
+        name(ax, f"{channel}", at, colour, (-6 if channel in beside else 6, 0))
+    ax.axhline(5, color=INK, linewidth=1, linestyle="--")
+    name(ax, "outliers above", (1.1, 5), INK, (-1, 7))
+    ax.set(xscale="log", xlim=(0.003, 1.2), ylim=(0, 12))
+    ax.set_xticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
+    ax.minorticks_off()
+    ax.set_title("how far γ strays, in standard deviations", loc="left")
+    ax.set_xlabel("cost of silencing: 1 − the worst cosine")
+    return picture
+
+
+def _name_layers(ax):
+    ax.set_xticks(range(len(NAMES)), NAMES, rotation=45, ha="right", rotation_mode="anchor")
 
 
 def _trace(ax, values, colour, marker):
@@ -57,15 +86,14 @@ def _trace(ax, values, colour, marker):
         ax.plot(range(first, len(values), 2), values[first::2], linestyle=style, **look)
 
 
-def first_token(names, rows):
+def first_token(rows):
     """Draw σ of the rows that reach each layer, of [CLS] and of all other tokens.
 
     Args:
-        names: list of the layers' names.
-        rows: for each layer a dict with "sigma" and "sigma of the others".
+        rows: for each layer of `NAMES` a dict with "sigma" and "sigma of the others".
     """
     picture, ax = new_picture(height=3.2)
-    last = len(names) - 1
+    last = len(NAMES) - 1
     for key, text, colour, marker in (
         ("sigma", "[CLS]", VERMILION, "o"),
         ("sigma of the others", "elsewhere", SOFT, "s"),
@@ -75,19 +103,19 @@ def first_token(names, rows):
         at = int(np.argmax(values)) if key == "sigma" else last  # where the other line is far
         name(ax, text, (at, values[at]), colour, (8, 2))
     ax.set(yscale="log", ylabel="σ of a row, median", xlim=(-0.4, 1.25 * last))
-    _name_layers(ax, names)
+    _name_layers(ax)
     ticks = [0.1, 1, 10]
     ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
     return picture
 
 
-def _dots(ax, x, y):
-    """Draw thousands of dots as one path: strokes of no length with round ends."""
+def _dots(ax, x, y, **look):
+    """Draw many dots as one path: strokes of no length with round ends."""
     points = np.repeat(np.column_stack([x, y]), 2, axis=0)
     path = Path(points, np.tile([Path.MOVETO, Path.LINETO], len(x)))
     path.should_simplify = False  # or nothing would be left
-    look = {"edgecolor": SOFT, "alpha": 0.45, "linewidth": 2, "capstyle": "round"}
+    look = {"edgecolor": SOFT, "capstyle": "round"} | look
     ax.add_patch(PathPatch(path, facecolor="none", **look))
     ax.update_datalim(points)
     ax.autoscale_view()

@@ -138,7 +138,7 @@ export function drawBars(nodes, columns, values, scale, { band = [], guide = [] 
   setText(nodes.hi, short(hi, 3 + 3 * (lo > 0 || hi < 0)));
   setText(nodes.lo, short(lo, 3 + 3 * (lo > 0 || hi < 0)));
   each(columns).forEach((i, k) => {
-    const text = fixed(values[i], digits);
+    const text = fixed(values[i], Math.max(digits, Math.abs(values[i]) < 10 ? 2 : 0)); // next to 1000, 0.2 is not 0
     setReadout(nodes.readouts[k], values[i], text);
     const range = nodes.sliders[k];
     if (!range) return;

@@ -2,7 +2,7 @@
 
 /** A minus sign where JavaScript writes a hyphen. */
 export const typeset = (text) => text.replaceAll("-", "−").replace("e+", "e");
-export const fixed = (v, digits) => typeset(digits > 5 ? v.toExponential(1) : v.toFixed(digits)).replace(/^−(?=[0.]+$)/, "");
+export const fixed = (v, digits) => typeset(digits > 5 || Math.abs(v) >= 1e7 ? v.toExponential(1) : v.toFixed(digits)).replace(/^−(?=[0.]+$)/, "");
 
 /** As many digits as asked for, and no zeros that say nothing. */
 export function short(v, digits = 4) {
