@@ -7,14 +7,33 @@ import re
 import pytest
 from browser import open_lab, type_in, values, write_page
 
-from layernorm_book.chapters.census import VERDICTS, find, in_order, largest_effect, load
+from layernorm_book.chapters.census import (
+    GROUPS,
+    INPUTS,
+    find,
+    group_of,
+    in_order,
+    load,
+    off_on,
+    told,
+)
 from layernorm_book.widgets import CensusTable
-from layernorm_book.widgets.census import NAMES, SORTS
+from layernorm_book.widgets.census import NAN, SORTS, packed
 
 ROWS = load()["rows"]
 SHOWN = """() => [...document.querySelectorAll("[data-row]:not([hidden])")].map(
     row => Number(row.dataset.row))"""
-WORDS = ("", "lucid", "RMS", "layernorm", "transformers", "bug", "documented choice", "-eps", "mlx")
+WORDS = (
+    "",
+    "lucid",
+    "RMS",
+    "layernorm",
+    "transformers",
+    "slip",
+    "documented choice",
+    "-eps",
+    "mlx",
+)
 WORDS += ("keras right", "1.26", "  flax   layernorm ", "nothing at all", "é", "wrong-eps rms", "_")
 
 
@@ -38,69 +57,103 @@ def numbers(rows):
 
 def drawn_states(count):
     draw = random.Random(0)
-    verdicts = ("all", *VERDICTS)
-    return [(draw.choice(WORDS), draw.choice(verdicts), draw.choice(SORTS)) for _ in range(count)]
+    choices = WORDS, ("all", *GROUPS), tuple(INPUTS), SORTS
+    return [tuple(map(draw.choice, choices)) for _ in range(count)]
 
 
 def test_javascript_finds_and_sorts_what_python_finds_and_sorts(run_module):
     census = CensusTable().census
-    script = """given[1].map(([query, verdict, sort]) => {
+    script = """given[1].map(([query, group, input, sort]) => {
         const fits = m.fitting(m.searched(given[0]), query);
-        return m.ordered(given[0], sort).filter(i => fits[i] && (
-            verdict === "all" || given[2][given[0].rows[i].v] === verdict));
+        return m.ordered(given[0], sort, given[3].indexOf(input)).filter(i => fits[i] && (
+            group === "all" || given[2][given[0].rows[i].g] === group));
     })"""
     states = drawn_states(400)
-    found = run_module("picks.js", script, census, states, VERDICTS)
+    found = run_module("picks.js", script, census, states, list(GROUPS), list(INPUTS))
     wanted = [
-        numbers(in_order(find(ROWS, query, verdict), sort)) for query, verdict, sort in states
+        numbers(in_order(find(ROWS, query, group), sort, given))
+        for query, group, given, sort in states
     ]
     assert found == wanted
     assert len({len(rows) for rows in wanted}) > 20
 
 
+def test_javascript_tells_a_size_as_python_does(run_module):
+    sizes = sorted({off_on(row, given) for row in ROWS for given in INPUTS} | {12.4, 999.6})
+    given = [min(size, NAN) for size in sizes]
+    assert run_module("picks.js", "given[0].map(m.told)", given) == [told(size) for size in sizes]
+
+
+def test_every_measured_layer_has_a_place_in_a_pile(run_module):
+    census = CensusTable().census
+    script = "given[1].map((_, at) => m.piled(given[0].rows, at))"
+    for given, piles in zip(INPUTS, run_module("picks.js", script, census, [*INPUTS]), strict=True):
+        assert sorted(i for i, *_ in piles) == [
+            i for i, row in enumerate(ROWS) if off_on(row, given) >= 0
+        ]
+        assert len({(pile, place) for _, pile, place in piles}) == len(piles)
+        tops = [1e-5, 1e-3, 1e-2, 0.1, 1, NAN, float("inf")]
+        for i, pile, _ in piles:
+            size = min(off_on(ROWS[i], given), NAN)
+            assert ([0, *tops][pile]) <= size < tops[pile]
+
+
 def test_the_page_shows_what_python_shows(table):
-    for query, verdict, sort in drawn_states(40):
-        state = f"lab=0&query={query}&verdict={verdict}&chosen=-1&sort={sort}"
+    for query, group, given, sort in drawn_states(40):
+        state = f"lab=0&query={query}&group={group}&given={given}&chosen=-1&sort={sort}"
         table.evaluate("state => { location.hash = state; }", state)
-        lab = CensusTable(query=query, verdict=verdict, sort=sort)
-        wanted = numbers(in_order(find(ROWS, query, verdict), sort))
+        lab = CensusTable(query=query, group=group, given=given, sort=sort)
+        wanted = numbers(in_order(find(ROWS, query, group), sort, given))
         table.wait_for_function(
             f"wanted => String(({SHOWN})()) === wanted", arg=str(wanted)[1:-1].replace(" ", "")
         )
         assert [row["class"] for row in lab.shown] == [ROWS[i]["class"] for i in wanted]
-        counts = [len(find(ROWS, query, v)) for v in ("all", *VERDICTS)]
+        counts = [len(find(ROWS, query, key)) for key in ("all", *GROUPS)]
         assert values(table, "count") == counts
         assert values(table, "shown") == [len(wanted)]
+        sizes = table.locator("[data-row]:not([hidden]) td:last-child").all_text_contents()
+        assert sizes == [told(off_on(ROWS[i], given)) for i in wanted]
+        lit = table.eval_on_selector_all(
+            "circle:not(.ln-away)", "all => all.map(c => +c.dataset.at)"
+        )
+        assert sorted(lit) == sorted(i for i in wanted if "off" in ROWS[i])
 
 
 def test_a_header_sorts_and_once_more_turns_the_order_round(table):
-    for column in ("class", "verdict", "effect", "package"):
+    for column in ("class", "group", "off", "package"):
         for sort, says in ((column, "ascending"), (f"-{column}", "descending")):
             table.click(f"[data-sort={column}]")
             assert table.evaluate(SHOWN) == numbers(in_order(ROWS, sort))
             sorts = table.eval_on_selector_all("th[aria-sort]", "all => all.map(th => th.ariaSort)")
             assert sorted(sorts, key=("none").__ne__) == ["none"] * 3 + [says]
             assert table.get_attribute(f"[data-column={column}]", "aria-sort") == says
-    sizes = [largest_effect(row)[0] for row in in_order(ROWS, "-effect")]
+    table.click("[data-sort=off]")
+    table.click("[name=given][value=loud]")
+    assert table.evaluate(SHOWN) == numbers(in_order(ROWS, "off", "loud"))
+    sizes = [off_on(row, "loud") for row in in_order(ROWS, "-off", "loud")]
     without = sizes.count(-1)
     assert sizes == sorted(sizes[:-without], reverse=True) + [-1] * without
 
 
 def test_a_row_says_what_census_json_says(table):
-    for number, row in random.Random(1).sample(list(enumerate(ROWS)), 30):
-        label = table.locator(f"[data-row='{number}'] label")
-        label.click()
+    slips = [i for i, row in enumerate(ROWS) if "witness" in row.get("confirmation", {})]
+    assert len(slips) == 3
+    for number in random.Random(1).sample(range(len(ROWS)), 30) + slips:
+        row = ROWS[number]
+        table.locator(f"[data-row='{number}'] label").click()
         opened = table.locator(".ln-opened")
         text = re.sub(r"\s+", " ", opened.inner_text())
         assert opened.evaluate("node => node.previousSibling.dataset.row") == str(number)
-        assert NAMES[row["verdict"]] in text
         wanted = [row["package"], row["version"], row["class"], row["framework"]]
-        wanted += [*row.get("message", {}).values(), *row.get("effect", {}).values()]
+        wanted += [GROUPS[group_of(row)], *row.get("message", {}).values()]
         wanted += [row.get("reason", ""), row.get("call", "")]
+        if "off" in row:
+            wanted += [f"{told(off_on(row, key))} on {name}" for key, (name, _) in INPUTS.items()]
         links = [row["link"]]
         if confirmation := row.get("confirmation"):
             wanted += [f"Read as a {confirmation['kind']}: {confirmation['sentence']}"]
-            links = [confirmation["link"], *links]
+            witness = [confirmation["witness"]] if "witness" in confirmation else []
+            links = [confirmation["link"], *witness, *links]
         for part in wanted:
             assert re.sub(r"\s+", " ", part) in text
         shown = opened.locator("a:visible")
@@ -110,13 +163,47 @@ def test_a_row_says_what_census_json_says(table):
         assert table.get_attribute(f"[data-row='{number}'] a", "href") == row["link"]
 
 
+def test_each_slip_names_both_lines(table):
+    table.get_by_role("button", name="slips", exact=True).click()
+    assert table.locator("[data-row]:visible").count() == 3
+    for row in table.locator("[data-row]:visible").all():
+        row.locator("label").click()
+        assert table.inner_text(".ln-why").startswith("Read as a slip: ")
+        for link in (".ln-cause", ".ln-witness"):
+            assert "#L" in table.get_attribute(link, "href")
+            assert table.locator(link).is_visible()
+
+
+def test_a_dot_opens_its_row_and_the_list_scrolls_to_it(table):
+    number = next(i for i, row in reversed(list(enumerate(ROWS))) if "off" in row)
+    table.locator(f"circle[data-at='{number}']").dispatch_event("click")
+    assert values(table, "open") == [number]
+    line, list_ = (table.locator(s).bounding_box() for s in (f"[data-row='{number}']", ".ln-list"))
+    assert list_["y"] <= line["y"] < list_["y"] + list_["height"]
+    assert table.locator("circle.ln-here").count() == 1
+
+
+def test_a_phone_piles_the_dots_higher_and_nothing_leaves_the_picture(table):
+    box = "node => node.getAttribute('viewBox').split(' ').map(Number)"
+    wide = table.eval_on_selector(".ln-dots", box)
+    table.set_viewport_size({"width": 390, "height": 800})
+    narrow = table.eval_on_selector(".ln-dots", box)
+    assert narrow[2] < wide[2]
+    assert narrow[3] > wide[3]
+    places = table.eval_on_selector_all(
+        "circle", "all => all.map(c => c.style.transform.match(/[\\d.]+/g).map(Number))"
+    )
+    assert len({tuple(place) for place in places}) == len(places)
+    assert all(0 < x < narrow[2] and 0 < y < narrow[3] for x, y in places)
+
+
 def test_every_link_of_the_packed_rows_is_whole():
     census = CensusTable().census
     for row, small in zip(ROWS, census["rows"], strict=True):
         start = census["packages"][small["p"]][3]
         assert start + small.get("f", "") == row["link"]
         assert start.startswith("https://github.com/")
-        assert VERDICTS[small["v"]] == row["verdict"]
+        assert list(GROUPS)[small["g"]] == group_of(row)
         if "confirmation" in row:
             assert start + small.get("r", small.get("f", "")) == row["confirmation"]["link"]
     assert len(json.dumps(census)) < 70_000
@@ -126,7 +213,7 @@ def test_keys_alone_find_open_read_and_close_a_row(table):
     table.focus("[name=query]")
     table.keyboard.type("flax layernorm")
     assert values(table, "shown") == [4]
-    for _ in range(6):  # the verdict, four headers, and the first row
+    for _ in range(7):  # two presets, four headers, and the first row
         table.keyboard.press("Tab")
     table.keyboard.press("Space")
     rows = table.evaluate(SHOWN)
@@ -159,21 +246,18 @@ def test_a_row_that_the_filter_hides_is_not_open(table):
     assert table.locator(".ln-opened").is_visible()
 
 
-def test_a_phone_shows_the_effect_below_class_and_verdict(table):
+def test_a_phone_shows_the_size_below_class_and_verdict(table):
     table.set_viewport_size({"width": 390, "height": 800})
     type_in(table, "[name=query]", "flax")
     row = table.locator("[data-row='253']")
     seen = row.locator(":is(th, td):visible").all_inner_texts()
     assert len(seen) == 4
     assert seen[0].startswith("flax 0.12.8")
-    assert seen[1:3] == ["LayerNorm", "differs"]
-    assert seen[3].startswith("everything at n = 4")
-    verdict, effect = (row.locator("td").nth(at).bounding_box() for at in (1, 2))
-    assert effect["y"] >= verdict["y"] + verdict["height"] - 1
-    assert effect["width"] > verdict["width"]
-    assert table.locator("[data-sort=effect]").is_visible()
-    row.locator("label").click()
-    assert "6.51% at n = 768" in table.locator(".ln-effects").inner_text()
+    assert seen[1:] == ["LayerNorm", "differs: one pass, or unknown", "under 0.001%"]
+    verdict, size = (row.locator("td").nth(at).bounding_box() for at in (1, 2))
+    assert size["y"] >= verdict["y"] + verdict["height"] - 1
+    assert size["width"] > verdict["width"]
+    assert table.locator("[data-sort=off]").is_visible()
 
 
 def test_every_link_leads_somewhere(table):
@@ -181,8 +265,8 @@ def test_every_link_leads_somewhere(table):
 
 
 def test_reset_shows_all_rows_in_the_order_of_the_beginning(table):
-    table.get_by_role("button", name="bugs", exact=True).click()
-    table.click("[data-sort=effect]")
+    table.get_by_role("button", name="slips", exact=True).click()
+    table.click("[data-sort=off]")
     table.get_by_role("button", name="reset", exact=True).click()
     assert table.evaluate(SHOWN) == numbers(in_order(ROWS))
 
@@ -204,20 +288,38 @@ def test_without_a_script_the_whole_census_is_a_table():
 @pytest.mark.parametrize(
     ("counts", "says"),
     [
-        ([0, 0, 0, 0, 0], "No layer fits. Shorten the text, or choose “all”."),
-        ([0, 0, 0, 2, 1], "3 of 9 layers. The judge compared none of them with PyTorch."),
-        ([1, 0, 0, 0, 0], "1 of 9 layers: 1 agrees with PyTorch, 0 more with a limit, 0 differ."),
-        ([0, 0, 1, 0, 0], "1 of 9 layers: 0 agree with PyTorch, 0 more with a limit, 1 differs."),
+        ([0, 0, 0, 0, 0, 0, 0, 0], "No layer fits. Shorten the text, or choose “all”."),
+        ([0, 0, 0, 0, 0, 0, 2, 1], "3 of 9 layers. The judge compared none of them with PyTorch."),
         (
-            [1, 1, 1, 1, 0],
+            [1, 0, 0, 0, 0, 0, 0, 0],
+            "1 of 9 layers: 1 agrees with PyTorch, 0 more with a limit, 0 differ.",
+        ),
+        (
+            [0, 0, 0, 1, 0, 0, 0, 0],
+            "1 of 9 layers: 0 agree with PyTorch, 0 more with a limit, 1 differs.",
+        ),
+        (
+            [1, 1, 0, 0, 0, 1, 1, 0],
             "4 of 9 layers, 3 of them judged: "
             "1 agrees with PyTorch, 1 more with a limit, 1 differs.",
         ),
         (
-            [2, 1, 3, 2, 1],
+            [2, 1, 1, 0, 1, 1, 2, 1],
             "All 9 layers, 6 of them judged: 2 agree with PyTorch, 1 more with a limit, 3 differ.",
         ),
     ],
 )
 def test_the_sentence_counts_what_is_shown(run_module, counts, says):
     assert run_module("picks.js", "m.tableSays(given[0], 9)", counts) == says
+
+
+def test_the_sentence_above_the_dots_counts_from_a_thousandth_on(run_module):
+    given = ["quiet", "quiet rows", "σ = 0.01"], [6e-8, 9.9e-4, 1e-3, 2.5, NAN]
+    says = "Quiet rows (σ = 0.01): 3 of 5 layers are off by 0.1% or more."
+    assert run_module("picks.js", "m.inputSays(given[0], given[1])", *given) == says
+
+
+def test_a_row_packs_nan_apart_from_a_layer_that_was_not_measured():
+    row = next(row for row in ROWS if "off" in row)
+    small = packed([row | {"off": {"usual": None, "quiet": 0.5}}])["rows"][0]
+    assert small["m"] == [NAN, 0.5, -1, -1, -1]

@@ -475,7 +475,8 @@ BAD = {
     },
     "CensusTable": {
         "query": ["x" * 61, "a&b", "#", 1, None],
-        "verdict": ["bug", ""],
+        "group": ["wrong", ""],
+        "given": ["usual rows", None],
         "chosen": [-2, 271, "1", 0.5],
         "sort": ["line", "--class"],
     },
@@ -507,7 +508,10 @@ def test_a_bad_value_is_refused_with_the_reason_and_changes_nothing(name):
         (widgets.LayerNormLab(x=[1.0, 2.0, 3.0, 6.0], eps=0.5), ["variance σ² = 3.5", ">-0.5<"]),
         (widgets.BitLab(eps=1e-5), ["<td>0010101000</td><td>1.00136e-05</td>"]),
         (widgets.RoundingLab(), [">centred twice<", ">PyTorch&#x27;s kernel<"]),
-        (widgets.CensusTable(), [">CumLN</a>", "<td>differs</td>"]),
+        (
+            widgets.CensusTable(),
+            [">CumLN</a>", "<td>differs: another ε</td>", "<td>under 0.001%</td>"],
+        ),
         (widgets.AxisPicker(), [">LayerNorm<", "nn.GroupNorm(2, 4)(x)"]),
         (widgets.AxisPicker("tokens"), ["nn.LayerNorm(4)(x)"]),
         (widgets.GradientLab(), [">grad_x<", "0.5, 0.5, 1.25e-06, 0."]),

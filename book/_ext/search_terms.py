@@ -27,7 +27,7 @@ TERMS = {
         "Bring your own": ["check_parity", "check my layer"],
     },
     "12_census": {
-        "One table": ["census", "published layers", "is my layer right"],
+        "A dot for each layer": ["census", "published layers", "is my layer right"],
         "Check your own in CI": ["parity_test", "continuous integration", "exit codes"],
     },
     "05_backward": {

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
-from census import ask, packages, table
+from census import ask, measure, packages, table
 from census.cut import TooEntangled, cut_out
 from census.find import layers_of
 from census.frameworks import OWN
@@ -48,7 +48,8 @@ def main():
     reviews = json.loads(REVIEWED.read_text())
     rows = rows_of_wheels(fetched, reviews)
     rows += [] if options.packages else rows_of_frameworks(OWN, reviews)
-    made = table.census(rows, date.today().isoformat(), version("torch"), _judge_version())
+    own = {norm: measure.pytorchs_own(norm) for norm in ("layer_norm", "rms_norm")}
+    made = table.census(rows, date.today().isoformat(), version("torch"), _judge_version(), own)
     print(json.dumps(made["counts"], indent=1))
     if options.packages:
         print(table.dumps(made))

@@ -7,9 +7,11 @@ import torch
 
 from census.build import NotBuilt, call_text, factory, is_channels_last, load, said
 from census.frameworks import CUT, DTYPES, cut_function, own_function
+from census.measure import measure
 from layernorm_book import check_parity
+from layernorm_book.parity import cases
 
-SECONDS = 600  # a layer in tinygrad's Python interpreter takes a minute or two
+SECONDS = 1200  # a layer in tinygrad's Python interpreter takes minutes
 
 
 def in_process(question, *arguments, seconds=SECONDS):
@@ -64,7 +66,8 @@ def ask_about_cut(framework, name, source, review):
         review: dict, what `reviewed.json` says of it; may hold "call" and "against".
 
     Returns:
-        dict with call, channels_last, against, dtypes, and what the judge said.
+        dict with call, channels_last, against, dtypes, what the judge said, and how far off the
+        layer is on the inputs of `measure`.
 
     Raises:
         NotBuilt: it could not be built or called, and why.
@@ -88,6 +91,7 @@ def ask_about_cut(framework, name, source, review):
     if "no-centering" in answer["codes"] and "against" not in review:
         # It is called LayerNorm and subtracts no mean: it is asked as what it is.
         answer = _ask(candidate, "rms_norm", dtypes, last)
+    answer["off"] = measure(candidate, answer["against"], last, SECONDS)
     return {"call": call, "channels_last": last} | answer
 
 
@@ -102,15 +106,14 @@ def ask_about_own(own):
     """
     cls = own.load()
     file, line = own.source(cls)
-    answer = _ask(own_function(own, cls), own.against, DTYPES)
+    function = own_function(own, cls)
+    answer = _ask(function, own.against, DTYPES)
+    answer["off"] = measure(function, own.against, True, SECONDS)
     return {"file": file, "line": line, "call": own.call, "channels_last": True} | answer
 
 
 def _ask(candidate, against, dtypes, channels_last=True):
-    """Return what the judge says, as the census keeps it.
-
-    What is wrong in all dtypes together is asked once more in single and double precision alone.
-    """
+    """Return what the judge says, as the census keeps it."""
     how = {"against": against, "channels_last": channels_last, "time_limit": SECONDS}
     report = check_parity(candidate, dtypes=dtypes, **how)
     wrong = [finding for finding in report.findings if finding.severity == "wrong"]
@@ -126,9 +129,14 @@ def _ask(candidate, against, dtypes, channels_last=True):
         "effect": {finding.code: finding.effect for finding in wrong if finding.effect},
     }
     if wrong:
-        single = [name for name in ("float64", "float32") if name in (dtypes or report.dtypes)]
-        answer["in_single"] = _verdict(check_parity(candidate, dtypes=single, **how))
+        failed = {_dtype_of(c.case) for c in report.cases if not c.passed}
+        answer["fails_in"] = [name for name in report.dtypes if name in failed]
     return answer
+
+
+def _dtype_of(case):
+    """Return the dtype of a case of the judge: its name begins with each but float32."""
+    return next((name for name in cases.DTYPES if case.startswith(name)), "float32")
 
 
 def _verdict(report):

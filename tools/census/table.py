@@ -1,9 +1,10 @@
 """The census as rows: one for each distinct implementation, as census.json holds them.
 
 census.json is an object with
-    format: 1, raised when a field changes its meaning.
+    format: 2, raised when a field changes its meaning.
     date: the day of the run.
     torch, judge: the version of PyTorch that is compared with, and of this package.
+    pytorch: how far off PyTorch's own layer_norm and rms_norm are, as `off` of a row.
     counts: implementations, copies, packages, frameworks, and one number for each verdict.
     rows: a list of objects with
         framework, package, version, class, file, line, link: where the source stands. A link
@@ -17,17 +18,21 @@ census.json is an object with
         codes, limits, besides: what the judge found wrong; what it found limited; what is true as
             well and can wait.
         message, effect: {code: what was seen, how much it matters}, in the judge's words.
-        in_single: for a wrong one, the verdict in float64 and float32 alone (float32 where the
-            framework has no more).
-        confirmation: for a wrong one, what a person read: {line, link, kind, sentence}, where kind
-            is "bug", "convention" (the field does it so) or "documented choice".
+        off: {input of `measure`: how far off the layer itself is there, as a share}; null is NaN or
+            infinity.
+        fails_in: for a wrong one, the dtypes in which a comparison fails.
+        confirmation: for a wrong one, what a person read: {line, link, kind, sentence}. kind is
+            "documented choice" (code or documentation states it), "convention" (others do it too,
+            and nothing states it) or "slip": code of the same authors does it otherwise, at
+            witness. No author was asked.
     Fields that do not apply are left out.
 """
 
 import json
 from collections import Counter
 
-FORMAT = 1
+FORMAT = 2
+NEAR, ROUNDING = 1.2, 1e-5  # sizes within this factor, or below this, are the same size
 VERDICTS = ("right", "limit", "wrong", "other", "not built")
 
 
@@ -64,8 +69,8 @@ def row(framework, package, where, group, review, answer):
     return {key: value for key, value in made.items() if value not in ([], {}, None)}
 
 
-def census(rows, date, torch_version, judge_version):
-    """Return the whole of census.json."""
+def census(rows, date, torch_version, judge_version, own):
+    """Return the whole of census.json; `own` is what `measure` finds of PyTorch's own layers."""
     verdicts = Counter(row["verdict"] for row in rows)
     counts = {
         "implementations": len(rows),
@@ -78,6 +83,7 @@ def census(rows, date, torch_version, judge_version):
         "date": date,
         "torch": torch_version.partition("+")[0],
         "judge": judge_version,
+        "pytorch": own,
         "counts": counts | {verdict: verdicts[verdict] for verdict in VERDICTS},
         "rows": rows,
     }
@@ -100,17 +106,30 @@ def unconfirmed(table):
 
 
 def differences(old, new):
-    """Return what changed between two censuses, as text lines; dates and sizes may differ."""
-    said = [
-        {(r["package"], r.get("file"), r["class"], r.get("call")): _said(r) for r in table["rows"]}
+    """Return what changed between two censuses, as text lines.
+
+    Dates may differ, and sizes by as much as two machines round them.
+    """
+    found = []
+    rows = [
+        {(r["package"], r.get("file"), r["class"], r.get("call")): r for r in table["rows"]}
         for table in (old, new)
     ]
-    return [
-        f"{' '.join(map(str, key))}: {said[0].get(key)} -> {said[1].get(key)}"
-        for key in sorted(said[0].keys() | said[1].keys(), key=str)
-        if said[0].get(key) != said[1].get(key)
-    ]
+    for key in sorted(rows[0].keys() | rows[1].keys(), key=str):
+        was, now = (side.get(key, {}) for side in rows)
+        fields = sorted(
+            (was.keys() | now.keys()) - {"message"}
+        )  # it quotes sizes; codes say it too
+        changed = [f for f in fields if not _same(was.get(f), now.get(f))]
+        found += [f"{' '.join(map(str, key))}: {f}: {was.get(f)} -> {now.get(f)}" for f in changed]
+    return found
 
 
-def _said(row):
-    return tuple(str(row.get(key)) for key in ("verdict", "codes", "limits", "in_single"))
+def _same(was, now):
+    """Tell whether two fields are equal, or are sizes that rounding sets apart."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        return was.keys() == now.keys() and all(_same(was[key], now[key]) for key in was)
+    if isinstance(was, float) and isinstance(now, float):
+        small, large = sorted((was, now))
+        return large <= max(ROUNDING, NEAR * small)
+    return was == now

@@ -1,13 +1,21 @@
 """What did the judge say of layers that others publish? The census, as `make census` wrote it."""
 
 import json
-import re
+import math
 from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any
 
 VERDICTS = ("right", "limit", "wrong", "other", "not built")
-COLUMNS = ("package", "class", "verdict", "effect")  # what the table sorts by
+COLUMNS = ("package", "class", "group", "off")  # what the table sorts by
+INPUTS = {  # what every layer is measured on: how the table calls it, and what it is
+    "usual": ("usual rows", "mean 0 and σ = 1, in float32"),
+    "quiet": ("quiet rows", "mean 0 and σ = 0.01, in float32"),
+    "far": ("rows far from 0", "a mean of 1000 and σ = 1, in float32"),
+    "half": ("float16 rows", "mean 0 and σ = 1, in float16"),
+    "loud": ("loud float16 rows", "mean 0 and σ = 1000, in float16"),
+}
+BINS = (1e-5, 1e-3, 1e-2, 1e-1, 1.0, math.inf)  # up to which size a dot stands in a pile
 FAMILIES = {  # what the layers that differ do: its name, and the codes that belong to it
     "another ε": ("wrong-eps", "missing-eps", "eps-outside-sqrt"),
     "1 + γ": ("unit-offset-weight",),
@@ -15,9 +23,18 @@ FAMILIES = {  # what the layers that differ do: its name, and the codes that bel
     "one-pass variance": ("one-pass-variance",),
     "no known formula": ("unknown",),
 }
-_CLAUSE = re.compile(
-    r"(?P<size>[\d.,]+(?:%|-fold)|everything) (?:at|in|where|from) .*?(?=, [\d.,]+(?:%|-fold)|$)"
-)
+GROUPS = {  # what came of it, in the order of the legend: a key, and what the page says
+    "agrees": "agrees",
+    "limit": "agrees, with a limit",
+    "one-plus": "differs: 1 + γ",
+    "half": "differs: half precision",
+    "eps": "differs: another ε",
+    "rest": "differs: one pass, or unknown",
+    "other": "another layer",
+    "unasked": "not judged",
+}
+_OF_VERDICT = {"right": "agrees", "limit": "limit", "other": "other", "not built": "unasked"}
+_OF_FAMILY = {"another ε": "eps", "1 + γ": "one-plus", "half precision": "half"}
 
 Row = dict[str, Any]
 
@@ -28,20 +45,20 @@ def load() -> dict[str, Any]:
     return json.loads(data.read_text(encoding="utf-8"))
 
 
-def find(rows: Iterable[Row], query: str = "", verdict: str = "all") -> list[Row]:
-    """Return the rows that have every word of a query, and a verdict.
+def find(rows: Iterable[Row], query: str = "", group: str = "all") -> list[Row]:
+    """Return the rows that have every word of a query, and belong to a group.
 
     A word may stand anywhere in the package's name or version, the framework, the class, the
-    judge's codes or what a reader of the code confirmed: "bug", "convention", "documented choice".
+    judge's codes or what a reader of the code called it: "slip", "convention", "documented choice".
 
     Args:
-        verdict: one of VERDICTS, or "all".
+        group: one of GROUPS, or "all".
     """
     words = query.lower().split()
     return [
         row
         for row in rows
-        if verdict in ("all", row["verdict"]) and all(word in _text(row) for word in words)
+        if group in ("all", group_of(row)) and all(word in _text(row) for word in words)
     ]
 
 
@@ -51,39 +68,45 @@ def _text(row):
     return " ".join([*parts, row.get("confirmation", {}).get("kind", "")]).lower()
 
 
-def in_order(rows: Iterable[Row], sort: str = "package") -> list[Row]:
+def in_order(rows: Iterable[Row], sort: str = "package", given: str = "usual") -> list[Row]:
     """Return the rows sorted by one of COLUMNS, or the other way round where a "-" stands before.
 
-    Rows without an effect come last either way.
+    Rows that were not measured come last either way.
+
+    Args:
+        given: which of INPUTS "off" is about.
     """
     column, down = sort.removeprefix("-"), sort.startswith("-")
     keys = {
         "package": lambda row: row["package"].lower(),
         "class": lambda row: row["class"].lower(),
-        "verdict": lambda row: VERDICTS.index(row["verdict"]),
-        "effect": lambda row: largest_effect(row)[0],
+        "group": lambda row: list(GROUPS).index(group_of(row)),
+        "off": lambda row: off_on(row, given),
     }
     ordered = sorted(rows, key=keys[column], reverse=down)
-    return sorted(ordered, key=lambda row: column == "effect" and largest_effect(row)[0] < 0)
+    return sorted(ordered, key=lambda row: column == "off" and off_on(row, given) < 0)
 
 
-def largest_effect(row: Row) -> tuple[float, str]:
-    """Return how far off a layer is where the judge saw it farthest: percent, and the words.
+def off_on(row: Row, given: str) -> float:
+    """Return how far off a layer is on one of INPUTS, as a share; −1 where it was not measured."""
+    size = row.get("off", {}).get(given, -1.0)
+    return math.inf if size is None else size
 
-    "everything" (NaN or infinity came out) counts as a million; without an effect it is (-1, "").
-    The judge measures in float64 where it names no other precision; the words name each.
+
+def told(size: float) -> str:
+    """Return a size in words.
+
+    Example:
+        >>> [told(size) for size in (-1, 6.1e-8, 0.00021, 0.97, 12.0, math.inf)]
+        ['', 'under 0.001%', '0.021%', '97%', '12-fold', 'NaN or ∞']
     """
-    found = [part for told in row.get("effect", {}).values() for part in _CLAUSE.finditer(told)]
-    words = [part[0] if "float" in part[0] else f"{part[0]} in float64" for part in found]
-    sizes = [(_percent(part["size"]), told) for part, told in zip(found, words, strict=True)]
-    return max(sizes, default=(-1.0, ""), key=lambda pair: pair[0])
-
-
-def _percent(text):
-    if text == "everything":
-        return 1e6
-    number = float(text.removesuffix("%").removesuffix("-fold").replace(",", ""))
-    return number if text.endswith("%") else 100 * number
+    if size < 0:
+        return ""
+    if size < BINS[0]:
+        return "under 0.001%"
+    if size == math.inf:
+        return "NaN or ∞"
+    return f"{size:.0f}-fold" if size >= 10 else f"{float(f'{100 * size:.2g}'):g}%"
 
 
 def family(row: Row) -> str:
@@ -92,16 +115,7 @@ def family(row: Row) -> str:
     return next(name for name, members in FAMILIES.items() if codes & set(members))
 
 
-def answer(row: Row) -> str:
-    """Return what came of a comparison with PyTorch, and where half precision alone differs.
-
-    Returns:
-        "agrees", "agrees, with a limit", "agrees in float32, not below" or "differs in float32".
-
-    Raises:
-        KeyError: the row was not compared.
-    """
-    if row.get("in_single") == "right":
-        return "agrees in float32, not below"
-    names = {"right": "agrees", "limit": "agrees, with a limit", "wrong": "differs in float32"}
-    return names[row["verdict"]]
+def group_of(row: Row) -> str:
+    """Return which of GROUPS a row belongs to."""
+    verdict = row["verdict"]
+    return _OF_FAMILY.get(family(row), "rest") if verdict == "wrong" else _OF_VERDICT[verdict]

@@ -6,61 +6,68 @@ from typing import Any
 
 from traitlets import Dict, Enum, Int, TraitError, Unicode, validate
 
-from layernorm_book.chapters.census import COLUMNS, VERDICTS, find, in_order, largest_effect, load
+from layernorm_book.chapters.census import (
+    COLUMNS,
+    GROUPS,
+    INPUTS,
+    find,
+    group_of,
+    in_order,
+    load,
+    off_on,
+    told,
+)
 from layernorm_book.parity.bugs import BUGS
 from layernorm_book.widgets.base import BUNDLED, Lab
 
 SORTS = (*COLUMNS, *(f"-{column}" for column in COLUMNS))
 LONGEST = 60  # characters of a query
-# What the page calls a verdict: a layer may differ on purpose, and "wrong" would judge that too.
-NAMES = {
-    "right": "agrees",
-    "limit": "agrees, with a limit",
-    "wrong": "differs",
-    "other": "another layer",
-    "not built": "not judged",
-}
+NAN = 1e9  # for the page: JSON has no NaN
 
 
 class CensusTable(Lab):
-    """Every normalization layer of the census: find yours, sort by a column, open a row.
+    """Every normalization layer of the census: how far off it is on an input, and the table.
 
     Args:
         query: words that a row must have, in its package, version, framework, class, codes or
             confirmation; at most 60 characters, without &, # and +.
-        verdict: "all", "right", "limit", "wrong", "other" or "not built".
+        group: "all", "agrees", "limit", "one-plus", "half", "eps", "rest", "other" or "unasked".
+        given: the input that sizes are about: "usual", "quiet", "far", "half" or "loud".
         chosen: the number of the row that is open, counted from 0 as in census.json, or −1.
-        sort: "package", "class", "verdict" or "effect", with a "-" before it for the other way.
+        sort: "package", "class", "group" or "off", with a "-" before it for the other way.
 
     Raises:
         TraitError: a value is none of these; nothing changes.
 
     Example:
-        >>> table = CensusTable(query="keras", verdict="right")
+        >>> table = CensusTable(query="keras", group="agrees")
         >>> [row["class"] for row in table.shown if row["package"] == "keras"]
         ['LayerNormalization', 'RMSNormalization']
     """
 
     _esm, _css = BUNDLED / "census.js", BUNDLED / "census.css"
 
-    STATE = ("query", "verdict", "chosen", "sort")
+    STATE = ("query", "group", "given", "chosen", "sort")
 
     query = Unicode("").tag(sync=True)
-    verdict = Enum(("all", *VERDICTS), "all").tag(sync=True)
+    group = Enum(("all", *GROUPS), "all").tag(sync=True)
+    given = Enum(tuple(INPUTS), "usual").tag(sync=True)
     chosen = Int(-1).tag(sync=True)
     sort = Enum(SORTS, "package").tag(sync=True)
-    census = Dict(read_only=True).tag(sync=True)  # packages, texts and rows, as `packed` says
+    census = Dict(read_only=True).tag(sync=True)  # as `packed` says
 
     def __init__(
         self,
         query: str = "",
-        verdict: str = "all",
+        group: str = "all",
+        given: str = "usual",
         chosen: int = -1,
         sort: str = "package",
         **kwargs: Any,
     ) -> None:
         self._table = load()
-        super().__init__(query=query, verdict=verdict, chosen=chosen, sort=sort, **kwargs)
+        state = {"query": query, "group": group, "given": given, "chosen": chosen, "sort": sort}
+        super().__init__(**state, **kwargs)
         self.set_trait("census", packed(self._table["rows"]))
 
     @validate("query")
@@ -80,21 +87,27 @@ class CensusTable(Lab):
     @property
     def shown(self) -> list[dict[str, Any]]:
         """The rows of census.json that the table shows, in its order."""
-        return in_order(find(self._table["rows"], self.query, self.verdict), self.sort)
+        found = find(self._table["rows"], self.query, self.group)
+        return in_order(found, self.sort, self.given)
 
     def to_html(self) -> str:
         """Return the whole census as an HTML table, each class linked to its line."""
-        columns = ("package", "class", "verdict", "largest effect")
+        columns = ("package", "class", "verdict", *(name for name, _ in INPUTS.values()))
         head = "".join(f'<th scope="col">{name}</th>' for name in columns)
-        lines = [
-            f'<tr><th scope="row">{escape(row["package"])} {row["version"]}</th>'
-            f'<td><a href="{escape(row["link"])}">{escape(row["class"])}</a></td>'
-            f"<td>{NAMES[row['verdict']]}</td><td>{escape(largest_effect(row)[1])}</td></tr>"
-            for row in in_order(self._table["rows"])
-        ]
+        lines = []
+        for row in in_order(self._table["rows"]):
+            sizes = [told(off_on(row, given)) for given in INPUTS]
+            if row.get("confirmation", {}).get("kind") == "slip":
+                sizes[0] += " (a slip)"
+            lines.append(
+                f'<tr><th scope="row">{escape(row["package"])} {row["version"]}</th>'
+                f'<td><a href="{escape(row["link"])}">{escape(row["class"])}</a></td>'
+                f"<td>{GROUPS[group_of(row)]}</td>"
+                f"{''.join(f'<td>{size}</td>' for size in sizes)}</tr>"
+            )
         caption = (
             f"The census of {self._table['date']}: {len(lines)} normalization layers, compared "
-            f"with PyTorch {self._table['torch']}."
+            f"with PyTorch {self._table['torch']}, and how far off each is on five inputs."
         )
         return (
             f'<table class="ln-still"><caption>{caption}</caption>'
@@ -106,13 +119,15 @@ def packed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the rows for a page: what repeats stands once, and a number means it.
 
     Returns:
+        inputs: [key, name, what it is] each. groups: [key, name] each.
         packages: [name, version, framework, the address that all its links begin with] each.
         texts: sentences.
-        rows: p: its package, c: class, f: the rest of its link, l: its line, v: its verdict, n: how
-            many classes share the code, m: the largest effect in percent; and where they apply
-            k: kind, o: codes, r: the rest of the confirmation's link; as numbers of texts
-            b: how it was built, w: what was found, e: the largest effect, a: all effects, s: what
-            the code's reader says; h: whether it was asked in float32 and float16 alone.
+        rows: p: its package, c: class, f: the rest of its link, l: its line, g: its group, n: how
+            many classes share the code, m: how far off it is on each input, NAN for NaN or infinity
+            and −1 where it was not measured; and where they apply k: kind, o: codes, r: the rest
+            of the confirmation's link, t: the witness's; as numbers of texts b: how it was built,
+            w: what was found, s: what the code's reader says; h: whether it was asked in float32
+            and float16 alone.
     """
     starts: dict[str, str] = {}
     for row in rows:
@@ -122,13 +137,10 @@ def packed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     packages, texts, small = {}, {}, []
     for row in rows:
         package = (row["package"], row["version"], row["framework"], starts[row["package"]])
-        size, clause = largest_effect(row)
         confirmation = row.get("confirmation", {})
         sentences = {
             "b": row.get("call", ""),
             "w": found(row),
-            "e": clause,
-            "a": "; ".join(row.get("effect", {}).values()),
             "s": confirmation.get("sentence", ""),
         }
         values = {
@@ -136,16 +148,24 @@ def packed(rows: list[dict[str, Any]]) -> dict[str, Any]:
             "c": row["class"],
             "f": row["link"][len(package[3]) :],
             "l": row.get("line"),
-            "v": VERDICTS.index(row["verdict"]),
+            "g": list(GROUPS).index(group_of(row)),
             "n": row["copies"],
-            "m": size,
+            "m": [min(off_on(row, given), NAN) for given in INPUTS] if "off" in row else None,
             "k": confirmation.get("kind"),
             "o": " ".join(row.get("codes", [])),
             "r": confirmation.get("link", "")[len(package[3]) :],
+            "t": confirmation.get("witness"),
             "h": "dtypes" in row,
         } | {key: texts.setdefault(t, len(texts)) for key, t in sentences.items() if t}
-        small.append({k: v for k, v in values.items() if not (v is None or v is False or v == "")})
-    return {"packages": list(map(list, packages)), "texts": list(texts), "rows": small}
+        kept = {k: v for k, v in values.items() if v or (v == 0 and v is not False)}
+        small.append(kept)
+    return {
+        "inputs": [[key, *words] for key, words in INPUTS.items()],
+        "groups": list(map(list, GROUPS.items())),
+        "packages": list(map(list, packages)),
+        "texts": list(texts),
+        "rows": small,
+    }
 
 
 def found(row: dict[str, Any]) -> str:
