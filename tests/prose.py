@@ -216,6 +216,7 @@ def states_unchecked_numbers(chapter):
     }
     everywhere = constants(chapter.where("check"))
     parts = [(title, cells) for title, cells in sections(chapter) if cells]
+    parts = [part for part in parts if any("remove-cell" not in c["tags"] for c in part[1])]
     for title, cells in parts:
         checked = constants(cell for cell in cells if "check" in cell["tags"])
         if (title, cells) in (parts[0], parts[-1]):  # these say what the others show
