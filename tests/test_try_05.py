@@ -55,8 +55,8 @@ def test_a_dot_off_the_line_goes_on(lab_page):
 
 @tries(
     "05-detach",
-    "Press “Start”: of the eight dots named singular values, one for each direction, two stand at "
-    "0. Press “detach μ”, then “detach σ”: first one is left there, then none.",
+    "Press “Start”: of the eight dots named singular values two stand at 0. Press “detach μ”, then "
+    "“detach σ”: first one is left there, then none.",
 )
 def test_each_way_that_is_cut_frees_a_direction(lab_page):
     press(lab_page, "Start")
