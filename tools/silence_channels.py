@@ -97,9 +97,7 @@ def sigma_of_rows(model, tokens, layer):
 
     with hooked(model, [record] * len(layer_norms(model))):
         embed(model, tokens)
-    return [
-        [digits(v) for v in row[real]] for row, real in zip(found[layer], mask, strict=True)
-    ]
+    return [[digits(v) for v in row[real]] for row, real in zip(found[layer], mask, strict=True)]
 
 
 def replaced_by_averages(model, tokens, expected, channel):
