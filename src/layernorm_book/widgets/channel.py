@@ -21,7 +21,7 @@ PRESETS = (
 )
 
 
-def whole(values: Any, unit: float) -> np.ndarray:
+def in_units(values: Any, unit: float) -> np.ndarray:
     """Return values as whole numbers of units, none of which ends in 5.
 
     The lab shows a digit less, and a 5 that has been rounded already would be rounded twice: 0.5449
@@ -44,7 +44,12 @@ def packed() -> str:
     measured = load_measured("silenced_channels")
     share = np.array(measured["share"])  # (13, 384)
     cosine = [measured["cosine"][rows][kind] for rows in ROWS for kind in ("worst", "median")]
-    parts = (whole(weight, 1e-3), whole(bias, 1e-3), whole(share, 1e-4), 1e4 * np.array(cosine))
+    parts = (
+        in_units(weight, 1e-3),
+        in_units(bias, 1e-3),
+        in_units(share, 1e-4),
+        1e4 * np.array(cosine),
+    )
     units = np.concatenate([np.rint(part).astype("<i2").ravel() for part in parts])
     return b64encode(units.view("u1").reshape(-1, 2).T.tobytes()).decode()
 
