@@ -33,7 +33,7 @@ def test_the_readouts_are_what_was_measured(show):
             assert values(page, "median") == [cosine["median"][channel]]
         for view, numbers in own.items():
             page.check(f"[name=view][value={view}]", force=True)
-            step = {"share": 1.01e-4}.get(view, 1.01e-3)  # none of the numbers that travel ends in 5
+            step = {"share": 1.01e-4}.get(view, 1.01e-3)
             assert values(page, "own") == pytest.approx(numbers[:, channel].tolist(), abs=step)
             shown = page.locator("[data-quantity=own]").all_text_contents()
             for text, number in zip(shown, numbers[:, channel].tolist(), strict=True):
