@@ -47,8 +47,9 @@ def gammas(weight, outliers, traced):
             ax.plot(at, part[channel], color=colour, marker=marker, markersize=4.5)
             end = round(float(part[channel, -1]), 3)
             ends.setdefault(end, []).append((f"{channel}", colour))
-        ax.set(xlim=(at[0] - 0.5, at[-1] + 1.7), ylim=(-0.1, 1.65))
-        ax.axhline(1, color=INK, linewidth=1, linestyle="--")
+        ax.set(xlim=(at[0] - 0.5, at[-1] + 2.0), ylim=(-0.1, 1.65))
+        ends_of_line = [at[0] - 0.5, at[-1] + 0.3]
+        ax.plot(ends_of_line, [1, 1], color=INK, linewidth=1, linestyle="--")
         named = []
         for end, who in ends.items():  # two that end on one point get one name
             text = ", ".join(text for text, _ in who)
