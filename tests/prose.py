@@ -209,13 +209,17 @@ def half_a_digit(value):
     return Decimal((0, (5,), min(value.as_tuple().exponent, 0) - 1)) * Decimal("1.001")
 
 
+def is_shown(cell):
+    return cell["text"].strip() and "remove-cell" not in cell["tags"]
+
+
 def states_unchecked_numbers(chapter):
     """A result in the prose stands in a check of its section (see the top of this file)."""
     given = {
         Decimal(repr(n)) for n in constants(c for c in chapter.cells if "check" not in c["tags"])
     }
     everywhere = constants(chapter.where("check"))
-    parts = [(title, cells) for title, cells in sections(chapter) if cells]
+    parts = [part for part in sections(chapter) if any(map(is_shown, part[1]))]
     for title, cells in parts:
         checked = constants(cell for cell in cells if "check" in cell["tags"])
         if (title, cells) in (parts[0], parts[-1]):  # these say what the others show

@@ -74,7 +74,7 @@ def test_eight_times_leaves_float32(lab_page):
 @tries(
     "00-rescue",
     "Now keep the row alive with the switch off: weights has to stand on the small green mark "
-    "near 1.",
+    "near 1, where “× 1” puts it.",
 )
 def test_without_the_layer_it_lives_on_the_mark_alone(lab_page):
     alive = []

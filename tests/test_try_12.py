@@ -18,8 +18,8 @@ def piles(page, group):
 
 @tries(
     "12-quiet",
-    "Press “quiet”: the purple dots spread out. With σ = 0.01, σ² is 10⁻⁴, and an ε of 10⁻⁵ is no "
-    "longer small beside it.",
+    "Press “quiet”: most purple dots move to the right. With σ = 0.01, σ² is 10⁻⁴, and an ε of "
+    "10⁻⁵ is no longer small beside it.",
 )
 def test_quiet_rows_show_another_eps(lab_page):
     page = lab_page
@@ -33,8 +33,8 @@ def test_quiet_rows_show_another_eps(lab_page):
 
 @tries(
     "12-loud",
-    "Press “loud”: now all the blue dots are on the right. The square of 1000 is more than float16 "
-    "can hold.",
+    "Press “loud”: now all the dark blue dots are on the right, and some purple ones with them. "
+    "The square of 1000 is more than float16 can hold.",
 )
 def test_loud_rows_show_half_precision(lab_page):
     page = lab_page

@@ -24,19 +24,20 @@ function nice(size) {
 /**
  * A scale that holds the values, with zero in view unless the row lies far from it.
  * @param {Scale} [held]  stays while it holds them, so that the picture does not jump in a drag
+ * @param {*} [zero]  whether zero stays in view in any case
  * @returns {Scale}
  */
-export function scaleFor(values, held) {
+export function scaleFor(values, held, zero) {
   let [lo, hi] = [Math.min(...values), Math.max(...values)];
   if (held && held.lo <= lo && hi <= held.hi) return held;
   const spread = hi - lo || Math.abs(hi) || 1;
-  if (lo > 0 && lo < 3 * spread) lo = 0;
-  if (hi < 0 && -hi < 3 * spread) hi = 0;
+  if (lo > 0 && (zero || lo < 3 * spread)) lo = 0;
+  if (hi < 0 && (zero || -hi < 3 * spread)) hi = 0;
   const tick = nice(Math.max(hi - lo, spread) / 5);
   const round = (v) => +v.toPrecision(12);
   lo = round(Math.floor(lo / tick - 0.5) * tick);
   hi = round(Math.ceil(hi / tick + 0.5) * tick);
-  const digits = clamp(2 - Math.floor(Math.log10(hi - lo)), hi - lo < 100 ? 2 : largest([lo, hi]) < 1000 ? 1 : 0, 9);
+  const digits = clamp(2 - Math.floor(Math.log10(spread)), spread < 100 ? 2 : largest([lo, hi]) < 1000 ? 1 : 0, 9);
   return { lo, hi, step: round(tick / 50), digits };
 }
 

@@ -125,8 +125,8 @@ export function rowsLab(props, own) {
     const pytorch = answerTo(state);
     const picture = own.show(state, pytorch);
     scales = {};
-    // A whole row that is dragged leaves the picture: where it goes is seen, until it is let go.
-    for (const name in picture.scales) scales[name] = state.base ? state.held[name] : scaleFor(picture.scales[name], state.held?.[name]);
+    // Where x̂ shows the pattern, x shows how far from zero the row is.
+    for (const name in picture.scales) scales[name] = scaleFor(picture.scales[name], state.held?.[name], name === "x" && steps.x_hat);
     const scaleOf = (step) => {
       const { on = step, from = 0 } = picture.bars[step];
       return { ...scales[on], lo: scales[on].lo - from, hi: scales[on].hi - from };
