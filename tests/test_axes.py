@@ -465,6 +465,11 @@ def test_who_shares_a_mean_is_who_moves(show):
     page.click("[data-preset=DyT]")
     assert page.evaluate(MARKED, "outputs") == [0, 3]
     assert "2 outputs moved, 22" in page.text_content("[data-quantity=consequence]")
+    said = {"LayerNorm": "Same colour: same mean.", "RMSNorm": "same mean square.", "DyT": "your"}
+    for preset, words in said.items():
+        page.click(f"[data-preset={preset}]")
+        assert words in page.text_content(".ln-legend")
+        assert ("same" in page.text_content(".ln-legend")) == (preset != "DyT")
     page.click("[data-do=back]")
     assert page.text_content("[data-quantity=consequence]").startswith("Nothing has moved yet")
 

@@ -106,7 +106,7 @@ SAY = f"await (async f => {SAY})(await import('./formats.js'))"
         ("float16", 1e-7, 1e-8, "float16 stores ε = 1e−8 as 0. 1/√(σ² + ε) is 4.1% too large."),
         ("float16", 1, 1e-3, "98% of ε arrives in the sum. 1/√(σ² + ε) is 0.05% too large."),
         ("float32", 1e-5, 1e-5, "100% of ε arrives in the sum. 1/√(σ² + ε) is "),
-        ("bfloat16", 1e-8, 1e-3, "Nothing is left of σ² beside ε: 1/√(σ² + ε) is 31.8"),
+        ("bfloat16", 1e-8, 1e-3, "Nothing is left of σ² beside ε: 1/√(σ² + ε) is 31.75"),
         ("float16", 1e5, 1e-5, "σ² is ∞: 1/√∞ is 0, and so is all of x̂."),
         ("float16", 6e4, 6e4, "σ² + ε is ∞: "),
         ("float32", -1, 1e-5, "σ² + ε is negative: its root is NaN"),
@@ -209,7 +209,7 @@ def test_a_click_flips_a_bit_and_a_second_one_flips_it_back(lab):
     start = lab.inner_html(".ln-lab")
     bit(lab, "eps", 15).click()
     assert values(lab, "stored") == [0, 2.0**-24]
-    assert said(lab).startswith("σ² is 0: ε stands alone under the root. 1/√ε = 4,100 is")
+    assert said(lab).startswith("σ² is 0: ε stands alone under the root. 1/√ε = 4,096 is")
     assert_pytorch_agrees(lab, eps=2.0**-24)
     bit(lab, "eps", 15).click()
     assert values(lab, "stored") == [0, 0]

@@ -7,7 +7,7 @@ from traitlets import TraitError
 
 from layernorm_book.chapters.trained import load_layer_norms, load_measured
 from layernorm_book.widgets import ChannelLab
-from layernorm_book.widgets.channel import ROWS
+from layernorm_book.widgets.channel import ROWS, in_units
 
 MEASURED = load_measured("silenced_channels")
 
@@ -33,13 +33,31 @@ def test_the_readouts_are_what_was_measured(show):
             assert values(page, "median") == [cosine["median"][channel]]
         for view, numbers in own.items():
             page.check(f"[name=view][value={view}]", force=True)
-            step = {"share": 5.1e-5}.get(view, 5.1e-4)
+            step = {"share": 1.01e-4}.get(view, 1.01e-3)
             assert values(page, "own") == pytest.approx(numbers[:, channel].tolist(), abs=step)
+            shown = page.locator("[data-quantity=own]").all_text_contents()
+            for text, number in zip(shown, numbers[:, channel].tolist(), strict=True):
+                if view != "share" and abs(number) < 5e-4:
+                    continue
+                told = float(text.replace("−", "-").rstrip("%"))
+                exact = 100 * number if view == "share" else number
+                half = 0.05 if view == "share" else 0.005
+                assert abs(told - exact) <= half + 1e-9  # 0.5449 is not 0.55
+    assert page.locator("[data-preset]").all_text_contents() == ["63", "99", "127", "157"]
     page.click("text=127")
     page.check("[name=view][value=weight]", force=True)
     last = page.locator("[data-quantity=own]").last
     assert last.text_content() == "−6e−33"  # what thousandths cannot hold is told all the same
     assert float(last.get_attribute("data-value")) == -6.0e-33
+
+
+def test_no_number_that_travels_is_rounded_to_one_side_of_a_half():
+    named = zip((1e-3, 1e-3, 1e-4), (*load_layer_norms(), MEASURED["share"]), strict=True)
+    for unit, numbers in named:
+        exact = np.asarray(numbers, dtype=float) / unit
+        units = in_units(numbers, unit)
+        assert not (np.abs(units) % 10 == 5).any()
+        assert (np.abs(np.rint(units / 10) - exact / 10) <= 0.5 + 1e-9).all()
 
 
 def test_python_says_the_same(show):
@@ -124,7 +142,7 @@ def test_a_bar_hangs_as_deep_as_its_channel_costs_and_the_slider_stands_under_it
 @pytest.mark.parametrize("view", ["weight", "bias"])
 def test_the_map_covers_what_is_so_strong_in_a_colour_for_each_sign(show, view):
     page = show(ChannelLab(view=view))
-    weight, bias = (np.round(values, 3) for values in load_layer_norms())
+    weight, bias = (in_units(values, 1e-3) / 1e3 for values in load_layer_norms())
     distance = (weight - weight.mean(-1, keepdims=True)) / weight.std(-1, keepdims=True)
     whole = {"weight": distance / 6, "bias": bias / 1.2}[view]
     colours = set()

@@ -379,7 +379,7 @@ def test_each_button_is_its_row_and_has_pytorchs_answer(lab):
         assert shown == pytest.approx(theirs, rel=0.06)
         if preset["format"] != "float32":  # float32 to the end, and one rounding: the last box
             assert RoundingLab(**preset).alone["x_hat"] == pytest.approx(theirs, rel=0.01)
-        if k == list(PRESETS).index("σ = 100 in float16"):
+        if k == list(PRESETS).index("σ = 10 in float16"):
             assert "all of x̂ is 0" in said(lab)
             assert lit(lab) == ["var"]
     lab.click("[data-do=start]")

@@ -55,11 +55,12 @@ def test_a_dot_off_the_line_goes_on(lab_page):
 
 @tries(
     "05-detach",
-    "Press “Start”: of the eight dots at the bottom, the singular values, two stand at 0. Press "
-    "“detach μ”, then “detach σ”: first one is left there, then none.",
+    "Press “Start”: of the eight dots named singular values two stand at 0. Press “detach μ”, then "
+    "“detach σ”: first one is left there, then none.",
 )
 def test_each_way_that_is_cut_frees_a_direction(lab_page):
     press(lab_page, "Start")
+    assert lab_page.text_content(".ln-spectrum .ln-middle") == "singular values"
     assert near_zero(lab_page) == (2, 8)
     lab_page.get_by_label("detach μ").check(force=True)
     assert near_zero(lab_page) == (1, 8)

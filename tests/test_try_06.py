@@ -91,16 +91,23 @@ def test_in_bfloat16_the_row_is_gone(lab_page):
 
 @tries(
     "06-silent",
-    "Press “σ = 100 in float16”: the row is an ordinary one, and all of x̂ is 0.",
+    "From which σ on do 768 squares, each about σ², sum to more than 65,504? Guess, and press "
+    "“σ = 10 in float16”: all of x̂ is 0. One step of σ to the left, x̂ is off by 0.0011.",
 )
 def test_a_loud_row_goes_silent_in_float16(lab_page):
     page = lab_page
-    press(page, "σ = 100 in float16", ROUNDING)
-    assert values(page, "sigma", ROUNDING) == [100]
+    press(page, "σ = 10 in float16", ROUNDING)
+    assert values(page, "sigma", ROUNDING) == [10]
     assert values(page, "mean", ROUNDING)[0] < 100
     says = page.text_content(f"{ROUNDING} .lr-says")
     assert "σ² is ∞" in says
     assert "all of x̂ is 0" in says
+    assert "The sum of the squares passes 65,504" in says
+    page.focus(f"{ROUNDING} [name=sigma]")
+    page.keyboard.press("ArrowLeft")
+    assert values(page, "sigma", ROUNDING) == [5.62]
+    assert "off by up to 0.0011" in page.text_content(f"{ROUNDING} .lr-says")
+    assert round((65_504 / 768) ** 0.5, 1) == 9.2  # between the two
 
 
 @tries(
@@ -128,6 +135,10 @@ def test_bfloat16_keeps_a_small_eps(lab_page):
     choose(page, "format", "bfloat16", BITS)
     assert float(stored(page, "eps")) == pytest.approx(1e-8, rel=0.004)
     assert float(stored(page, "rstd")) == 9984
+    row = page.text_content(f"{BITS} [data-number=rstd] output")
+    says = page.text_content(f"{BITS} .lb-says").replace("\u2060", "")
+    assert row == "9,984"
+    assert "1/√ε = 9,984 is finite" in says
     assert math.isclose(1 / math.sqrt(1e-8), 10_000)
 
 

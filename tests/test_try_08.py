@@ -39,7 +39,7 @@ def bars(page):
 
 @tries(
     "08-hunt",
-    "Drag to the channel that you accuse: its bar alone hangs down, and the sentence counts the "
+    "Drag to the channel that you chose: its bar alone hangs down, and the sentence counts the "
     "channels that cost more.",
 )
 def test_before_a_guess_the_chosen_channel_alone_has_its_bar(lab_page):

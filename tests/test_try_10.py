@@ -1,5 +1,7 @@
 """Chapter 10: each line of its "Try this" list, done on the built page."""
 
+import re
+
 from browser import drag_cell, values
 from tries import tries
 
@@ -20,21 +22,33 @@ def press(page, preset):
     page.locator(PICKER).locator(f"[data-preset={preset}]").click()
 
 
+def counted(page):
+    """Return how many outputs the lab says have moved since the start."""
+    said = page.locator(PICKER).locator("[data-quantity=consequence]").text_content()
+    return int(re.search(r"(\d+) outputs?", said)[1])
+
+
 @tries(
     "10-layer",
-    "Drag a cell of the first image: all 24 outputs of that image move, and none of the other.",
+    "Drag the 7 of the first image. The sentence above the cells counts the outputs that move, and "
+    "none of them belongs to the other image.",
 )
 def test_an_image_moves(lab_page):
+    first = values(lab_page, "x", PICKER)[:24]
+    assert (first[0], first.count(7)) == (7, 1)
     assert moved_by(lab_page) == set(range(24))
+    assert counted(lab_page) == 24
 
 
 @tries(
     "10-batch",
-    'Press "BatchNorm" and drag the same cell: 12 outputs move, and six of them belong to the '
-    "other image.",
+    'Press "BatchNorm": the same drag moves fewer outputs, and half of them belong to the other '
+    "image.",
 )
 def test_a_channel_moves_in_both_images(lab_page):
+    moved_by(lab_page)
     press(lab_page, "BatchNorm")
+    assert counted(lab_page) == 12
     moved = moved_by(lab_page)
     assert len(moved) == 12
     assert len([i for i in moved if i >= 24]) == 6
@@ -42,19 +56,25 @@ def test_a_channel_moves_in_both_images(lab_page):
 
 @tries(
     "10-rms",
-    'Press "LayerNorm", then "RMSNorm", and drag again: the same 24 outputs move, for the groups '
-    "are the same.",
+    'Press "RMSNorm": the groups are LayerNorm\'s again, but two outputs of the image stay where '
+    "they are, and both are 0.",
 )
-def test_the_groups_of_rms_norm_are_those_of_layer_norm(lab_page):
-    for preset in ("LayerNorm", "RMSNorm"):
-        press(lab_page, preset)
-        moved = moved_by(lab_page)
-        # A cell that stands at 0 stays there in RMSNorm, whatever it is divided by.
-        still = {i for i in range(24) if values(lab_page, "x", PICKER)[i] == 0}
-        assert moved | (still if preset == "RMSNorm" else set()) == set(range(24))
+def test_rms_norm_keeps_zeros_and_layer_norm_does_not(lab_page):
+    press(lab_page, "LayerNorm")
+    assert moved_by(lab_page) == set(range(24))
+    press(lab_page, "RMSNorm")
+    assert counted(lab_page) == 22
+    moved = moved_by(lab_page)
+    still = set(range(24)) - moved
+    assert moved < set(range(24))
+    assert len(still) == 2
+    for quantity in ("x", "x_hat"):
+        assert {values(lab_page, quantity, PICKER)[i] for i in still} == {0}
 
 
-@tries("10-dyt", 'Press "DyT" and drag: one output moves, and no other.')
+@tries("10-dyt", 'Press "DyT": one output has moved, and no other.')
 def test_one_output_moves(lab_page):
+    moved_by(lab_page)
     press(lab_page, "DyT")
+    assert counted(lab_page) == 1
     assert moved_by(lab_page) == {0}

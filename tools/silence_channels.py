@@ -88,6 +88,18 @@ def watch(model, tokens):
     return share, cls
 
 
+def sigma_of_rows(model, tokens, layer):
+    """Return σ of every row that reaches one of the LayerNorms: a list for each sentence."""
+    mask, found = tokens["attention_mask"].bool(), []
+
+    def record(module, inputs, output):
+        found.append(inputs[0].std(-1, correction=0))  # (sentences, tokens)
+
+    with hooked(model, [record] * len(layer_norms(model))):
+        embed(model, tokens)
+    return [[digits(v) for v in row[real]] for row, real in zip(found[layer], mask, strict=True)]
+
+
 def replaced_by_averages(model, tokens, expected, channel):
     """Return what is left of the embeddings if a constant stands in one channel of all [CLS] rows.
 
@@ -147,6 +159,7 @@ def main(arguments):
             "cosine": cosine,
             "share": share,
             "cls": cls,
+            "sigma of the rows": sigma_of_rows(model, tokens, 2),
             "attention to cls": attention,
             "99 in cls replaced": replaced_by_averages(model, tokens, expected, 99),
         },

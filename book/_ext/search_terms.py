@@ -41,7 +41,7 @@ TERMS = {
         "What is left of ε": ["eps in float16", "1e-12"],
     },
     "08_trained_gamma_beta": {
-        "The culprit": ["massive activations", "attention sink", "outlier channel"],
+        "One row in each sentence": ["massive activations", "attention sink", "outlier channel"],
         "Where γ folds away": [
             "fold gamma",
             "merge LayerNorm into linear",
@@ -51,10 +51,9 @@ TERMS = {
         ],
     },
     "10_relatives": {
-        "By hand": ["RMSNorm", "BatchNorm", "InstanceNorm"],
+        "By hand": ["RMSNorm", "BatchNorm", "InstanceNorm", "DyT"],
         "Throw the mean away": ["why subtract mean", "pre-RMSNorm"],
-        "Was there a mean to lose?": ["QK-norm", "DyT"],
-        "Which one, when": ["GroupNorm", "which normalization"],
+        "Which one, when": ["GroupNorm", "QK-norm", "which normalization"],
     },
 }
 

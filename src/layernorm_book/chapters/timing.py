@@ -71,7 +71,7 @@ class Times:
 
     def table(self):
         """Return one line for each version: its median, and the quartiles around it."""
-        rows = ((name, *self.ratio(name)) for name in self.seconds)
+        rows = ((name.replace("_", " "), *self.ratio(name)) for name in self.seconds)
         return "\n".join(
             f"{name:22}{m:7.1f}   ({low:.1f} to {high:.1f})" for name, m, low, high in rows
         )
@@ -87,10 +87,11 @@ def side_by_side(counted, **measured):
     lines = [" " * 10 + " calls copies" + "".join(f"{name:>9}" for name in measured)]
     columns = list(measured.values())
     for version in columns[0].seconds if columns else counted:
-        line = f"{version:10}" + " " * 13
+        name = version.replace("_", " ")
+        line = f"{name:10}" + " " * 13
         if version in counted:
             passes = counted[version]
-            line = f"{version:10}{passes.calls:6}{passes.copies:7g}"
+            line = f"{name:10}{passes.calls:6}{passes.copies:7g}"
         lines.append(line + "".join(f"{column.ratio(version)[0]:9.1f}" for column in columns))
     return "\n".join(lines)
 

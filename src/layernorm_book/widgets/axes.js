@@ -1,7 +1,7 @@
 import { more, readout, readoutsOf, setAttribute, setReadout, setSlider, setText, srOnly } from "./shared/page.js";
 import { createLab } from "./shared/form.js";
 import { fixed, short, typeset } from "./shared/numbers.js";
-import { ALPHA, consequence, whatMoved } from "./relatives.js";
+import { ALPHA, consequence, legendSays, whatMoved } from "./relatives.js";
 import "./axes.css";
 
 /**
@@ -55,7 +55,7 @@ const skeleton = (byHand, layouts, groups) => `
   </div>
   <p class="ln-consequence"><span data-quantity="consequence"></span></p>
   <div class="ln-grids"></div>
-  <p class="ln-legend">Same colour: same mean. Framed: shares a mean with your cell. Underlined: has moved.</p>
+  <p class="ln-legend"></p>
   <div class="ln-pull"><label><span class="ln-where"></span> <input type="range" name="x" min="${-LARGEST}" max="${LARGEST}" step="1"></label>
     ${readout("value")} <button type="button" data-do="back">Put x back</button></div>
   <div class="ln-answer">
@@ -195,10 +195,12 @@ function render(props) {
     const facts = { name, note, line, groups: none ? "none" : statistic.length, n, consequence: said };
     for (const [quantity, value] of Object.entries(facts)) setReadout(parts[quantity][0], value, String(value));
     setReadout(parts.weight[0], weight, weight || "yours to choose");
+    setText(find(".ln-legend"), legendSays(state.statistics));
     TITLES[state.statistics].forEach((title, k) => setText(titles[k + 1], title));
 
     const digits = state.layout === "images" ? 1 : 2; // what there is room for
-    const rounded = (v) => typeset(String(+v.toFixed(digits)));
+    const rounded = (v, places = digits) => typeset(String(+v.toFixed(places)));
+    const narrow = (v) => rounded(v, digits - (Math.abs(v) >= 10 ? 1 : 0)); // a mean square has a digit more
     const picked = state.hovered ?? state.cell;
     cells.forEach(([cell, mean, output], i) => {
       const group = numbers[i];
@@ -209,7 +211,7 @@ function render(props) {
       paint(mean, 0.5, moved.statistic[group], lit && !none);
       setAttribute(mean, "data-tint", none ? "none" : group % TINTS);
       setReadout(readouts.x[i], Math.fround(state.x[i]), rounded(state.x[i]));
-      setReadout(readouts.mean[i], none ? "" : statistic[group], none ? "–" : rounded(statistic[group]));
+      setReadout(readouts.mean[i], none ? "" : statistic[group], none ? "–" : narrow(statistic[group]));
       setReadout(readouts.x_hat[i], out[i], fixed(out[i], digits));
     });
 

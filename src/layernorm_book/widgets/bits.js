@@ -1,5 +1,5 @@
 import { FORMATS, asState, fieldsOf, fromState, kindOf, read, reciprocalRoot, widthOf, wordOf } from "./formats.js";
-import { bitsSay } from "./bitsays.js";
+import { DIGITS, bitsSay, written } from "./bitsays.js";
 import { clamp, powerOfTen, short, superscript } from "./shared/numbers.js";
 import { field, more, readout, readoutsOf, setAttribute, setReadout, setSlider, setText } from "./shared/page.js";
 import { createLab, presetButtons } from "./shared/form.js";
@@ -25,10 +25,10 @@ const FIELDS = ["sign", "exponent", "fraction"];
 const MOST = [1, 8, 23]; // cells of each field, in the widest format
 const SYMBOLS = { var: "σ²", eps: "ε", sum: "σ² + ε", rstd: "1/√(σ² + ε)" };
 const KINDS = { normal: "", subnormal: "subnormal: fewer digits", zero: "zero", infinite: "infinite", nan: "" };
-const DIGITS = { float32: 9, float16: 5, bfloat16: 4 }; // enough to tell a number from its neighbours
 const byName = Object.fromEntries(FORMATS.map((format) => [format.name, format]));
 
-const text = (v, digits) => (Number.isNaN(v) ? "NaN" : Object.is(v, -0) ? "−0" : Number.isFinite(v) ? short(v, digits) : v < 0 ? "−∞" : "∞");
+const spell = (v, number) => (Number.isNaN(v) ? "NaN" : Object.is(v, -0) ? "−0" : Number.isFinite(v) ? number : v < 0 ? "−∞" : "∞");
+const text = (v, digits) => spell(v, short(v, digits));
 
 // --- the picture ----------------------------------------------------------------------------------
 
@@ -98,13 +98,12 @@ function render(props) {
 
   function drawNumber(name, stored, word, format) {
     const { bits, value, reading, kind, cells } = parts[name];
-    const digits = DIGITS[format.name];
     const { fields: own, significand, power } = fieldsOf(stored, format);
     const all = word.toString(2).padStart(widthOf(format), "0");
     const cut = [all[0], all.slice(1, 1 + format.exponent), all.slice(1 + format.exponent)];
     const what = kindOf(stored, format);
-    setReadout(value, stored, text(stored, digits));
-    setText(reading, Number.isFinite(stored) && stored !== 0 ? `= ${stored < 0 ? "−" : ""}${+significand.toPrecision(digits)} · 2${superscript(power)}` : "");
+    setReadout(value, stored, spell(stored, written(stored, format)));
+    setText(reading, Number.isFinite(stored) && stored !== 0 ? `= ${stored < 0 ? "−" : ""}${+significand.toPrecision(DIGITS[format.name])} · 2${superscript(power)}` : "");
     setText(kind, KINDS[what]);
     setAttribute(kind, "class", `lb-kind lb-${what}`);
     setAttribute(bits, "data-value", all);

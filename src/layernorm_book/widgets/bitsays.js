@@ -3,6 +3,10 @@
 import { store } from "./formats.js";
 import { grouped, short } from "./shared/numbers.js";
 
+/** Digits enough to tell a number of a format from its neighbours. */
+export const DIGITS = { float32: 9, float16: 5, bfloat16: 4 };
+/** A number that a format stores, as the lab writes it everywhere. */
+export const written = (v, format) => grouped(short(v, DIGITS[format.name]));
 const ROOT = "1/\u2060√"; // which no line breaks in two
 const percent = (share) => `${+(100 * Math.abs(share)).toPrecision(2)}%`;
 
@@ -38,9 +42,9 @@ export function bitsSay(asked, kept, format) {
     return harmless ? `${lead}. That costs nothing: with ε, ${ROOT}(σ² + ε) would round to the same number.`
       : `${lead}. ${ROOT}(σ² + ε) is ${amiss(off)}${Math.abs(off) < 2 ** -format.fraction ? ", no more than rounding alone can cost" : ""}.`;
   }
-  if (asked.eps === 0) return `ε is 0: σ² stands alone under the root, and ${ROOT}σ² = ${short(kept.rstd, 3)}.`;
-  if (kept.var === 0) return `σ² is 0: ε stands alone under the root. ${ROOT}ε = ${grouped(short(kept.rstd, 3))} is finite, and a row of equal numbers becomes 0.`;
-  if (kept.sum === kept.eps) return `Nothing is left of σ² beside ε: ${ROOT}(σ² + ε) is ${short(kept.rstd, 3)}, the same for every row as quiet as this one.`;
+  if (asked.eps === 0) return `ε is 0: σ² stands alone under the root, and ${ROOT}σ² = ${written(kept.rstd, format)}.`;
+  if (kept.var === 0) return `σ² is 0: ε stands alone under the root. ${ROOT}ε = ${written(kept.rstd, format)} is finite, and a row of equal numbers becomes 0.`;
+  if (kept.sum === kept.eps) return `Nothing is left of σ² beside ε: ${ROOT}(σ² + ε) is ${written(kept.rstd, format)}, the same for every row as quiet as this one.`;
   const arrived = kept.sum - kept.var;
   return `${percent(arrived / asked.eps)} of ε arrives in the sum. ${ROOT}(σ² + ε) is ${
     harmless ? "the nearest number to the true one" : amiss(off)}.`;

@@ -14,11 +14,23 @@ ROWS = {"all": "every token", "cls": "[CLS] alone", "others": "every token but [
 CHANNELS = 384
 
 PRESETS = (
+    {"label": "63", "channel": 63},
     {"label": "99", "channel": 99},
     {"label": "127", "channel": 127},
     {"label": "157", "channel": 157},
-    {"label": "63", "channel": 63},
 )
+
+
+def in_units(values: Any, unit: float) -> np.ndarray:
+    """Return values as whole numbers of units, none of which ends in 5.
+
+    The lab shows a digit less, and a 5 that has been rounded already would be rounded twice: 0.5449
+    to 0.545 and then to 0.55. It becomes a 4 or a 6, by the side on which the value lies.
+    """
+    exact = np.asarray(values, dtype=float) / unit
+    rounded = np.rint(exact)
+    five = np.abs(rounded) % 10 == 5
+    return rounded + five * np.where(exact >= rounded, 1, -1)
 
 
 def packed() -> str:
@@ -32,9 +44,14 @@ def packed() -> str:
     measured = load_measured("silenced_channels")
     share = np.array(measured["share"])  # (13, 384)
     cosine = [measured["cosine"][rows][kind] for rows in ROWS for kind in ("worst", "median")]
-    parts = (1e3 * weight, 1e3 * bias, 1e4 * share, 1e4 * np.array(cosine))
-    whole = np.concatenate([np.rint(part).astype("<i2").ravel() for part in parts])
-    return b64encode(whole.view("u1").reshape(-1, 2).T.tobytes()).decode()
+    parts = (
+        in_units(weight, 1e-3),
+        in_units(bias, 1e-3),
+        in_units(share, 1e-4),
+        1e4 * np.array(cosine),
+    )
+    units = np.concatenate([np.rint(part).astype("<i2").ravel() for part in parts])
+    return b64encode(units.view("u1").reshape(-1, 2).T.tobytes()).decode()
 
 
 def too_small() -> dict[str, dict[str, float]]:

@@ -30,17 +30,16 @@ const MOST = 20; // elements
 const controls = `<div class="ln-ways">${choice("mu", "way through the mean", MU)}${choice("sigma", "way through the variance", SIGMA)}</div>`;
 
 const middle = `
-  <svg class="ln-fit" viewBox="0 0 360 138" aria-hidden="true">
-    <path class="ln-axis"/><text x="348" y="134">x̂</text><text x="4" y="10">g = γ·grad_y</text>
-    <path class="ln-line"/><path class="ln-rest"/><path class="ln-dots"/>
+  <svg class="ln-fit" aria-hidden="true">
+    <svg viewBox="0 0 360 138" preserveAspectRatio="none"><path class="ln-axis"/><path class="ln-line"/><path class="ln-rest"/><path class="ln-dots"/></svg>
+    <text x="97%" y="97%">x̂</text><text x="4" y="10">g = γ·grad_y</text>
   </svg>
-  <p class="ln-facts">${[["mean_g", "height, mean(g)", "line"], ["mean_g_x_hat", "slope, mean(g·x̂)", "line"], ["sum", "sum of grad_x", "rest"], ["radial", "sum of grad_x·x̂", "rest"]]
-    .map(([name, words, mark]) => `<span class="ln-of-${mark}">${words} ${readout(name)}</span>`).join("")}</p>`;
-
-const below = `<div class="ln-spectrum"><p data-quantity="through"></p>
+  <div><p class="ln-facts">${[["mean_g", "height, mean(g)", "line"], ["mean_g_x_hat", "slope, mean(g·x̂)", "line"], ["sum", "sum of grad_x", "rest"], ["radial", "sum of grad_x·x̂", "rest"]]
+    .map(([name, words, mark]) => `<span class="ln-of-${mark}">${words} ${readout(name)}</span>`).join("")}</p>
+  <div class="ln-spectrum"><p data-quantity="through"></p>
     <svg aria-hidden="true"><svg viewBox="0 0 1000 100" preserveAspectRatio="none"><path class="ln-axis" d="M0 98H1000"/><path class="ln-factors"/></svg>
-      <text y="100%" dy="12">0</text><text class="ln-end" x="100%" y="100%" dy="12"></text></svg>
-    <p>singular values: ${readout("singular")}</p></div>`;
+      <text y="100%" dy="12">0</text><text class="ln-middle" x="50%" y="100%" dy="12">singular values</text><text class="ln-end" x="100%" y="100%" dy="12"></text></svg>
+    <p>${readout("singular")}</p></div></div>`;
 
 const behind = `<div class="ln-facts">ε = <span class="ln-value" data-quantity="eps">${field("eps", "ε as a number")}</span>
   <label>${srOnly("ε")}<input type="range" name="eps" min="${RANGE.min}" max="${RANGE.max}" step="${RANGE.step}"></label></div>`;
@@ -139,7 +138,7 @@ const render = (props) => rowsLab(props, {
   steps: STEPS,
   controls,
   after: { weight: middle },
-  below,
+  below: "",
   compared: true,
   hidden: [],
   behind,

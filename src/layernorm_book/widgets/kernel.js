@@ -1,4 +1,4 @@
-import { inCopies, keyOf, NAMES, neededAfter, run, ticksOf, trafficSays } from "./levels.js";
+import { arraysOf, inCopies, keyOf, NAMES, neededAfter, run, ticksOf, trafficSays } from "./levels.js";
 import { short } from "./shared/numbers.js";
 import { more, readout, readoutsOf, setAttribute, setReadout, setSlider, setText, srOnly } from "./shared/page.js";
 import { createLab } from "./shared/form.js";
@@ -51,12 +51,12 @@ const body = `
   <div class="lk-ledger" data-answer>${Object.keys(WAYS).map((way) => `<div data-way="${way}"><b>${way}</b>
     <svg viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true"><path class="lk-past"/><path class="lk-thin"/></svg>
     <output data-quantity="total"></output></div>`).join("")}</div>
-  ${legend([["bar", "", "between memory and cache"], ["line", "thin", "between cache and registers"]])}
+  ${legend([["bar", "", "between memory and cache, and above the track in each step"], ["line", "thin", "between cache and registers"]])}
   ${more(`<p class="ln-facts"><span>from memory ${readout("read")}</span> <span>to memory ${readout("written")}</span> <span>together ${readout("bytes")} bytes, ${readout("each")} for each number</span></p>
     <div class="ln-dials lk-dials">${dialOf("rows", "rows", 1, [4, 8, 12, 16])}${dialOf("n", "n", 64, [64, 1024, 2048, 4096])}${dialOf("cache", "cache holds", 1, [2, 20, 40, 60, 80])}${dialOf("block", "rows in a block", 1, [1, 4, 8, 12, 16])}</div>
     <p class="lk-check"><label><input type="checkbox" name="allocate"> A row that is written is fetched first, if the cache does not hold it</label></p>
     <p class="lk-check"><label><input type="checkbox" name="kernels"> A fused backward is one kernel, like PyTorch’s for a CPU; for a GPU it has two</label></p>
-    <p class="lk-way">The machine is small, and so are its arrays: what counts is how many of their rows fit. One copy reads all rows and writes as many. When room is needed, the row
+    <p class="lk-way">The machine is small, and so are its arrays: what counts is how many of their rows fit. Pale rows, and an array called “free”, hold what no later step needs. One copy reads all rows and writes as many. When room is needed, the row
       that was used longest ago leaves the cache. The count ends when the result is in memory. γ, β and the two statistics of a row are left out: less than 0.3% of an array of 8,192 rows of 768.
       Backward begins with x, grad_y and the statistics. Plain and in place compute the three terms of grad_x, one operation after the other. Autograd does not know those terms:
       it goes back through each operation of the plain formula, which takes ${readout("autograd")}.</p>`)}`;
@@ -101,7 +101,7 @@ function render(props) {
 
   /** A state's levels: a path of tiles and lines for each kind of content. */
   function drawLevels(program, now, at, ticks, { rows }) {
-    const arrays = Object.keys(program.arrays);
+    const arrays = arraysOf(program);
     const paths = Object.fromEntries(KINDS.map((kind) => [kind, { tiles: "", lines: "", heads: "" }]));
     const strip = (level, array) => [TOP[level] + (HIGH[level] * arrays.indexOf(array)) / arrays.length, HIGH[level] / arrays.length];
     const needed = neededAfter(program, ticks, at, rows);
@@ -216,7 +216,7 @@ function render(props) {
     setText(readouts.sentence[0], said);
     const moved = copies(now);
     write("copies", moved, inCopies(moved));
-    write("through", through(now), inCopies(through(now)));
+    write("through", now.loaded + now.stored, `${now.loaded + now.stored} rows`);
     write("held", now.cache.size, `${now.cache.size} of ${state.cache} rows`);
     write("read", now.read, `${now.read} rows`);
     write("written", now.written, `${now.written} rows`);

@@ -24,6 +24,10 @@ export function ticksOf({ groups }, { rows, block }) {
   return ticks;
 }
 
+/** The arrays from top to bottom: what is given, then what is made. The same order whatever carried the program here. */
+const PLACES = ["x", "grad_y", "y", "a", "b", "c", "d"];
+export const arraysOf = ({ arrays }) => Object.keys(arrays).sort((a, b) => PLACES.indexOf(a) - PLACES.indexOf(b));
+
 /** A row of an array. */
 export const keyOf = (array, row) => `${array} ${row}`;
 

@@ -84,6 +84,15 @@ export function whatMoved(layout, { x, shared, groups, statistics }) {
 const count = (places) => places.filter(Boolean).length;
 const some = (n, name) => `${n || "no"} ${name}${n === 1 ? "" : "s"}`;
 
+const SHARED = { variance: "mean", square: "mean square" };
+
+/** What colours, frames and lines mean. @param {Statistics} statistics */
+export function legendSays(statistics) {
+  const what = SHARED[statistics];
+  const who = what ? `Same colour: same ${what}. Framed: shares a ${what} with your cell.` : "Framed: your cell.";
+  return `${who} Underlined: has moved.`;
+}
+
 /**
  * The consequence in a sentence.
  * @param {{ cells: boolean[], statistic: boolean[], out: boolean[] }} moved
@@ -93,7 +102,7 @@ export function consequence({ cells, statistic, out }, statistics) {
   if (!count(cells)) return "Nothing has moved yet. Drag a cell of x, and see who moves with it.";
   const outputs = count(out);
   const rest = out.length - outputs;
-  const means = { variance: "mean", square: "mean square" }[statistics];
+  const means = SHARED[statistics];
   const who = [means && some(count(statistic), means), some(outputs, "output")].filter(Boolean).join(" and ");
   const others = !rest ? "nobody stands still" : `${rest} ${rest === 1 ? "stands" : "stand"} still`;
   return `You moved ${some(count(cells), "cell")}: ${who} moved, ${others}.`;

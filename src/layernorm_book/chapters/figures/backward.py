@@ -27,24 +27,19 @@ def line_and_rest(x_hat, g, slope, intercept):
         x_hat, g: arrays of shape (n,).
         slope, intercept: of the line.
     """
-    picture, ax = new_picture(height=3.2)
+    picture, ax = new_picture(height=3.6)
     ends = np.array([x_hat.min() - 0.25, x_hat.max() + 0.25])
     ax.axhline(0, color=LINE, linewidth=1)
     ax.plot(ends, intercept + slope * ends, color=X_HAT, linewidth=2)
     line = intercept + slope * x_hat
-    # Elements with the same x_hat stand side by side, so that each rest is seen.
-    place = x_hat.copy()
-    for value in np.unique(x_hat):
-        same = np.flatnonzero(x_hat == value)
-        place[same] += 0.07 * (np.arange(len(same)) - (len(same) - 1) / 2)
-    ax.vlines(place, line, g, color=GRADIENT, alpha=0.5, linewidth=5)
-    ax.plot(place, g, "o", color=GRADIENT)
+    ax.vlines(x_hat, line, g, color=GRADIENT, alpha=0.5, linewidth=5)
+    ax.plot(x_hat, g, "o", color=GRADIENT)
     most = np.abs(g - line).argmax()
-    middle = (place[most], (g[most] + line[most]) / 2)
+    middle = (x_hat[most], (g[most] + line[most]) / 2)
     name(ax, "goes on to x", middle, GRADIENT, (9, -5))
     name(ax, "stays behind", (ends[1], intercept + slope * ends[1]), X_HAT, (-34, -2))
     highest = g.argmax()
-    name(ax, "g", (place[highest], g[highest]), GRADIENT, (7, -9))
+    name(ax, "g", (x_hat[highest], g[highest]), GRADIENT, (7, -9))
     ax.set(xlabel="x̂", xlim=(ends[0], ends[1]))
     ax.set_title("gradient", loc="left")
     return picture
@@ -55,7 +50,8 @@ def jacobian(matrix, singular):
 
     Args:
         matrix: array of shape (n, n).
-        singular: array of shape (n,), largest first.
+        singular: array of shape (n,), largest first: n − 2 that are alike, then those of a
+            direction along x̂ and of a flat one.
     """
     floor, n = 1e-9, len(matrix)
     picture, (left, right) = new_picture(1, 2, width=6.4, height=3.4)
@@ -73,13 +69,14 @@ def jacobian(matrix, singular):
     left.spines[:].set_visible(False)
     left.tick_params(length=0)
     shown = np.maximum(singular, floor)
-    right.vlines(position, floor, shown, color=LINE, linewidth=1.5)
     right.plot(position, shown, "o", color=GRADIENT, clip_on=False)
     alike = np.isclose(singular, singular[0]).sum()
     name(right, f"{alike} × {singular[0]:.3g}", ((alike - 1) / 2, shown[0]), INK, (0, 12))
-    for k in range(alike, n):
+    lost = position[alike:]  # the climax: larger, in another colour, and named
+    right.plot(lost, shown[alike:], "o", color=VERMILION, markersize=11, clip_on=False)
+    for k, direction in zip(lost, ("along x̂", "flat"), strict=True):
         text = "0" if singular[k] < floor else f"{singular[k]:.3g}".replace("e-0", "e−")
-        name(right, text, (k, shown[k]), INK, (0, 12))
+        name(right, f"{direction}: {text}", (k, shown[k]), VERMILION, (-9, 6), weight="bold")
     right.set(yscale="log", ylim=(floor, 30), xlabel="largest first", xticks=[])
     right.set_title("singular values of J", loc="left")
     return picture
@@ -106,7 +103,7 @@ def fading_rate(sizes):
 
 
 def sum_over_rows(rows, errors):
-    """Draw the error of grad_weight against the number of rows in the sum, with two slopes.
+    """Draw the error of grad_weight against the number of rows in the sum, with two estimates.
 
     Args:
         rows: array of shape (sizes,).
@@ -118,11 +115,12 @@ def sum_over_rows(rows, errors):
     for (label, error), (colour, marker, size, fill) in zip(errors.items(), looks, strict=True):
         look = {"color": colour, "markersize": size, "fillstyle": fill}
         ax.plot(rows, error, marker, label=label, **look)
-    for factor, power, label in ((2, 1.0, "2u · rows"), (4, 0.5, "4u · √rows")):
-        line = factor * UNIT_ROUNDOFF * rows**power
-        ax.plot(rows, line, color=SOFT, linewidth=1, linestyle="--")
-        name(ax, label, (rows[-1], line[-1]), SOFT, (9, 0))
-    ax.set(xscale="log", yscale="log", xlabel="rows in the sum", xlim=(0.7, 2 * rows[-1]))
+    serial, paired = rows / 2**0.5, np.sqrt(rows * np.log2(rows))  # (sizes,) each, in units of u
+    for line, label in ((serial, "u·R/√2"), (paired, "u·√(R·log₂ R)")):
+        at = line > 0
+        ax.plot(rows[at], UNIT_ROUNDOFF * line[at], color=SOFT, linewidth=1, linestyle="--")
+        name(ax, label, (rows[-1], UNIT_ROUNDOFF * line[-1]), SOFT, (9, 0))
+    ax.set(xscale="log", yscale="log", xlabel="R, rows in the sum", xlim=(0.7, 2 * rows[-1]))
     ax.set_title("largest error of grad_weight", loc="left")
     ax.legend(loc="upper left", handlelength=1)
     return picture

@@ -78,9 +78,9 @@ def writers_centred(row):
         ways.hlines(low, left - 0.4, left + 2.8, color=SOFT, linewidth=1)
         ways.text(left - 0.4, low + numbers.max() / 2.5 + 0.3, words, color=INK, va="bottom")
     for start, end, words, at in (
-        ((3.3, 6.6), (6.9, 4.3), "LayerNorm", (5.3, 6.2)),
-        ((3.3, 0.0), (7.0, 1.9), "RMSNorm", (5.3, -0.1)),
-        ((1.2, 5.6), (1.2, 3.4), "take off the mean", (1.5, 4.5)),
+        ((3.0, 6.6), (7.0, 3.9), "LayerNorm", (5.3, 6.0)),
+        ((3.0, 0.3), (7.0, 2.5), "RMSNorm", (5.2, 0.5)),
+        ((0.3, 5.8), (0.3, 2.2), "take off the mean", (0.6, 4.3)),
     ):
         ways.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": INK})
         ways.text(*at, words, color=INK, va="center")
@@ -104,7 +104,7 @@ def _arrow_of_a_row(ax, mean, centred, x_hat):
     name(ax, "its mean", (centred, mean / 2), SOFT, (6, 0))
     name(ax, "x − μ", (centred, 0), CENTRED, (4, -12))
     name(ax, "x̂", (x_hat, 0), X_HAT, (0, 10))
-    ax.text(0, mean * 1.18, " (1, …, 1)", color=SOFT)
+    name(ax, "(1, …, 1)", (0, mean * 1.28), SOFT, (7, 0))
     ax.text(0, -0.32 * mean, "rows of mean 0 lie on this line", color=SOFT, va="center")
     ax.set(xlim=(-0.4, 1.55 * centred), ylim=(-0.45 * mean, 1.35 * mean))
     ax.axis("off")

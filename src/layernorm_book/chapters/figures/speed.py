@@ -25,19 +25,19 @@ LOOKS = tuple(zip((SOFT, VERMILION, ORANGE, SKY, BLUE, GREEN, PURPLE), "oosD^vP"
 
 
 def ladder(times, copies):
-    """Draw the copies that each version was counted to move, and its measured time in copies.
+    """Draw the copies that each version should move, and its measured time in copies.
 
     Args:
         times: a `Times`, whose medians and quartiles are drawn.
-        copies: {name: copies counted}. A version that is not in it gets no bar. The numbers stand
-            in two columns at the right.
+        copies: {name: copies that must go through memory}. A version that is not in it gets no
+            bar. The numbers stand in two columns at the right.
     """
     names = sorted(times.seconds, key=lambda version: copies.get(version, 0))
     picture, ax = new_picture(height=1.1 + 0.4 * len(names))
     medians = {version: times.ratio(version)[0] for version in names}
     right = 1.1 * max(*medians.values(), *copies.values())
     columns = (
-        (30, copies, "{:g}", "counted", SOFT),
+        (30, copies, "{:g}", "predicted", SOFT),
         (90, medians, "{:.1f}", "measured", VERMILION),
     )
     for level, version in enumerate(names):
@@ -151,7 +151,7 @@ def sizes(measured, n):
         best, median = (np.array(seconds) / (n * np.array(rows)[:, None]) * 1e9).T
         ax.fill_between(rows, best, median, color=colour, alpha=0.2, linewidth=0)
         ax.plot(rows, best, marker=mark, color=colour, markersize=5)
-        ends.append((version, (rows[-1], best[-1]), colour))
+        ends.append((version.replace("_", " "), (rows[-1], best[-1]), colour))
     ax.set(xscale="log", yscale="log", xlabel=f"rows of {n}")
     ax.set_xticks(rows, [f"{r}" for r in rows])
     ax.xaxis.set_minor_formatter("")
@@ -175,7 +175,7 @@ def reduction(threads=8, warp=4):
     for i in range(2 * threads):
         ax.add_patch(_box(i, level, 0.86, _of(i % threads, warp), 0.5))
         _line(ax, (i, level - 0.4), (place[i % threads], level - 1.6), LINE)
-    said = ["the row, in memory", "a thread adds up its own", "a warp: lane reads from lane"]
+    said = ["the row, in memory", "a thread adds up its own", "a warp: thread reads from thread"]
     _say(ax, 2 * threads, level, said[0])
     alive, level = list(range(threads)), level - 2
     _say(ax, 2 * threads, level, said[1])

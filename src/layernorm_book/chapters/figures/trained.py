@@ -1,4 +1,4 @@
-"""What are trained γ by layer, what does a channel cost, and which rows does a wrong ε touch?"""
+"""What are trained γ by layer, what does a channel cost, and which rows stand out?"""
 
 import numpy as np
 from matplotlib.patches import PathPatch
@@ -7,6 +7,7 @@ from matplotlib.path import Path
 from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
+    GROUND,
     INK,
     PURPLE,
     SOFT,
@@ -26,29 +27,100 @@ def gammas(weight, outliers, traced):
         outliers: array of bool of that shape, true for the γ to draw as dots.
         traced: list of up to four channels to follow.
     """
-    picture, ax = new_picture(height=3.8)
-    last = len(NAMES) - 1
-    low, high = np.percentile(weight, [1, 99], axis=0)  # (layers,) each
-    ax.vlines(range(last + 1), low, high, color=SOFT, linewidth=9, alpha=0.3)
-    ax.plot(weight.mean(0), color=SOFT, marker="_", markersize=9, linestyle="none")
+    picture, panels = new_picture(1, 2, width=7.0, height=3.3)
     rest = outliers.copy()
     rest[traced] = False
-    channel, layer = np.nonzero(rest)
-    _dots(ax, layer, weight[channel, layer], edgecolor=INK, linewidth=4)
-    marks = zip(traced, (VERMILION, BLUE, GREEN, PURPLE), "osD^", strict=False)
-    ends = []
-    for channel, colour, marker in marks:
-        _trace(ax, weight[channel], colour, marker)
-        ends.append((f"{channel}", (last, weight[channel, -1]), colour))
-    ax.plot([0, last], [1, 1], color=INK, linewidth=1, linestyle="--")
-    name_all(ax, [*ends, ("fresh", (last, 1), INK)])
-    _name_layers(ax)
-    ax.set_title("γ by layer: 98% of them, and the outliers", loc="left")
-    ax.set_xlabel("LayerNorm: block, and what stands before it")
+    sides = (
+        ("γ after attention", slice(1, None, 2), 0),
+        ("γ after feed-forward parts", slice(0, None, 2), -1),  # the embeddings come first
+    )
+    for ax, (title, layers, first) in zip(panels, sides, strict=True):
+        part = weight[:, layers]  # (n, 6) or (n, 7)
+        at = first + np.arange(part.shape[1])
+        low, high = np.percentile(part, [1, 99], axis=0)  # (layers,) each
+        ax.vlines(at, low, high, color=SOFT, linewidth=11, alpha=0.3)
+        channel, layer = np.nonzero(rest[:, layers])
+        _dots(ax, at[layer], part[channel, layer], edgecolor=INK, linewidth=4)
+        ends = {}
+        marks = zip(traced, (VERMILION, BLUE, GREEN, PURPLE), "osD^", strict=False)
+        for channel, colour, marker in marks:
+            ax.plot(at, part[channel], color=colour, marker=marker, markersize=4.5)
+            end = round(float(part[channel, -1]), 3)
+            ends.setdefault(end, []).append((f"{channel}", colour))
+        ax.set(xlim=(at[0] - 0.5, at[-1] + 2.0), ylim=(-0.1, 1.65))
+        ends_of_line = [at[0] - 0.5, at[-1] + 0.3]
+        ax.plot(ends_of_line, [1, 1], color=INK, linewidth=1, linestyle="--")
+        named = []
+        for end, who in ends.items():  # two that end on one point get one name
+            text = ", ".join(text for text, _ in who)
+            named.append((text, (at[-1], end), INK if len(who) > 1 else who[0][1]))
+        name_all(ax, named)
+        name(ax, "fresh", (at[0], 1), INK, (0, 7))
+        ax.set_xticks(at, ["emb" if block < 0 else f"{block}" for block in at])
+        ax.set_title(title, loc="left")
+        ax.set_xlabel("block")
     return picture
 
 
-def suspects(distance, cost, also, beside=(157, 249)):
+def tokens(sigma, limit=5):
+    """Draw a square for each token, one line a sentence; those with a large σ are lit.
+
+    Args:
+        sigma: for each sentence the list of its rows' σ.
+        limit: σ from which a square is lit.
+    """
+    picture, ax = new_picture(height=3.6)
+    longest = max(map(len, sigma))
+    for lit, colour, alpha in ((False, SOFT, 0.35), (True, VERMILION, 1.0)):
+        places = [
+            (column, line)
+            for line, row in enumerate(sigma)
+            for column, value in enumerate(row)
+            if (value >= limit) == lit
+        ]
+        _squares(ax, np.array(places), colour, alpha)
+    ax.text(-0.4, -1.1, "[CLS]", color=VERMILION, ha="left", va="bottom")
+    ax.text(longest - 0.6, -1.1, "a line is a sentence, a square a token", color=SOFT, ha="right")
+    ax.set(xlim=(-0.6, longest - 0.4), ylim=(len(sigma) - 0.4, -2.6))
+    ax.axis("off")
+    return picture
+
+
+def _squares(ax, places, colour, alpha, half=0.41):
+    """Draw many squares as one path, each around its place: array (squares, 2)."""
+    corners = half * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]])
+    points = (places[:, None] + corners).reshape(-1, 2)
+    codes = [Path.MOVETO, *[Path.LINETO] * 3, Path.CLOSEPOLY]
+    path = Path(points, np.tile(codes, len(places)))
+    path.should_simplify = False
+    ax.add_patch(PathPatch(path, facecolor=colour, alpha=alpha, linewidth=0))
+
+
+def left_over(cosines):
+    """Draw which cosines a channel leaves, silenced in different rows: worst and median.
+
+    Args:
+        cosines: dict from the rows in words to (worst, median).
+    """
+    picture, ax = new_picture(height=1.9)
+    for down, (words, (worst, median)) in enumerate(cosines.items()):
+        ax.barh(down, median, 0.62, color=VERMILION, alpha=0.35)
+        ax.barh(down, worst, 0.62, color=VERMILION)
+        name(ax, f"{worst:.2f}", (worst, down), GROUND, (-4, 0))
+        if median - worst > 0.1:
+            name(ax, f"{median:.2f}", (median, down), INK, (-4, 0))
+        else:
+            name(ax, f"{median:.2f}", (1, down), INK, (5, 0))
+        ax.text(-0.03, down, words, color=INK, ha="right", va="center")
+    ax.spines["left"].set_visible(False)
+    ax.set(xlim=(-0.02, 1.12), ylim=(len(cosines) - 0.5, -0.6))
+    ax.set_title("cosine that is left: worst, and pale the median", loc="left")
+    ax.set_yticks([])
+    ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    return picture
+
+
+def costs(distance, cost, also, beside=(157, 249)):
     """Draw what silencing each channel costs by how far its γ strays, and name the outliers.
 
     Args:
@@ -72,10 +144,6 @@ def suspects(distance, cost, also, beside=(157, 249)):
     ax.set_title("how far γ strays, in standard deviations", loc="left")
     ax.set_xlabel("cost of silencing: 1 − the worst cosine")
     return picture
-
-
-def _name_layers(ax):
-    ax.set_xticks(range(len(NAMES)), NAMES, rotation=45, ha="right", rotation_mode="anchor")
 
 
 def _trace(ax, values, colour, marker):
@@ -103,7 +171,9 @@ def first_token(rows):
         at = int(np.argmax(values)) if key == "sigma" else last  # where the other line is far
         name(ax, text, (at, values[at]), colour, (8, 2))
     ax.set(yscale="log", ylabel="σ of a row, median", xlim=(-0.4, 1.25 * last))
-    _name_layers(ax)
+    blocks = range(len(NAMES) // 2)
+    ax.set_xticks([0, *(2 * block + 1.5 for block in blocks)], ["emb", *map(str, blocks)])
+    ax.set_xlabel("block: after attention, then after the feed-forward part")
     ticks = [0.1, 1, 10]
     ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
