@@ -9,7 +9,9 @@ from layernorm_book.chapters.training import (
     WATCHED,
     at_the_start,
     entropy,
+    feed_forward,
     frequencies_loss,
+    gradients,
     look,
     sample,
     source_code,
@@ -84,6 +86,8 @@ def test_a_run_is_the_same_twice_and_records_what_was_asked(data):
     seen = look(first.model, sample(data))
     assert np.array_equal(seen.cosines, first.recording.cosines[-1])
     assert np.array_equal(seen.shared, first.shared[-1])
+    assert np.array_equal(gradients(first.model, data), first.gradients[-1])
+    assert first.gradients.shape == (3, 6)
     assert seen.loss == pytest.approx(first.loss, rel=1e-5)
     assert (apart(seen.cosines) > 0).all()
 
@@ -109,6 +113,29 @@ def test_a_factor_of_the_loss_is_a_factor_of_its_gradients_alone(data):
     plain, tenth = (train(Pre, data, steps=3, factor=factor).losses for factor in (1, 0.1))
     assert plain == pytest.approx(tenth, abs=1e-3)
     assert not np.array_equal(plain, tenth)  # rounding tells that there was a factor
+
+
+def test_how_far_each_block_moves_is_counted_step_by_step(data):
+    start, end = (train(Post, data, seed=1, steps=steps) for steps in (2, 3))
+    assert end.moved.shape == (3, 6)
+    assert np.array_equal(start.moved, end.moved[:2])
+    for block, (old, new) in enumerate(
+        zip(feed_forward(start.model), feed_forward(end.model), strict=True)
+    ):
+        gone = (new.out.weight - old.out.weight).norm().item()
+        assert gone == pytest.approx(end.moved[2, block], rel=1e-5)
+
+
+def test_gradients_are_changed_before_adam_sees_them(data):
+    def none(gradients):
+        for gradient in gradients:
+            gradient *= 0
+
+    run = train(Post, data, steps=2, change=none)
+    assert not run.moved.any()
+    still = train(Post, data, steps=2, adam={"betas": (0.9, 0.99), "eps": 1e30})
+    assert still.moved.max() < 1e-20
+    assert train(Post, data, steps=2).moved.min() > 0.01
 
 
 def test_the_warm_up_rises_to_the_rate(data):

@@ -1,8 +1,8 @@
 """How does a small transformer learn the book's own source code, and what happens to its tokens?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -92,8 +92,10 @@ class Run(NamedTuple):
     losses: np.ndarray  # of each step, on its own batch: (steps,)
     loss: float  # at the end, on the sample
     recording: Recording  # loss on the sample and cosines, at some steps
-    shared: np.ndarray  # at those steps, s² of each sublayer: (frames, 2 · depth)
+    gradients: np.ndarray  # at those steps, as `gradients` measures them: (frames, depth)
+    shared: np.ndarray  # and s² of each sublayer: (frames, 2 · depth)
     own: np.ndarray  # and the variance of the rest of what its branch gives
+    moved: np.ndarray  # how far each block's last matrix moves, in each step: (steps, depth)
 
 
 def train(
@@ -104,7 +106,8 @@ def train(
     rate: float = 0.005,
     warm_up: int = 1,
     factor: float = 1.0,
-    adam_eps: float = 1e-8,
+    adam: Mapping[str, Any] | None = None,
+    change: Callable[[Sequence[Tensor]], None] = lambda gradients: None,
     frames: Sequence[int] = (),
     advance: Callable[[], None] = lambda: None,
 ) -> Run:
@@ -116,18 +119,21 @@ def train(
         rate: the learning rate, once the warm-up is over.
         warm_up: the step in which the learning rate, rising from 0, reaches `rate`.
         factor: what the loss is multiplied by before its gradients are taken.
-        adam_eps: what Adam adds to the size by which it divides a gradient.
+        adam: what Adam is to have other than PyTorch's defaults, such as its `betas`.
+        change: may change the gradients in place, one for each parameter, before Adam sees them.
         frames: the steps after which its tokens and branches are looked at, 0 before the first.
         advance: is called after each step.
     """
     torch.manual_seed(seed)
     model, compared = Speller(Place), sample(data)
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate, eps=adam_eps, fused=True)
-    losses, recorded = [], []
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate, fused=True, **adam or {})
+    losses, recorded, moved = [], [], []
+    matrices = [branch.out.weight for branch in feed_forward(model)]
 
     def record(step):
         if step in frames:
-            recorded.append((step, *look(model, compared)))
+            loss, cosines, *parts = look(model, compared)
+            recorded.append((step, loss, cosines, gradients(model, data), *parts))
 
     record(0)
     for step in range(1, steps + 1):
@@ -135,15 +141,19 @@ def train(
         loss = loss_on(model, pieces(data, BATCH))
         optimizer.zero_grad()
         (factor * loss).backward()
+        change([p.grad for p in model.parameters() if p.grad is not None])
+        before = [matrix.detach().clone() for matrix in matrices]
         optimizer.step()
+        pairs = zip(matrices, before, strict=True)
+        moved.append([(new - old).norm().item() for new, old in pairs])
         losses.append(loss.item())
         record(step)
         advance()
     with torch.no_grad():
         end = loss_on(model, compared).item()
-    at, seen, watched, *parts = zip(*recorded, strict=True) if recorded else [()] * 5
+    at, seen, watched, *parts = zip(*recorded, strict=True) if recorded else [()] * 6
     recording = Recording(at, seen, np.array(watched))
-    return Run(model, np.array(losses), end, recording, *map(np.array, parts))
+    return Run(model, np.array(losses), end, recording, *map(np.array, parts), np.array(moved))
 
 
 def ends(runs: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
@@ -152,11 +162,16 @@ def ends(runs: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([run.loss for run in runs]), np.array(distances)
 
 
+def feed_forward(model: Speller) -> list[torch.nn.Module]:
+    """Return the feed-forward part of each block, whose `out` is the block's last matrix."""
+    return [sublayer.branch for sublayer in model.sublayers[1::2]]
+
+
 def gradients(model: Speller, data: Tensor) -> np.ndarray:
     """Return the norm of the gradient of each block's last matrix, on four pieces: (depth,)."""
     model.zero_grad()
     loss_on(model, sample(data)[:4]).backward()
-    return np.array([s.branch.out.weight.grad.norm().item() for s in model.sublayers[1::2]])
+    return np.array([branch.out.weight.grad.norm().item() for branch in feed_forward(model)])
 
 
 class Start(NamedTuple):

@@ -98,32 +98,34 @@ def curves(runs, level, window=8):
         colour, _ = LOOKS[place]
         smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
         steps = np.arange(len(losses))[window - 1 :]
-        ax.plot(steps, smooth, color=colour, linewidth=1.8)
+        some = slice((len(steps) - 1) % 3, None, 3)  # as good a line of a third of the points
+        ax.plot(steps[some], smooth[some], color=colour, linewidth=1.8)
         name(ax, f"{place}-LN", (steps[-1], smooth[-1]), colour)
     ax.plot([0, len(losses)], [level, level], color=SOFT, linewidth=1, linestyle="--")
     name(ax, "character frequencies", (0.5 * len(losses), level), SOFT, (0, -18), ha="left")
-    ax.set(xlabel="step", ylabel="loss, nats per character", xlim=(0, 1.17 * len(losses)))
+    ax.set(xlabel="step", ylabel=f"loss, mean of {window} steps", xlim=(0, 1.17 * len(losses)))
     return picture
 
 
-def by_rate(rates, ends, level, steps):
+def by_rate(ends, level, steps):
     """Draw the loss after so many steps of training against the learning rate.
 
     Args:
-        rates: learning rates, rising.
-        ends: dict, for "post" and "pre" the loss for each rate.
+        ends: dict, for "post" and "pre" a dict, for each learning rate, rising, the loss.
         level: the loss to draw as a horizontal line.
     """
     picture, ax = new_picture(height=2.7)
+    rates = sorted({rate for losses in ends.values() for rate in losses})
     for place, losses in ends.items():
         colour, marker = LOOKS[place]
-        ax.plot(rates, losses, color=colour, marker=marker, linewidth=1.8, markersize=5)
-        name(ax, f"{place}-LN", (rates[-1], losses[-1]), colour)
+        look = {"color": colour, "marker": marker, "linewidth": 1.8, "markersize": 5}
+        ax.plot(losses.keys(), losses.values(), **look)
+        name(ax, f"{place}-LN", (rates[-1], losses[rates[-1]]), colour)
     ax.plot([rates[0], rates[-1]], [level, level], color=SOFT, linewidth=1, linestyle="--")
     name(ax, "character frequencies", (rates[0], level), SOFT, (0, 8), ha="left")
     ax.set(xscale="log", xlabel="learning rate", ylabel=f"loss after {steps} steps")
     ax.set_xlim(0.85 * rates[0], 1.5 * rates[-1])
-    ax.set_ylim(min(map(min, ends.values())) - 0.1, level + 0.15)
+    ax.set_ylim(min(min(losses.values()) for losses in ends.values()) - 0.1, level + 0.15)
     ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
     ax.minorticks_off()
     return picture
@@ -132,7 +134,8 @@ def by_rate(rates, ends, level, steps):
 def rows(runs, level, words=None):
     """Draw the loss at the end of several runs, a row for each place of the norm, the best on top.
 
-    Runs whose tokens are one have square marks. On the right stands how far apart the tokens are.
+    Runs whose tokens are one have square marks. On the right stands how far apart the tokens are,
+    in that seed where they are closest.
 
     Args:
         runs: dict, for each name two arrays of shape (seeds,): losses, and 1 − cosine.
@@ -154,7 +157,7 @@ def rows(runs, level, words=None):
         name(ax, in_words(distances.min()), (1, y), colour, (10, 0), **side)
     ax.axvline(level, color=SOFT, linewidth=1, linestyle="--", zorder=0)
     top = {"annotation_clip": False}
-    name(ax, "1 − cosine", (1, -0.95), SOFT, (10, 0), **side, **top)
+    name(ax, "least 1 − cosine", (1, -0.95), SOFT, (10, 0), **side, **top)
     name(ax, "character frequencies", (level, -0.95), SOFT, (0, 0), ha="right", **top)
     ax.set(xlabel="loss after 60 steps", ylim=(len(runs) - 0.5, -0.6), yticks=[])
     ax.spines["left"].set_visible(False)
@@ -204,23 +207,46 @@ def divided(steps, runs):
     return picture
 
 
-def by_step(places):
+def by_step(places, recorded, steps):
     """Draw the gradient of each block, a panel for each place and a line for each step.
 
     Args:
-        places: dict, for "post" and "pre" a dict, for each step an array of shape (blocks,).
+        places: dict, for "post" and "pre" an array of shape (frames, blocks).
+        recorded: the step of each frame.
+        steps: three of them, to draw.
     """
-    picture, axes = new_picture(1, len(places), width=3.5 * len(places), height=2.8, sharey=True)
-    for ax, (place, steps) in zip(np.atleast_1d(axes), places.items(), strict=True):
+    picture, axes = new_picture(1, len(places), width=3.5 * len(places), height=2.8)
+    for ax, (place, values) in zip(np.atleast_1d(axes), places.items(), strict=True):
         colour, marker = LOOKS[place]
-        ends, block = [], np.arange(1, len(steps[0]) + 1)
-        for (step, values), dash in zip(steps.items(), ("-", "--", ":"), strict=True):
-            ax.plot(block, values, dash, color=colour, marker=marker, markersize=4, linewidth=1.4)
-            ends.append((f"step {step}", (block[-1], values[-1]), colour))
+        ends, block = [], np.arange(1, values.shape[1] + 1)
+        for step, dash in zip(steps, ("-", "--", ":"), strict=True):
+            sizes = values[list(recorded).index(step)]
+            ax.plot(block, sizes, dash, color=colour, marker=marker, markersize=4, linewidth=1.4)
+            ends.append((f"step {step}", (block[-1], sizes[-1]), colour))
         ax.set(yscale="log", xlabel="block", title=f"gradient in {place}-LN", ylim=(5e-8, 5))
         ax.set_xlim(0.6, 1.35 * block[-1])
         name_all(ax, ends)
         ax.set_xticks(block)
+    return picture
+
+
+def moves(runs):
+    """Draw how far the first block and the last move in each step, a panel for each kind of run.
+
+    Args:
+        runs: dict, for each title an array of shape (steps, blocks).
+    """
+    picture, axes = new_picture(1, len(runs), width=3.5 * len(runs), height=2.6)
+    for ax, (title, moved) in zip(np.atleast_1d(axes), runs.items(), strict=True):
+        step, ends = np.arange(1, len(moved) + 1), []
+        for block, colour, dash in ((1, VERMILION, "-"), (moved.shape[1], INK, "--")):
+            sizes, some = moved[:, block - 1], (step % 2 == 0) | (step < 4)
+            ax.plot(step[some], sizes[some], dash, color=colour, linewidth=1.6)
+            ends.append((f"block {block}", (step[-1], sizes[-1]), colour))
+        ax.set(yscale="log", xlabel="step", title=title, ylim=(4e-4, 1.2))
+        ax.set_xlim(0, 1.35 * len(moved))
+        name_all(ax, ends)
+        ax.set_xticks(range(0, len(moved) + 1, 20))
     return picture
 
 

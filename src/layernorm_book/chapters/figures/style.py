@@ -107,23 +107,19 @@ class Picture:
         return f'<style>{CSS}</style><div class="ln-figure" role="img">{panels}</div>'
 
 
-def new_picture(rows=1, columns=1, width=ALONE, height=2.8, sharey=False, **kwargs):
+def new_picture(rows=1, columns=1, width=ALONE, height=2.8, **kwargs):
     """Return (picture, axes) in the book's style, axes as `subplots` gives them.
 
     Args:
         rows: axes in each panel, one below the other.
         columns: panels, each a figure of its own.
         width, height: of the whole picture, in inches. A panel is never too wide for a phone.
-        sharey: whether the panels have one y axis.
         kwargs: as in `subplots`, for the rows of each panel.
     """
     width = min(width / columns, ALONE if columns == 1 else BESIDE)
     panels = [new_panel(width, height) for _ in range(columns)]
     with matplotlib.rc_context(STYLE):
         axes = [figure.subplots(rows, 1, **kwargs) for figure in panels]
-    for ax in axes[1:] if sharey else ():
-        ax.sharey(axes[0])
-        ax.tick_params(labelleft=False)
     return Picture(panels), axes[0] if columns == 1 else axes
 
 
