@@ -90,7 +90,7 @@ def test_no_file_is_there_for_nothing(built_book):
 def test_every_page_says_what_it_is(pages):
     titles, descriptions = [], []
     for path, text in pages.items():
-        titles += re.findall(r"<title>(.*?)</title>", text, re.DOTALL)
+        titles += re.findall(r"<title>([^<]+)</title>", text)
         found = re.findall(r'<meta name="description" content="([^"]+)"', text)
         assert len(found) == 1, path.name
         assert len(html.unescape(found[0])) <= 165, path.name
