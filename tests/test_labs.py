@@ -278,7 +278,7 @@ def test_nothing_moves_by_itself_and_the_page_below_stays_where_it_is(lab):
         for _ in range(8):
             lab.evaluate(PLAY, 5)
             assert lab.evaluate(height) == before
-    glides = lab.locator(".ln-dots").count()
+    glides = lab.locator("circle[data-pile]").count()
     assert bool(lab.evaluate(moving)) == bool(glides)
     lab.emulate_media(reduced_motion="reduce")
     assert lab.evaluate(moving) == 0
