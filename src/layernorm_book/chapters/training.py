@@ -15,7 +15,7 @@ from layernorm_book.widgets.collapse import Recording, apart
 
 TOKENS, BATCH = 32, 8
 WATCHED = 12  # tokens that are recorded: the last of the first piece of the sample
-FRAMES = (0, 1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 80, 100, 125, 150, 175, 200)
+FRAMES = (0, 1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 80, 100, 150, 200)
 
 
 def source_code() -> Tensor:
