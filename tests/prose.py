@@ -80,6 +80,8 @@ def sections(chapter):
     for cell in chapter.cells:
         text = cell["cell_type"] == "markdown"
         for part in re.split(r"^(?=#{1,3} )", cell["text"], flags=re.MULTILINE) if text else [""]:
+            if text and not part.strip():  # before a heading that opens its cell
+                continue
             if text and part.startswith("#"):
                 yield title, cells
                 title, cells = part.splitlines()[0].strip("# "), []
@@ -209,17 +211,17 @@ def half_a_digit(value):
     return Decimal((0, (5,), min(value.as_tuple().exponent, 0) - 1)) * Decimal("1.001")
 
 
-def is_shown(cell):
-    return cell["text"].strip() and "remove-cell" not in cell["tags"]
-
-
 def states_unchecked_numbers(chapter):
     """A result in the prose stands in a check of its section (see the top of this file)."""
     given = {
         Decimal(repr(n)) for n in constants(c for c in chapter.cells if "check" not in c["tags"])
     }
     everywhere = constants(chapter.where("check"))
-    parts = [part for part in sections(chapter) if any(map(is_shown, part[1]))]
+    shown = (
+        (title, [c for c in cells if "remove-cell" not in c["tags"]])
+        for title, cells in sections(chapter)
+    )
+    parts = [(title, cells) for title, cells in shown if cells]
     for title, cells in parts:
         checked = constants(cell for cell in cells if "check" in cell["tags"])
         if (title, cells) in (parts[0], parts[-1]):  # these say what the others show

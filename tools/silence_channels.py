@@ -59,11 +59,12 @@ def watch(model, tokens):
     """Return what each LayerNorm's input rows look like.
 
     Returns:
-        (share, cls): lists of 13. share has each channel's share of all x̂², 384 numbers; cls has
-        for the [CLS] rows alone their median σ, the median of the other rows, the channel that is
-        loudest there, and its share of the x̂² of those rows.
+        (share, cls, sigma): lists of 13. share has each channel's share of all x̂², 384 numbers; cls
+        has for the [CLS] rows alone their median σ, the median of the other rows, the channel that
+        is loudest there, and its share of the x̂² of those rows; sigma has for each sentence the σ
+        of its rows.
     """
-    mask, share, cls = tokens["attention_mask"].bool(), [], []
+    mask, share, cls, sigma = tokens["attention_mask"].bool(), [], [], []
 
     def record(module, inputs, output):
         x = inputs[0]  # (sentences, tokens, 384)
@@ -72,6 +73,7 @@ def watch(model, tokens):
         energy = x_hat.square()  # (sentences, tokens, 384)
         own = energy[:, 0].mean(0) / x.shape[-1]  # (384,)
         share.append([digits(v) for v in energy[mask].mean(0) / x.shape[-1]])
+        sigma.append([[digits(v) for v in row[real]] for row, real in zip(std, mask, strict=True)])
         others = mask.clone()
         others[:, 0] = False
         cls.append(
@@ -85,19 +87,7 @@ def watch(model, tokens):
 
     with hooked(model, [record] * len(layer_norms(model))):
         embed(model, tokens)
-    return share, cls
-
-
-def sigma_of_rows(model, tokens, layer):
-    """Return σ of every row that reaches one of the LayerNorms: a list for each sentence."""
-    mask, found = tokens["attention_mask"].bool(), []
-
-    def record(module, inputs, output):
-        found.append(inputs[0].std(-1, correction=0))  # (sentences, tokens)
-
-    with hooked(model, [record] * len(layer_norms(model))):
-        embed(model, tokens)
-    return [[digits(v) for v in row[real]] for row, real in zip(found[layer], mask, strict=True)]
+    return share, cls, sigma
 
 
 def replaced_by_averages(model, tokens, expected, channel):
@@ -146,7 +136,7 @@ def main(arguments):
             with silenced(model, channel, rows):
                 found.append(compare(embed(model, tokens), expected))
         cosine[rows] = {kind: [each[kind] for each in found] for kind in ("worst", "median")}
-    share, cls = watch(model, tokens)
+    share, cls, sigma = watch(model, tokens)
     attention = {}
     for name, channel in (("untouched", None), ("without 99", 99)):
         with silenced(model, channel):
@@ -159,7 +149,7 @@ def main(arguments):
             "cosine": cosine,
             "share": share,
             "cls": cls,
-            "sigma of the rows": sigma_of_rows(model, tokens, 2),
+            "sigma of the rows": sigma[2],
             "attention to cls": attention,
             "99 in cls replaced": replaced_by_averages(model, tokens, expected, 99),
         },

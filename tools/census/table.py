@@ -117,9 +117,7 @@ def differences(old, new):
     ]
     for key in sorted(rows[0].keys() | rows[1].keys(), key=str):
         was, now = (side.get(key, {}) for side in rows)
-        fields = sorted(
-            (was.keys() | now.keys()) - {"message"}
-        )  # it quotes sizes; codes say it too
+        fields = sorted((was.keys() | now.keys()) - {"message"})  # it quotes sizes
         changed = [f for f in fields if not _same(was.get(f), now.get(f))]
         found += [f"{' '.join(map(str, key))}: {f}: {was.get(f)} -> {now.get(f)}" for f in changed]
     return found

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any
 
-VERDICTS = ("right", "limit", "wrong", "other", "not built")
 COLUMNS = ("package", "class", "group", "off")  # what the table sorts by
 INPUTS = {  # what every layer is measured on: how the table calls it, and what it is
     "usual": ("usual rows", "mean 0 and σ = 1, in float32"),
@@ -15,7 +14,7 @@ INPUTS = {  # what every layer is measured on: how the table calls it, and what 
     "half": ("float16 rows", "mean 0 and σ = 1, in float16"),
     "loud": ("loud float16 rows", "mean 0 and σ = 1000, in float16"),
 }
-BINS = (1e-5, 1e-3, 1e-2, 1e-1, 1.0, math.inf)  # up to which size a dot stands in a pile
+LEAST = 1e-5  # a share that is no longer told in digits
 FAMILIES = {  # what the layers that differ do: its name, and the codes that belong to it
     "another ε": ("wrong-eps", "missing-eps", "eps-outside-sqrt"),
     "1 + γ": ("unit-offset-weight",),
@@ -102,11 +101,16 @@ def told(size: float) -> str:
     """
     if size < 0:
         return ""
-    if size < BINS[0]:
+    if size < LEAST:
         return "under 0.001%"
     if size == math.inf:
         return "NaN or ∞"
     return f"{size:.0f}-fold" if size >= 10 else f"{float(f'{100 * size:.2g}'):g}%"
+
+
+def is_slip(row: Row) -> bool:
+    """Return whether code of the same authors does otherwise, elsewhere."""
+    return row.get("confirmation", {}).get("kind") == "slip"
 
 
 def family(row: Row) -> str:

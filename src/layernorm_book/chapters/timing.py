@@ -16,6 +16,9 @@ from functools import partial
 
 import torch
 
+FINE = time.get_clock_info("thread_time").resolution < 1e-6
+CLOCK = time.thread_time if FINE else time.perf_counter
+
 
 def keep_memory(keep=True):
     """Let this process keep the memory of arrays that are gone for those that come, or let it not.
@@ -71,10 +74,15 @@ class Times:
 
     def table(self):
         """Return one line for each version: its median, and the quartiles around it."""
-        rows = ((name.replace("_", " "), *self.ratio(name)) for name in self.seconds)
+        rows = ((in_words(name), *self.ratio(name)) for name in self.seconds)
         return "\n".join(
             f"{name:22}{m:7.1f}   ({low:.1f} to {high:.1f})" for name, m, low, high in rows
         )
+
+
+def in_words(version):
+    """Return the name of a version, which is that of a function, as text."""
+    return version.replace("_", " ")
 
 
 def side_by_side(counted, **measured):
@@ -87,7 +95,7 @@ def side_by_side(counted, **measured):
     lines = [" " * 10 + " calls copies" + "".join(f"{name:>9}" for name in measured)]
     columns = list(measured.values())
     for version in columns[0].seconds if columns else counted:
-        name = version.replace("_", " ")
+        name = in_words(version)
         line = f"{name:10}" + " " * 13
         if version in counted:
             passes = counted[version]
@@ -170,11 +178,9 @@ def on_cpu(call):
     While the core works for other programs this clock stands still, where the system has one that
     is fine enough; elsewhere it is the ordinary clock.
     """
-    fine = time.get_clock_info("thread_time").resolution < 1e-6
-    clock = time.thread_time if fine else time.perf_counter
-    start = clock()
+    start = CLOCK()
     call()
-    return clock() - start
+    return CLOCK() - start
 
 
 def on_gpu(call):

@@ -1,4 +1,4 @@
-import { PILES, counted, fitting, inputSays, offOn, ordered, piled, searched, tableSays, told } from "./picks.js";
+import { PILES, counted, fitting, heights, inputSays, offOn, ordered, piled, searched, tableSays, told } from "./picks.js";
 import { setAttribute, setReadout, setText, srOnly, readout, readoutsOf } from "./shared/page.js";
 import { createLab, presetButtons } from "./shared/form.js";
 import { choice } from "./shared/choice.js";
@@ -97,8 +97,7 @@ function render(props) {
     const [wide, across] = narrow.matches ? [360, 6] : [654, 11];
     const [column, inset] = [wide / PILES.length, (wide / PILES.length - (across - 1) * PITCH) / 2];
     const stands = piled(rows, at);
-    const high = PILES.map(() => 0);
-    for (const [, to] of stands) high[to] += 1;
+    const high = heights(stands);
     const base = Math.ceil(drawn.tallest / across) * PITCH + 14;
     setAttribute(find(".ln-dots"), "viewBox", `0 0 ${wide} ${(base + FOOT).toFixed(1)}`);
     for (const [i, to, place] of stands) {
@@ -126,7 +125,7 @@ function render(props) {
 
   function draw({ query, group, given, chosen, sort }) {
     const at = inputs.findIndex(([key]) => key === given);
-    drawn.tallest ??= Math.max(...inputs.flatMap((_, k) => PILES.map((_, to) => piled(rows, k).filter(([, stands]) => stands === to).length)));
+    drawn.tallest ??= Math.max(...inputs.flatMap((_, k) => heights(piled(rows, k))));
     if (drawn.query !== query) drawn.fits = fitting(inAll, query);
     if (drawn.given !== given) {
       const sizes = rows.map((row) => offOn(row, at));

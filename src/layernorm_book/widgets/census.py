@@ -13,6 +13,7 @@ from layernorm_book.chapters.census import (
     find,
     group_of,
     in_order,
+    is_slip,
     load,
     off_on,
     told,
@@ -97,7 +98,7 @@ class CensusTable(Lab):
         lines = []
         for row in in_order(self._table["rows"]):
             sizes = [told(off_on(row, given)) for given in INPUTS]
-            if row.get("confirmation", {}).get("kind") == "slip":
+            if is_slip(row):
                 sizes[0] += " (a slip)"
             lines.append(
                 f'<tr><th scope="row">{escape(row["package"])} {row["version"]}</th>'

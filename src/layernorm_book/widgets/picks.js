@@ -60,6 +60,9 @@ export function piled(rows, given) {
     });
 }
 
+/** How many dots stand in each pile. */
+export const heights = (stands) => PILES.map((_, to) => stands.filter(([, pile]) => pile === to).length);
+
 /** What an input is, and how many layers it shows. */
 export function inputSays([, name, what], sizes) {
   const seen = sizes.filter((size) => size >= VISIBLE).length;

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from layernorm_book.chapters.census import group_of
+from layernorm_book.chapters.census import group_of, is_slip
 from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
@@ -50,12 +50,12 @@ def each_layer(rows):
     down = 0.0
     for group, colour in HUES.items():
         members = [row for row in rows if group_of(row) == group]
-        members.sort(key=_is_slip)
+        members.sort(key=is_slip)
         ax.text(-0.4, down, f"{len(members)}", color=INK, weight="bold", va="center")
         ax.text(1.4, down, SAID[group], color=INK, va="center")
         across, lines = _places(len(members), down + 1.05)
         ax.plot(across, lines, "o", color=colour, markersize=8.5, markeredgewidth=0)
-        ringed = [at for at, row in enumerate(members) if _is_slip(row)]
+        ringed = [at for at, row in enumerate(members) if is_slip(row)]
         ax.plot(
             [across[at] for at in ringed],
             [lines[at] for at in ringed],
@@ -69,10 +69,6 @@ def each_layer(rows):
     ax.set(xlim=(-0.6, ACROSS - 0.4), ylim=(down - 0.8, -0.7))
     ax.axis("off")
     return picture
-
-
-def _is_slip(row):
-    return row.get("confirmation", {}).get("kind") == "slip"
 
 
 def _places(count, top):

@@ -20,6 +20,7 @@ from layernorm_book.chapters.figures.style import (
     name_all,
     new_picture,
 )
+from layernorm_book.chapters.timing import in_words
 
 LOOKS = tuple(zip((SOFT, VERMILION, ORANGE, SKY, BLUE, GREEN, PURPLE), "oosD^vP", strict=True))
 
@@ -51,7 +52,7 @@ def ladder(times, copies):
     for away, *_, words, colour in columns:
         name(ax, words, (right, len(names) - 0.4), colour, (away, 0), ha="center")
     ax.set(xlim=(0, right), ylim=(-0.55, len(names) - 0.15), xlabel="copies")
-    ax.set_yticks(range(len(names)), [version.replace("_", " ") for version in names])
+    ax.set_yticks(range(len(names)), [in_words(version) for version in names])
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return picture
@@ -151,7 +152,7 @@ def sizes(measured, n):
         best, median = (np.array(seconds) / (n * np.array(rows)[:, None]) * 1e9).T
         ax.fill_between(rows, best, median, color=colour, alpha=0.2, linewidth=0)
         ax.plot(rows, best, marker=mark, color=colour, markersize=5)
-        ends.append((version.replace("_", " "), (rows[-1], best[-1]), colour))
+        ends.append((in_words(version), (rows[-1], best[-1]), colour))
     ax.set(xscale="log", yscale="log", xlabel=f"rows of {n}")
     ax.set_xticks(rows, [f"{r}" for r in rows])
     ax.xaxis.set_minor_formatter("")
