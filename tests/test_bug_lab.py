@@ -494,7 +494,7 @@ OUTSIDE, NO_EPS, ALL_RIGHT = place(divide="outside"), place(size="zero"), place(
 STATES = [  # secret, suspect, named, together: the word, and what the two sentences hold
     (OUTSIDE, -1, False, False, "Who is it?", "Pick a suspect", ""),
     (OUTSIDE, NO_EPS, False, True, "Possible", "Do they part on another?", "Then name it"),
-    (OUTSIDE, NO_EPS, False, False, "Ruled out", "suspect errs by 0.2 and the box by 0.1", ""),
+    (OUTSIDE, NO_EPS, False, False, "Ruled out", "suspect errs by 0.2 and the box by 0.1", "9 of 15"),
     (OUTSIDE, NO_EPS, True, False, "Not this one", "errs by", "tells “no ε” from the box"),
     (OUTSIDE, OUTSIDE, True, True, "Right", "errs as the box", "It is “σ + ε”. One question"),
     (OUTSIDE, OUTSIDE, True, True, "Right", "errs as the box", "σ = 10 in each row, ε = 0.01,"),
@@ -506,7 +506,7 @@ def test_the_games_sentences(page, sentences, secret, suspect, named, together, 
     state = {"secret": secret, "suspect": suspect, "named": named}
     assert said(page, sentences, "gameWord", state, together) == word
     assert line in said(page, sentences, "gameLine", state, together, 0.1, 0.2)
-    assert end in said(page, sentences, "settled", state, together)
+    assert end in said(page, sentences, "settled", state, together, 9)
 
 
 def test_a_suspect_is_ruled_out_by_one_question_and_the_right_one_never(box):
@@ -531,6 +531,25 @@ def test_a_suspect_is_ruled_out_by_one_question_and_the_right_one_never(box):
     choose(box, "suspect", NO_EPS)
     box.click("[data-do=name]")
     assert box.text_content(word) == "Not this one"
+
+
+def test_who_was_ruled_out_is_struck_out_until_another_box_comes(box):
+    def out():
+        struck = '[name=suspect][aria-description="ruled out"]'
+        return box.eval_on_selector_all(struck, "all => all.map(n => +n.value)")
+
+    choose(box, "suspect", ALL_RIGHT)
+    choose(box, "suspect", OUTSIDE)
+    assert out() == [ALL_RIGHT]
+    choose(box, "suspect", NO_EPS)
+    for preset in range(4):  # one of them parts no ε from the box, and it stays struck out
+        box.click(f"[data-preset='{preset}']")
+    assert out() == sorted([NO_EPS, ALL_RIGHT])
+    line = box.locator(f"[name=suspect][value='{NO_EPS}'] + span")
+    assert "line-through" in line.evaluate("node => getComputedStyle(node).textDecoration")
+    assert box.text_content(".bl-reason") in ("Struck out. 13 of 15 are left.", "Sure? Then name it.")
+    box.click("[data-do=next]")
+    assert out() == []
 
 
 def test_order_of_the_affine_step_is_possible_until_the_parameters_are_drawn(show):

@@ -34,9 +34,9 @@ export function gameLine({ suspect, named }, together, error, theirs) {
   return `On this input the suspect errs by ${short(theirs, 2)} and the box by ${short(error, 2)}.`;
 }
 
-/** What would have settled it. */
-export function settled({ secret, suspect, named }, together) {
-  if (!named) return together ? "Sure? Then name it." : "";
+/** What would have settled it, or how many suspects are left. */
+export function settled({ secret, suspect, named }, together, left) {
+  if (!named) return together ? "Sure? Then name it." : suspect < 0 ? "" : `Struck out. ${left} of ${NAMES.length} are left.`;
   if (secret !== suspect) return `Some input tells “${NAMES[suspect]}” from the box. Which?`;
   return `It is “${NAMES[secret]}”. One question settles it: ${question(bestQuestion(secret))}. No other suspect errs like this there.`;
 }
@@ -74,6 +74,16 @@ function render(props) {
   const { root, find } = lab;
   const readouts = readoutsOf(root);
   const paint = painter(lab, presets);
+  const suspects = [...root.querySelectorAll("[name=suspect]")];
+  let [box, out] = [-1, new Set()]; // whom some question has set apart from this box
+
+  /** Strike out who is shown to be another. */
+  function strike({ secret, suspect, named }, together) {
+    if (box !== secret) [box, out] = [secret, new Set()];
+    if (suspect >= 0 && suspect !== secret && (named || !together)) out.add(suspect);
+    suspects.forEach((input, k) => setAttribute(input, "aria-description", out.has(k) ? "ruled out" : ""));
+    return NAMES.length - out.size;
+  }
 
   /** @param {State} state */
   function draw(state) {
@@ -86,7 +96,7 @@ function render(props) {
     setReadout(readouts.verdict[0], suspect, gameWord(state, together));
     setAttribute(readouts.verdict[0], "data-good", named ? secret === suspect : "");
     setText(find(".bl-headline"), text);
-    setText(find(".bl-reason"), settled(state, together));
+    setText(find(".bl-reason"), settled(state, together, strike(state, together)));
     lab.speak(`${gameWord(state, together)}. ${text}`);
   }
 

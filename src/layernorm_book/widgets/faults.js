@@ -74,11 +74,13 @@ export const meanOf = (x) => sum(x) / x.length;
 export function statistics(x, parts, eps) {
   const { divide, size } = parts;
   const r = rounding(parts);
-  const stored = x.map(r);
+  const stored = r === f ? x : x.map(r);
   const n = x.length;
   const about = parts.centre === "mean" ? r(meanOf(stored)) : 0;
-  const total = parts.squares === "two-pass" ? r(sum(stored.map((v) => r(r(v - about) ** 2))))
-    : r(r(r(meanOf(stored.map((v) => r(v * v)))) - r(about * about)) * n);
+  const twice = parts.squares === "two-pass";
+  const squares = new Float32Array(n);
+  for (let i = 0; i < n; i++) squares[i] = r(r(stored[i] - (twice ? about : 0)) ** 2);
+  const total = twice ? r(sum(squares)) : r(r(r(meanOf(squares)) - r(about * about)) * n);
   const variance = r(total / (parts.count === "n" ? n : n - 1));
   const e = f({ given: eps, squared: eps * eps, fixed: FIXED, zero: 0 }[size]);
   const inside = r(variance + e);
@@ -99,18 +101,22 @@ export function layer({ x, weight, bias }, parts, eps) {
   const groups = axes === "row" ? x : axes === "all" ? [Float32Array.from(x.flatMap((row) => [...row]))]
     : [...weight.keys()].map((i) => Float32Array.from(x, (row) => row[i]));
   const found = groups.map((group) => statistics(group, parts, eps));
-  return x.map((row, k) => row.map((v, i) => {
-    const { about, divisor } = found[{ row: k, column: i, all: 0 }[axes]];
-    const xHat = r(r(r(v) - about) / divisor);
-    return affine === "shift-scale" ? f(xHat + bias[i]) * weight[i]
-      : f(xHat * (affine === "one-plus" ? f(1 + weight[i]) : weight[i])) + bias[i];
-  }));
+  const scale = affine === "one-plus" ? weight.map((v) => 1 + v) : weight;
+  return x.map((row, k) => {
+    const y = new Float32Array(row.length);
+    for (let i = 0; i < y.length; i++) {
+      const { about, divisor } = found[axes === "row" ? k : axes === "all" ? 0 : i];
+      const xHat = r(r(r(row[i]) - about) / divisor);
+      y[i] = affine === "shift-scale" ? f(xHat + bias[i]) * scale[i] : f(xHat * scale[i]) + bias[i];
+    }
+    return y;
+  });
 }
 
 /** The right row, in float64; the mean is taken twice, so that it is good at any offset. */
 export function exact(x, weight, bias, eps) {
   const n = x.length;
-  const y = Float64Array.from(x);
+  const y = new Float64Array(x);
   for (let k = 0; k < 2; k++) {
     let mean = 0;
     for (let i = 0; i < n; i++) mean += y[i] / n;
