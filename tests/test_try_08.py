@@ -96,7 +96,8 @@ def test_one_that_gamma_does_not_name_is_loud(lab_page):
 
 @tries(
     "08-cls",
-    "Type 99 between the arrows, then press “[CLS] alone”: nearly every bar vanishes, and that of 99 stays.",
+    "Type 99 between the arrows, then press “[CLS] alone”: nearly every bar vanishes, and that of "
+    "99 stays.",
 )
 def test_in_cls_alone_one_bar_stays(lab_page):
     page = lab_page
