@@ -1,16 +1,58 @@
 """What does a bug do to an ordinary row, and to the row that gives it away?"""
 
 import numpy as np
+import torch.nn.functional as F
+from matplotlib.patches import FancyBboxPatch
 
 from layernorm_book.chapters.figures.style import (
+    ALONE,
+    BLUE,
     GREEN,
     INK,
     LINE,
     SOFT,
     VERMILION,
+    Picture,
+    X,
     name,
+    new_panel,
     new_picture,
 )
+
+STAMPS = {"shipped bug": VERMILION, "documented choice": BLUE}
+
+
+def card(maker, when, label, layer, given):
+    """Draw an exhibit's label, and what its layer makes of the first row that it is given.
+
+    Args:
+        maker, when: as str.
+        label: what is stamped on the card, a key of `STAMPS`.
+        layer: called as `F.layer_norm` is.
+        given: its arguments: x, normalized_shape, weight, bias and eps.
+    """
+    panel, colour = new_panel(ALONE, 1.75, layout=None), STAMPS[label]
+    edge = {"boxstyle": "round,pad=0,rounding_size=0.02", "edgecolor": LINE, "facecolor": "none"}
+    place = {"transform": panel.transFigure, "mutation_aspect": panel.get_figwidth() / 1.75}
+    panel.add_artist(FancyBboxPatch((0.005, 0.01), 0.99, 0.98, **edge, **place))
+    panel.text(0.035, 0.86, maker, weight="bold", va="center")
+    panel.text(0.035, 0.73, when, color=SOFT, va="center")
+    stamp = {"boxstyle": "round,pad=0.35", "facecolor": "none", "edgecolor": colour, "linewidth": 2}
+    look = {"color": colour, "weight": "bold", "ha": "right", "va": "center", "rotation": 4}
+    panel.text(0.955, 0.8, label.upper(), bbox=stamp, **look)
+    rows = [values[0].tolist() for values in (given[0], F.layer_norm(*given), layer(*given))]
+    names = ("comes in", "should come out", "comes out")
+    for k, (row, title, hue) in enumerate(zip(rows, names, (X, GREEN, VERMILION), strict=True)):
+        most = max(abs(v) for v in (rows[0] if k == 0 else rows[1] + rows[2]))
+        ax = panel.add_axes((0.035 + 0.31 * k, 0.17, 0.3, 0.42))
+        ax.set(xlim=(-0.6, len(row) + 2.2), ylim=(-most if k else 0, most))
+        ax.set_axis_off()
+        ax.bar(range(len(row)), row, width=0.8, color=hue)
+        ax.plot([-0.6, len(row) - 0.4], [0, 0], color=LINE, linewidth=1)
+        written = f"{row[-1]:,.0f}" if abs(row[-1]) >= 10 else f"{row[-1]:.2g}"
+        name(ax, written.replace("-", "−"), (len(row) - 0.6, row[-1]), hue, (4, 0))
+        panel.text(0.037 + 0.31 * k, 0.09, title, color=hue, va="center")
+    return Picture([panel])
 
 
 def hidden_and_plain(errors):
