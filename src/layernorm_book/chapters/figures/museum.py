@@ -31,6 +31,7 @@ STAMPS = {"shipped bug": VERMILION, "documented choice": BLUE}
 class Exhibit(NamedTuple):
     """What stands on the label, the layer, and what it is given, as `F.layer_norm` is."""
 
+    maker: str
     when: str
     label: str
     layer: Formula
@@ -57,22 +58,29 @@ def loudest():
 
 
 EXHIBITS = {
-    "PyTorch Geometric": Exhibit(
+    "ε": Exhibit(
+        "PyTorch Geometric",
         "fixed for batches in July 2021",
         "shipped bug",
         formula(divide="outside"),
         ROW / 10_000,
     ),
-    "attention-is-all-you-need-pytorch": Exhibit(
-        "fixed in July 2017", "shipped bug", formula(axes="column"), SENTENCE
+    "axes": Exhibit(
+        "attention-is-all-you-need-pytorch",
+        "fixed in July 2017",
+        "shipped bug",
+        formula(axes="column", count="n-1", divide="outside"),
+        SENTENCE,
     ),
-    "PyTorch": Exhibit(
+    "precision": Exhibit(
+        "PyTorch",
         "reported in January 2021, replaced in June",
         "shipped bug",
         ONE_PASS,
         loudest(),
     ),
-    "Apple’s layer": Exhibit(
+    "order": Exhibit(
+        "Apple’s layer",
         "2022, here without its hook",
         "documented choice",
         formula(affine="shift-scale"),
@@ -82,14 +90,14 @@ EXHIBITS = {
 }
 
 
-def exhibit(maker):
+def exhibit(room):
     """Draw an exhibit's label, and what its layer makes of the first row that it is given."""
-    found = EXHIBITS[maker]
+    found = EXHIBITS[room]
     panel, colour = new_panel(ALONE, 1.75, layout=None), STAMPS[found.label]
     edge = {"boxstyle": "round,pad=0,rounding_size=0.02", "edgecolor": LINE, "facecolor": "none"}
     place = {"transform": panel.transFigure, "mutation_aspect": panel.get_figwidth() / 1.75}
     panel.add_artist(FancyBboxPatch((0.005, 0.01), 0.99, 0.98, **edge, **place))
-    panel.text(0.035, 0.86, maker, weight="bold", va="center")
+    panel.text(0.035, 0.86, found.maker, weight="bold", va="center")
     panel.text(0.035, 0.73, found.when, color=SOFT, va="center")
     stamp = {"boxstyle": "round,pad=0.35", "facecolor": "none", "edgecolor": colour, "linewidth": 2}
     turned = {"rotation": 4, "rotation_mode": "anchor", "ha": "center", "va": "center"}
