@@ -26,11 +26,12 @@ export const rowsIn = (x, count) => times(count, (r) => x.slice((r * x.length) /
 
 export const MARKS = [["dash", "", "mean μ"], ["band", "", "from μ − σ to μ + σ"]];
 const SHIFT_TICKS = [[-1e4, "−10⁴"], [-100, "−100"], [0, "0"], [100, "100"], [1e4, "10⁴"]];
+const FAR_TICKS = [[-1e5, "−10⁵"], [-1e3, "−10³"], [0, "0"], [1e3, "10³"], [1e5, "10⁵"]];
 
 /** The two handles of a whole row: where its mean is, and how far it spreads. */
 function handles(scale, r, count) {
   // The outermost are left out where two rows leave less room.
-  const ticks = SHIFT_TICKS.slice(count - 1, 6 - count).map(([v, text]) => [scale.at(v), text]);
+  const ticks = (scale.value(scale.max) > 2e4 ? FAR_TICKS : SHIFT_TICKS).slice(count - 1, 6 - count).map(([v, text]) => [scale.at(v), text]);
   const [of, row] = count > 1 ? [`row ${r + 1}: `, `row ${r + 1}`] : ["", "the row"];
   return dial("shift", `${of}shift`, `μ = ${readout("mean")}`, scale, ticks, { index: r, words: `shift ${row}: its mean` })
     + dial("stretch", "stretch", `σ = ${readout("std")}`, STRETCH, [[-4, "10⁻⁴"], [-2, "0.01"], [0, "1"], [2, "100"]].slice(count - 1),
