@@ -1,9 +1,9 @@
 """Say how long a chapter takes, from what is in it: under its title, and wherever it is asked.
 
-{reading-time}`01_mean_and_variance` becomes "14 min", and {reading-time}`all` their sum. The model is the table below and nothing
-else. It is meant for somebody who reads every sentence once, tries what the text says to try, and
-makes a guess where one is asked for. Who only reads is faster; who does the exercises in Python
-takes longer, and that is the second number.
+{reading-time}`01_mean_and_variance` becomes "14 min", and {reading-time}`all` the sum of all
+chapters. The model is the table below and nothing else. It is meant for somebody who reads every
+sentence once, tries what the text says to try, and makes a guess where one is asked for. Who only
+reads is faster; who does the exercises in Python takes longer, and that is the second number.
 """
 
 import json

@@ -99,7 +99,7 @@ const body = (presets, choices, skip) => `
   </div>
   <div class="ld-map"><canvas height="${WIDTH}" role="img"></canvas></div>
   <p class="ld-key"><span>Each column: the row after one block</span>
-    <label><input type="checkbox" name="own">each in its own colours</label>
+    <label><input type="checkbox" name="own">divided by its size</label>
     <span><i class="ld-minus"></i>≤ −<span class="ld-span"></span> <i class="ld-zero"></i>0 <i class="ld-plus"></i>≥ <span class="ld-span"></span> <i class="ld-none"></i>∞ or NaN</span></p>
   ${plot(AXES[+skip], upOn(AXES[+skip]), skip)}
   <div class="ln-presets" role="group" aria-label="Weights to try"><button type="button" data-do="start">Start</button>${presetButtons(presets)}</div>
@@ -139,7 +139,7 @@ function render(props) {
     label: "A row through many blocks",
     body: body(presets, choices, skip),
     keys: ["scale", "depth", "norm", "seed"],
-    local: { own: false }, // whether each column has colours of its own: full at three times its size
+    local: { own: false }, // whether the map shows each row divided by its size
     fields,
     fits: ({ depth, norm, seed }) => norms.includes(norm) && Number.isInteger(depth) && Number.isInteger(seed),
   });
@@ -198,7 +198,7 @@ function render(props) {
     // A block makes a row of size 1 as large as its weights: so the colours span three of those.
     const span = skip ? 3 : 3 * scale;
     drawMap(rows, sizes.map((size) => (own ? 3 * size : span)));
-    for (const node of root.querySelectorAll(".ld-span")) setText(node, own ? "3 sizes" : short(span, 3));
+    for (const node of root.querySelectorAll(".ld-span")) setText(node, short(own ? 3 : span, 3));
     const [backLine, backRings] = curve(back, 1, depth, up);
     setAttribute(find(".ld-sizes"), "d", curve(sizes, 0, depth, up).join(""));
     setAttribute(find(".ld-grads"), "d", backLine);
