@@ -50,7 +50,7 @@ def test_with_the_layer_it_lives_at_every_scale(lab_page):
     for _ in slide(lab_page, f"{DEPTH} [name=scale]"):
         scales.append(float(lab_page.input_value(f"{DEPTH} [name=scale]")))
         assert len(sizes(lab_page)) == 49
-        assert all(0.7 < size / 2 ** scales[-1] < 1.4 for size in sizes(lab_page)[1:])
+        assert all(0.6 < size / 2 ** scales[-1] < 1.4 for size in sizes(lab_page)[1:])
     assert scales[0] == -3
     assert scales[-1] == 3
 

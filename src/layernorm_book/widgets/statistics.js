@@ -57,6 +57,7 @@ function show({ x: numbers }) {
 }
 
 const render = (props) => stageOf(props, 1e5, onePass, {
+  scale: { ticks: [[-1e5, "−10⁵"], [-1e3, "−10³"], [0, "0"], [1e3, "10³"], [1e5, "10⁵"]] },
   steps: { x: "x", centred: "x − μ" },
   after: {},
   below: legend(MARKS) + line,
