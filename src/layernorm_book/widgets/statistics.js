@@ -32,7 +32,7 @@ function paintLine(find, squares) {
   for (const [kind, base, high] of KINDS) {
     const [name, marks, square, mean] = find(`.ln-${kind}`).children;
     const [a, b] = squares[kind].map(at);
-    setText(name, `${kind === "exact" ? "exactly" : "in float32"} ${short(squares[kind][0] - squares[kind][1], 3)}`);
+    setText(name, `${kind === "exact" ? "E[x²] − μ² =" : "in float32:"} ${short(squares[kind][0] - squares[kind][1], 3)}`);
     setAttribute(marks, "d", `M${b} ${high}H${a}${[a, b].map((x) => `M${x - 4} ${high}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0`).join("")}`);
     [[square, "E[x²]", a, a >= b], [mean, "μ²", b, a < b]].forEach(([node, text, x, right]) => {
       setText(node, text);
