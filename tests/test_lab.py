@@ -180,7 +180,7 @@ def test_the_line_holds_the_squares_and_where_float32_puts_them(run_module):
         x = np.float64(row)
         assert found["exact"] == pytest.approx([(x**2).mean(), x.mean() ** 2], rel=1e-12)
         square, mean = map(np.float32, found["stored"])
-        assert [square, mean] == found["stored"]
+        assert [float(square), float(mean)] == found["stored"]
         assert square - mean == in_one_pass(row)
         assert found["gap"] == np.spacing(square)
         inside = (found["from"] < v < found["to"] for v in found["exact"] + found["stored"])
