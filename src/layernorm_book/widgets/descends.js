@@ -56,7 +56,7 @@ export function descentSays(points, best, step) {
   const above = (k) => points[k].loss - best.loss;
   if (step === 0) return "γ is 1 and β is 0, as in every fresh layer. Take a step.";
   const left = above(step) / above(0);
-  if (left < 0.001) return `Arrived: the bars stand at the best values${step === 1 ? ", after a single step" : ""}.`;
+  if (left < 0.001) return "Arrived: the bars stand at the best values.";
   const share = `${Math.floor(100 * (1 - left))}%`;
   const off = (k, i) => points[k].weight[i] - best.weight[i];
   const jumps = best.weight.some((_, i) => off(step, i) * off(step - 1, i) < 0 && Math.abs(off(step, i)) > 0.3);

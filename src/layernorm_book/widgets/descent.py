@@ -106,7 +106,7 @@ class DescentLab(Lab):
 
 
 def descend(layer: torch.nn.Module, rate: float, steps: int) -> list[float]:
-    """Let torch.optim.SGD take steps on the task; return the loss before each and after the last."""
+    """Let torch.optim.SGD take steps; return the loss before each and after the last."""
     z, target = task()
     optimizer = torch.optim.SGD(layer.parameters(), lr=rate)
     losses = []
