@@ -49,7 +49,7 @@ def before_and_after(rows, limit):
         rows: {title: array of shape (n,)}.
         limit: the most that one number of x̂ can be.
     """
-    picture, axes = new_picture(columns=len(rows), width=7, height=2.1)
+    picture, axes = new_picture(columns=len(rows), width=6, height=2.1)
     for ax, (title, x_hat) in zip(axes, rows.items(), strict=True):
         ax.bar(np.arange(len(x_hat)), x_hat, width=0.6, color=X_HAT)
         ax.axhline(0, color=SOFT, linewidth=1)
