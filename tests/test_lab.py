@@ -85,6 +85,7 @@ def test_the_presets_tell_the_truth():
     assert np.sqrt(7) == pytest.approx(2.65, abs=0.005)
     assert all(abs(v + 0.4) < 0.06 for v in out[:-1])
     assert set(lab("constant row").x_hat) == {0.0}
+    assert {round(v, 2) for v in lab("1000").x_hat[:7]} == {-0.38}
     assert lab("tiny variance").var == pytest.approx(1e-5, rel=0.5)
     assert np.std(lab("tiny variance").x_hat) == pytest.approx(0.7, abs=0.06)
     assert np.spacing(np.float32(2000)) == pytest.approx(0.00012, rel=0.02)

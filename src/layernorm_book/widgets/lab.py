@@ -40,6 +40,12 @@ PRESETS = {
             "its seven neighbours do.",
         },
         {
+            "label": "1000",
+            "x": [0.2, -0.3, 0.1, -0.1, 0.3, -0.2, 0.0, 1000.0],
+            "story": "The last number is 1000 now. The seven others are what they were: look at "
+            "their x̂.",
+        },
+        {
             "label": "constant row",
             "x": [3.0] * 8,
             "story": "Nothing varies: σ² is 0, and ε alone keeps 0/0 away. Every x̂ is 0. Now move "
