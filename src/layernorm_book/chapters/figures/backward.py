@@ -9,8 +9,8 @@ from layernorm_book.chapters.figures.style import (
     CENTRED,
     GRADIENT,
     GREEN,
-    GROUND,
     INK,
+    LINE,
     SOFT,
     VERMILION,
     X_HAT,
@@ -28,7 +28,7 @@ def three_pushes():
     The view is from the side, on the plane of rows that sum to 0. All x of the sheet, which stands
     on a ray of that plane, have the same x̂. Nothing is data: each length is the circle's, or free.
     """
-    picture, ax = new_picture(height=3.1)
+    picture, ax = new_picture(height=2.75)
     ray, tilt, radius = np.radians(-28), np.radians(22), 3**0.5  # ε is 0
 
     def seen(outward, height, angle=ray):
@@ -54,7 +54,7 @@ def three_pushes():
     ax.plot(*foot, "s", color=CENTRED, markersize=5)
     ax.plot(*x_hat, "^", color=X_HAT, markersize=8)
     name(ax, "x", x, X, (-7, 3))
-    name(ax, "x − μ", foot, INK, (0, -12))
+    name(ax, "x − μ", foot, INK, (-5, 13))
     name(ax, "x̂", x_hat, X_HAT, (3, -13))
     name(ax, "up: stopped", ends["up"], VERMILION, (6, 4))
     name(ax, "out: stopped", ends["out"], VERMILION, (4, -9))
@@ -62,7 +62,7 @@ def three_pushes():
     name(ax, "(1, 1, 1)", seen(0, 2.2), SOFT, (0, 8))
     name(ax, "all these x have this x̂", sheet[:, 2], X, (0, 8))
     name(ax, "length √3", seen(radius, 0, 2.2), X_HAT, (-2, 8))
-    name(ax, "plane: sums to 0", seen(2.6, 0, -2.2), SOFT, (-2, -9))
+    name(ax, "plane: sums to 0", seen(2.6, 0, -2.1), SOFT, (0, -9))
     ax.set(aspect="equal", xlim=(-2.65, 3.5), xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     return picture
@@ -104,10 +104,12 @@ def jacobian(matrix, singular):
     right.set(yscale="log", ylim=(zero / 3, 30), xlabel="largest first", xticks=[])
     right.set_yticks([zero, 1e-6, 1e-4, 1e-2, 1], ["0", "10⁻⁶", "10⁻⁴", "10⁻²", "1"])
     right.minorticks_off()
-    look = {"transform": right.get_yaxis_transform(), "clip_on": False, "zorder": 3}
-    right.plot([0], [floor], "s", color=GROUND, markersize=7, **look)  # a gap in the axis
+    right.spines["left"].set_visible(False)
+    look = {"transform": right.get_yaxis_transform(), "clip_on": False, "linewidth": 1}
+    for low, high in ((zero / 3, floor / 1.3), (floor * 1.3, 30)):  # the axis, with a gap
+        right.plot([0, 0], [low, high], color=LINE, **look)
     for at in (floor / 1.3, floor * 1.3):
-        right.plot([-0.02, 0.02], [at / 1.6, at * 1.6], color=SOFT, linewidth=1, **look)
+        right.plot([-0.02, 0.02], [at / 1.6, at * 1.6], color=SOFT, **look)
     right.set_title("singular values of J", loc="left")
     return picture
 
