@@ -6,16 +6,17 @@ const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+
 export const [ONE, CLOSE] = [1e-6, 0.1]; // tokens nearer than that are one, or close
 
 /**
- * The cosines of one frame: for each block a row of tokens × tokens numbers from −1 to 1.
+ * How far apart tokens are in one frame: for each block a row of tokens × tokens powers of ten of
+ * 1 − cosine, to a quarter; −8 stands for less too.
  * @param {string} maps  a letter for each pair of each block of each frame
  */
-export function cosinesOf(maps, frame, blocks, tokens) {
+export function powersOf(maps, frame, blocks, tokens) {
   const pairs = (tokens * (tokens - 1)) / 2;
   return Array.from({ length: blocks }, (_, block) => {
-    const out = new Float64Array(tokens * tokens).fill(1);
+    const out = new Float64Array(tokens * tokens).fill(-8);
     let at = (frame * blocks + block) * pairs;
     for (let i = 0; i < tokens; i++) {
-      for (let j = i + 1; j < tokens; j++) out[i * tokens + j] = out[j * tokens + i] = (2 * LETTERS.indexOf(maps[at++])) / 63 - 1;
+      for (let j = i + 1; j < tokens; j++) out[i * tokens + j] = out[j * tokens + i] = LETTERS.indexOf(maps[at++]) / 4 - 8;
     }
     return out;
   });
