@@ -23,6 +23,12 @@ LOOKS = {"post": (VERMILION, "s"), "pre": (BLUE, "o")}
 WORDS = {"LayerNorm": "norm", "Attention": "attention", "FeedForward": "feed-forward"}
 ONE = 1e-6  # tokens whose 1 − cosine is less are one
 ENDS = ("h enters", "h leaves")
+NAMED = {  # in `by_length`, left and right: the dot by which the name of a line stands, and how
+    ("post", True): (1, (6, 17), "right"),
+    ("pre", True): (1, (8, -10), "left"),
+    ("post", False): (2, (8, 6), "left"),
+    ("pre", False): (3, (2, -13), "right"),
+}
 TICKS = [one * ten for ten in (0.01, 0.1, 1, 10) for one in (1, 2, 5)]
 
 
@@ -103,9 +109,9 @@ def curves(runs, levels, window=8):
         name(ax, f"{place}-LN", (steps[-1], smooth[-1]), colour)
     for what, level in levels.items():
         ax.plot([0, len(losses)], [level, level], color=SOFT, linewidth=1, linestyle="--")
-        name(ax, what, (0.1 * len(losses), level), SOFT, (0, -9), ha="left")
+        name(ax, what, (0.45 * len(losses), level), SOFT, (0, -14), ha="left")
     ax.set(xlabel="step", ylabel=f"loss, mean of {window} steps", xlim=(0, 1.17 * len(losses)))
-    ax.set_ylim(bottom=min(levels.values()) - 0.2)
+    ax.set_ylim(bottom=min(levels.values()) - 0.3)
     return picture
 
 
@@ -248,12 +254,13 @@ def by_length(runs, level):
             middle = np.exp(np.log(values).mean(1))  # (lengths,)
             ax.plot(at, middle, color=colour, linewidth=1.8)
             ax.plot(at, values, marker, color=colour, markersize=5, alpha=0.75)
-            name(ax, kind, (at[1], middle[1]), colour, (6, -9 if place == "post" else 9), ha="left")
+            at_length, offset, side = NAMED[place, ax is panels[0]]
+            name(ax, kind, (at_length, middle[at_length]), colour, offset, ha=side)
     left, right = panels
     left.axhline(level, color=SOFT, linewidth=1, linestyle="--", zorder=0)
     name(left, "character frequencies", (0, level), SOFT, (-4, 9), ha="left")
     left.set(title="loss after 60 steps", ylim=(None, level + 0.15))
-    right.set(title="1 − cosine in the last block", yscale="log")
+    right.set(title="1 − cosine in the last block", yscale="log", ylim=(1e-10, 8))
     right.set_yticks([1, 1e-3, 1e-6, 1e-9])
     for ax in panels:
         ax.set(xlabel="length of a branch")
