@@ -40,17 +40,17 @@ def recording(seed=0, steps=(0, 5, 10), blocks=4, count=5):
 
 
 def test_the_browser_reads_what_python_packs(page):
-    """To an eighth of a power of ten, from 10⁻⁸ to 2; and each token is like itself."""
+    """To an eighth of a power of ten, from 10⁻⁵ to 2; and each token is like itself."""
     drawn = [tokens(3, 4, count, seed) for seed, count in enumerate((2, 5, 12))]
     rows = [{"maps": pack(c), "frames": 3, "blocks": 4, "tokens": c.shape[-1]} for c in drawn]
     read = np.frombuffer(run_on_packed(page, SOURCES, "merge.js", UNPACK, b"", rows))
     for cosines in drawn:
         mine, read = read[: cosines.size].reshape(cosines.shape), read[cosines.size :]
-        assert np.abs(mine - np.log10((1 - cosines).clip(1e-8))).max() <= 1 / 8 + 1e-9
-        assert (np.diagonal(mine, axis1=-2, axis2=-1) == -8).all()
+        assert np.abs(mine - np.log10((1 - cosines).clip(1e-5))).max() <= 1 / 8 + 1e-9
+        assert (np.diagonal(mine, axis1=-2, axis2=-1) == -5).all()
     assert not read.size
-    assert pack(np.array([[1.0, -1.0], [-1.0, 1.0]])) == LETTERS[33]
-    assert pack(np.eye(2)) == LETTERS[32]
+    assert pack(np.array([[1.0, -1.0], [-1.0, 1.0]])) == LETTERS[21]
+    assert pack(np.eye(2)) == LETTERS[20]
     assert pack(np.ones((2, 2))) == pack(np.array([[1, 1 - 1e-9], [1 - 1e-9, 1]])) == LETTERS[0]
 
 
@@ -158,7 +158,7 @@ def test_scrubbing_shows_the_step_in_maps_numbers_and_words(show):
             assert not seen[:, 5::6].any()  # between two squares
             for block in range(4):
                 square = seen[:, 6 * block : 6 * block + 5].astype(float)
-                full = (-np.log10((1 - cosines[block]).clip(1e-8)) / 5).clip(0, 1)
+                full = (-np.log10((1 - cosines[block]).clip(1e-5)) / 5).clip(0, 1)
                 assert np.abs(square[..., 3] / 255 - full).max() < 0.03
 
 

@@ -2,7 +2,7 @@ import { clamp, powerOfTen } from "./shared/numbers.js";
 import { readout, readoutsOf, setAttribute, setReadout, setSlider } from "./shared/page.js";
 import { createLab } from "./shared/form.js";
 import { dial } from "./shared/parts.js";
-import { inWords, ONE, powersOf, sentence } from "./merge.js";
+import { FULL, inWords, ONE, powersOf, sentence } from "./merge.js";
 import "./collapse.css";
 
 /**
@@ -15,7 +15,6 @@ import "./collapse.css";
 // Two plots in one picture: how far apart the tokens are, block by block, and the loss, step by step.
 const [WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM] = [300, 172, 54, 290, 28, 148];
 const DECADES = [-13, 0.5]; // of 1 − cosine
-const FULL = 5; // as many powers of ten below 1 a square has its full colour
 const scale = (lo, hi, from, to) => (v) => +(from + ((to - from) * (clamp(v, lo, hi) - lo)) / (hi - lo)).toFixed(1);
 const line = (points) => `M${points.map((point) => point.join(" ")).join("L")}`;
 
