@@ -139,7 +139,7 @@ def by_rate(ends, level, steps):
     return picture
 
 
-def rows(runs, level, words=None):
+def rows(runs, level, words):
     """Draw the loss at the end of several runs, a row for each place of the norm, the best on top.
 
     Runs whose tokens are one have square marks. On the right stands how far apart the tokens are,
@@ -150,8 +150,7 @@ def rows(runs, level, words=None):
         level: the loss to draw as a vertical line.
         words: dict, for each name what stands below it.
     """
-    high = 0.34 if words is None else 0.42
-    picture, ax = new_picture(height=high * len(runs) + 0.95)
+    picture, ax = new_picture(height=0.42 * len(runs) + 0.95)
     side = {"xycoords": ax.get_yaxis_transform()}
     for y, key in enumerate(sorted(runs, key=lambda key: runs[key][0].mean())):
         losses, distances = runs[key]
@@ -159,9 +158,8 @@ def rows(runs, level, words=None):
         colour, marker = LOOKS["post" if stuck else "pre"]
         ax.plot([losses.min(), losses.max()], [y, y], color=colour, linewidth=1.4)
         ax.plot(losses, [y] * len(losses), marker, color=colour, markersize=5.5, alpha=0.75)
-        name(ax, key, (0, y), colour if stuck else INK, (-8, 0 if words is None else 6), **side)
-        if words is not None:
-            name(ax, words[key], (0, y), SOFT, (-8, -6), **side)
+        name(ax, key, (0, y), colour if stuck else INK, (-8, 6), **side)
+        name(ax, words[key], (0, y), SOFT, (-8, -6), **side)
         name(ax, in_words(distances.min()), (1, y), colour, (10, 0), **side)
     ax.axvline(level, color=SOFT, linewidth=1, linestyle="--", zorder=0)
     top = {"annotation_clip": False}
