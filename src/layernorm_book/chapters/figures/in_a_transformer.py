@@ -24,7 +24,7 @@ WORDS = {"LayerNorm": "norm", "Attention": "attention", "FeedForward": "feed-for
 ONE = 1e-6  # tokens whose 1 − cosine is less are one
 ENDS = ("h enters", "h leaves")
 NAMED = {  # in `by_length`, left and right: the dot by which the name of a line stands, and how
-    ("post", True): (1, (6, 17), "right"),
+    ("post", True): (1, (-9, 9), "right"),
     ("pre", True): (1, (8, -10), "left"),
     ("post", False): (2, (8, 6), "left"),
     ("pre", False): (3, (2, -13), "right"),
