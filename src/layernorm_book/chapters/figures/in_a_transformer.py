@@ -256,12 +256,12 @@ def by_length(runs, level):
             name(ax, kind, (at_length, middle[at_length]), colour, offset, ha=side)
     left, right = panels
     left.axhline(level, color=SOFT, linewidth=1, linestyle="--", zorder=0)
-    name(left, "character frequencies", (0, level), SOFT, (-4, 9), ha="left")
+    name(left, "character frequencies", (-0.5, level), SOFT, (4, 9), ha="left")
     left.set(title="loss after 60 steps", ylim=(None, level + 0.15))
     right.set(title="1 − cosine in the last block", yscale="log", ylim=(1e-10, 8))
     right.set_yticks([1, 1e-3, 1e-6, 1e-9])
     for ax in panels:
-        ax.set(xlabel="length of a branch")
+        ax.set(xlabel="length of a branch", xlim=(-0.5, len(at) - 0.85))
         ax.set_xticks(at, [{0.25: "¼", 0.5: "½"}.get(length, length) for length in found])
         ax.minorticks_off()
     return picture
