@@ -64,6 +64,12 @@ PRESETS = {
             "variance, has no room for 3.5.",
         },
         {
+            "label": "mean 40,000",
+            "x": [40_000.0, 40_001.0, 40_002.0, 40_003.0],
+            "story": "The average of the squares is stored below the square of the average. Their "
+            "difference has no real root.",
+        },
+        {
             "label": "two numbers",
             "x": [0.3, 5.0],
             "story": "Two numbers that differ become −1 and 1, however far apart they are. Only ε "
@@ -97,7 +103,7 @@ TWO_ROWS = {
     )
 }
 CHOSEN = {
-    "statistics": ("1, 2, 3, 6", "one outlier", "constant row", "mean 10,000"),
+    "statistics": ("1, 2, 3, 6", "one outlier", "mean 10,000", "mean 40,000"),
     "normalize": ("1, 2, 3, 6", "one outlier", "constant row", "tiny variance"),
     "affine": ("1, 2, 3, 6", "one outlier", "tiny variance", "mean 2000"),
 }
