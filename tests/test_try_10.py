@@ -86,7 +86,7 @@ def test_one_output_moves_and_shows_it(lab_page):
 @tries(
     "10-pixel",
     'Press "LayerNorm", and take away the ticks at H and W. Four outputs have moved, the channels '
-    "of one pixel. A transformer has it so.",
+    "of one pixel. That is a transformer's LayerNorm.",
 )
 def test_the_channels_of_a_pixel_move(lab_page):
     moved_by(lab_page)

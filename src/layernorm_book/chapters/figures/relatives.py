@@ -54,7 +54,7 @@ def two_ways(row):
     row = np.asarray(row, dtype=float)
     mean, across = np.sqrt(len(row)) * row.mean(), np.sqrt(len(row)) * row.std()
     radius, length = np.sqrt(len(row)), np.hypot(mean, across)
-    picture, ax = new_picture(height=4.3)
+    picture, ax = new_picture(height=3.35)
     turn = np.linspace(0, np.pi / 2, 60)
     ax.plot(radius * np.cos(turn), radius * np.sin(turn), color=SOFT, linestyle=":")
     ax.plot([0, 0, 1.9 * across], [1.08 * mean, 0, 0], color=LINE, linewidth=1)
@@ -110,12 +110,11 @@ def fan(h, x_hat, alpha, scale, lines=60):
     for text, row, offset in (("row of the smallest σ", 0, (-5, 3)), ("largest σ", -1, (7, -3))):
         end = h[order[row]].argmax()
         name(ax, text, (h[order[row]][end], x_hat[order[row]][end]), INK, offset)
-    curve = scale * np.tanh(alpha * reach)
-    name(ax, f"{scale:.1f} · tanh({alpha:.1f} · x)", (reach, curve), VERMILION, (-2, 12))
+    name(ax, "nearest tanh", (reach, scale * np.tanh(alpha * reach)), VERMILION, (-1, 9))
     ticks = np.arange(-10, 11, 5)
     ax.set_xticks(ticks, [f"{tick}".replace("-", "−") for tick in ticks])
     ax.set(xlabel="number that the LayerNorm is given")
-    ax.set_title("x̂ that it makes of it", loc="left")
+    ax.set_title(f"x̂ that it makes of it, and {scale:.1f} · tanh({alpha:.1f} · x)", loc="left")
     return picture
 
 
