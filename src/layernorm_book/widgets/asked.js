@@ -139,7 +139,7 @@ export function painter({ root, find }, presets) {
     const found = {
       of: DRAWS,
       passed: TESTS.map((_, k) => seen.filter((one) => passes(one, k)).length),
-      right: answers.filter(({ rightPasses }) => rightPasses).length,
+      right: [0, 1].map((k) => answers.filter(({ rightPasses }) => rightPasses[k]).length),
     };
     const good = (k) => (wrong === undefined ? "" : found.passed[k] === (wrong ? 0 : DRAWS));
     setAttribute(root, "data-wrong", wrong ?? "");
