@@ -72,9 +72,27 @@ def test_rms_norm_keeps_zeros_and_layer_norm_does_not(lab_page):
         assert {values(lab_page, quantity, PICKER)[i] for i in still} == {0}
 
 
-@tries("10-dyt", 'Press "DyT": one output has moved, and no other.')
-def test_one_output_moves(lab_page):
+@tries("10-dyt", 'Press "DyT" and drag on: one output moves, and no other.')
+def test_one_output_moves_and_shows_it(lab_page):
     moved_by(lab_page)
     press(lab_page, "DyT")
     assert counted(lab_page) == 1
+    output = lab_page.locator(PICKER).locator("[data-quantity=x_hat]").first
+    shown = output.text_content()
     assert moved_by(lab_page) == {0}
+    assert output.text_content() != shown
+
+
+@tries(
+    "10-pixel",
+    'Press "LayerNorm", and take away the ticks at H and W. Four outputs have moved, the channels '
+    "of one pixel. That is a transformer's LayerNorm.",
+)
+def test_the_channels_of_a_pixel_move(lab_page):
+    moved_by(lab_page)
+    press(lab_page, "LayerNorm")
+    for letter in "HW":
+        lab_page.locator(PICKER).locator(f"[name=axis][value={letter}]").uncheck()
+    assert counted(lab_page) == 4
+    assert moved_by(lab_page) == {0, 6, 12, 18}  # cell 0 of each channel of image 0
+    assert lab_page.locator(PICKER).locator("[data-quantity=name]").text_content() == "LayerNorm"

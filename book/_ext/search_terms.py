@@ -51,8 +51,9 @@ TERMS = {
         ],
     },
     "10_relatives": {
-        "By hand": ["RMSNorm", "BatchNorm", "InstanceNorm", "DyT"],
+        "By hand": ["RMSNorm", "BatchNorm", "InstanceNorm"],
         "Throw the mean away": ["why subtract mean", "pre-RMSNorm"],
+        "Without any statistics": ["DyT", "dynamic tanh"],
         "Which one, when": ["GroupNorm", "QK-norm", "which normalization"],
     },
 }

@@ -1,4 +1,4 @@
-"""Can a model do without the mean, and what does each relative of LayerNorm not see?"""
+"""Can a model do without the mean, without statistics, and what does each relative not see?"""
 
 from copy import deepcopy
 from functools import partial
@@ -74,24 +74,80 @@ def loss(model: nn.Module, ids: Tensor) -> float:
     return F.cross_entropy(guess.flatten(0, 1), ids[:, 1:].flatten()).item()
 
 
+@torch.no_grad()
+def readings(model: nn.Module, ids: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return what each LayerNorm of a model is given and the x̂ that it makes of that.
+
+    Returns:
+        dict from the LayerNorm's name, in the order of the forward pass, to two tensors of shape
+        (pieces, tokens, d).
+    """
+    read: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def look(name: str, norm: nn.LayerNorm, given: tuple[Tensor], _: Tensor) -> None:
+        (h,) = given  # (pieces, tokens, d)
+        read[name] = h, F.layer_norm(h, h.shape[-1:], eps=norm.eps)
+
+    norms = {n: layer for n, layer in model.named_modules() if isinstance(layer, nn.LayerNorm)}
+    hooks = [norm.register_forward_hook(partial(look, name)) for name, norm in norms.items()]
+    model(ids)
+    for hook in hooks:
+        hook.remove()
+    return read
+
+
 def mean_shares(model: nn.Module, ids: Tensor) -> list[Tensor]:
     """Return μ²/(μ² + σ²) of each row that a LayerNorm of a model reads.
 
     Returns:
         A tensor of shape (pieces, tokens) for each LayerNorm, in the order of the forward pass.
     """
-    shares: list[Tensor] = []
+    return [mean_share(h) for h, _ in readings(model, ids).values()]
 
-    def look(_: nn.Module, given: tuple[Tensor], __: Tensor) -> None:
-        (h,) = given  # (pieces, tokens, d)
-        shares.append(mean_share(h))
 
-    norms = [layer for layer in model.modules() if isinstance(layer, nn.LayerNorm)]
-    hooks = [norm.register_forward_hook(look) for norm in norms]
-    model(ids)
-    for hook in hooks:
-        hook.remove()
-    return shares
+# --- And without any statistics? ---
+
+
+class DyT(nn.Module):
+    """tanh(α·x) in the place of x̂, with the γ and β of a LayerNorm.
+
+    Args:
+        norm: whose γ and β it takes.
+        alpha: of the whole layer.
+        scale: γ is multiplied by it, for tanh ends at 1 and x̂ does not.
+
+    Source: Zhu et al. 2025, https://arxiv.org/abs/2503.10622.
+    """
+
+    def __init__(self, norm: nn.LayerNorm, alpha: float, scale: float) -> None:
+        super().__init__()
+        self.weight, self.bias, self.alpha = scale * norm.weight, norm.bias, alpha
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Put each number through the curve by itself; return a tensor of h's shape."""
+        return torch.tanh(self.alpha * h) * self.weight + self.bias
+
+
+def fit_tanh(h: Tensor, x_hat: Tensor) -> tuple[float, float]:
+    """Return the α and the c of the c · tanh(α·h) that is nearest to x̂, by least squares.
+
+    Args:
+        h, x_hat: of one shape, any.
+    """
+    fits = []
+    for alpha in torch.logspace(-2, 1, 200).tolist():
+        curve = torch.tanh(alpha * h)
+        scale = (curve * x_hat).sum() / curve.square().sum()
+        fits.append(((x_hat - scale * curve).square().sum().item(), alpha, scale.item()))
+    return min(fits)[1:]
+
+
+def with_dyt(model: nn.Module, ids: Tensor) -> nn.Module:
+    """Return a copy of a model in which each LayerNorm has become the tanh nearest to it on ids."""
+    twin = deepcopy(model)
+    for name, (h, x_hat) in readings(model, ids).items():
+        twin.set_submodule(name, DyT(twin.get_submodule(name), *fit_tanh(h, x_hat)))
+    return twin
 
 
 # --- What does a layer not see? ---
@@ -102,12 +158,12 @@ def _normalize(x: Tensor, dims: int | tuple[int, ...]) -> Tensor:
     return (x - mean) / torch.sqrt(var + 1e-12)
 
 
-NORMS = {  # of (N, C, H, W); LN and RMS as a transformer has them, over one pixel's channels
+NORMS = {  # of (N, C, H, W); (C) is over one pixel's channels, as in a transformer
     "BN": partial(_normalize, dims=(0, 2, 3)),
     "IN": partial(_normalize, dims=(2, 3)),
     "GN": partial(F.group_norm, num_groups=2, eps=1e-12),
-    "LN": partial(_normalize, dims=1),
-    "RMS": lambda x: x / torch.sqrt(x.square().mean(1, keepdim=True) + 1e-12),
+    "LN (C)": partial(_normalize, dims=1),
+    "RMS (C)": lambda x: x / torch.sqrt(x.square().mean(1, keepdim=True) + 1e-12),
     "DyT": lambda x: torch.tanh(0.5 * x),
 }
 _draw = partial(torch.randn, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -43,7 +43,7 @@ LAYOUTS: dict[str, Layout] = {
 }
 GROUPS = (1, 2, 4)  # what four channels can be cut into
 STATISTICS = ("variance", "square", "none")  # μ and σ², the mean square, or nothing at all
-EPS, ALPHA = 1e-5, 0.5  # the same ε everywhere; DyT's α where it starts
+EPS, ALPHA = 1e-5, 0.1  # the same ε everywhere; DyT's α, for numbers up to 10
 LARGEST = 10  # a cell's value goes from -10 to 10
 
 # The axes that share, the groups of channels and the statistics. The first four are buttons, and
@@ -160,7 +160,7 @@ def describe(layout: str, shared: str, groups: int = 1, statistics: str = "varia
         'nn.GroupNorm(2, 4)(x)'
     """
     if statistics == "none":
-        note = "No statistics: no cell knows of another. α is learned, and starts at 0.5."
+        note = "No statistics: no cell knows of another. α is learned. Here it is 0.1."
         return Answer("DyT", f"torch.tanh({ALPHA} * x)", "", note)
     groups = groups if "C" in shared else 1
     centred = statistics == "variance"

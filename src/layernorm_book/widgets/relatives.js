@@ -11,7 +11,7 @@ import { layerNorm, meanSquare, reciprocalStd } from "./layernorm.js";
 const f = Math.fround;
 
 export const EPS = 1e-5;
-export const ALPHA = 0.5; // where DyT's α starts
+export const ALPHA = 0.1; // DyT's α, for numbers up to 10
 
 /**
  * The number of each cell's group, in memory order. Cells are in one group where they agree on

@@ -1,9 +1,8 @@
-"""Who shares, what does each relative not see, and where does the mean go?"""
+"""Where does the mean go, what is like a tanh, and what does each relative not see?"""
 
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from layernorm_book.chapters.figures.statistics import shared_cells
 from layernorm_book.chapters.figures.style import (
     CENTRED,
     GREEN,
@@ -17,17 +16,6 @@ from layernorm_book.chapters.figures.style import (
     name,
     new_picture,
 )
-
-
-def sharing(panels):
-    """Draw image batches cell by cell; cells with the same number share their statistics.
-
-    Args:
-        panels: list of (title, groups), with `groups` an integer tensor of shape (N, C, H, W) that
-            gives the number of each cell's group.
-    """
-    panels = [(f"{title}\n{_counted(groups)}", np.asarray(groups)) for title, groups in panels]
-    return shared_cells(panels, ("image", "channel", "height", "width"))
 
 
 def company(sizes, batch_norm):
@@ -54,86 +42,103 @@ def company(sizes, batch_norm):
     return picture
 
 
-def writers_centred(row):
-    """Draw that a row gives the same by LayerNorm, and by RMSNorm once its mean is gone.
+def two_ways(row):
+    """Draw, to scale, what LayerNorm and RMSNorm do to a row as an arrow.
 
-    Left, the row as an arrow: its mean lies along (1, …, 1), and what is left lies across.
-    Right, the two ways from the row to x̂.
+    Upwards is (1, …, 1), and on the floor lie the rows of mean 0. Both layers put the arrow on the
+    circle of radius √n; LayerNorm drops it to the floor first.
 
     Args:
         row: array of shape (n,).
     """
     row = np.asarray(row, dtype=float)
-    centred = row - row.mean()
-    x_hat = centred / centred.std()
-    picture, (space, ways) = new_picture(1, 2, width=7.0, height=3.4)
-    lengths = [np.sqrt((part**2).sum()) for part in (row - centred, centred, x_hat)]
-    _arrow_of_a_row(space, *lengths)
-    for left, low, numbers, colour, words in (
-        (0, 6, row, X, "written: x"),
-        (0, 0, centred, CENTRED, "written without its mean"),
-        (7.6, 3, x_hat, X_HAT, "x̂"),
+    mean, across = np.sqrt(len(row)) * row.mean(), np.sqrt(len(row)) * row.std()
+    radius, length = np.sqrt(len(row)), np.hypot(mean, across)
+    picture, ax = new_picture(height=3.35)
+    turn = np.linspace(0, np.pi / 2, 60)
+    ax.plot(radius * np.cos(turn), radius * np.sin(turn), color=SOFT, linestyle=":")
+    ax.plot([0, 0, 1.9 * across], [1.08 * mean, 0, 0], color=LINE, linewidth=1)
+    ax.plot([0, across], [mean, mean], color=LINE, linewidth=1, linestyle="--")
+    for start, end, colour, width in (
+        ((across, mean), (across, 0), SOFT, 1.2),
+        ((0, 0), (across, mean), X, 2.2),
+        ((0, 0), (across, 0), CENTRED, 5),
+        ((0, 0), (radius * across / length, radius * mean / length), VERMILION, 2.6),
+        ((0, 0), (radius, 0), X_HAT, 2.6),
     ):
-        ways.bar(left + 0.8 * np.arange(len(row)), numbers / 2.5, 0.6, low, color=colour)
-        ways.hlines(low, left - 0.4, left + 2.8, color=SOFT, linewidth=1)
-        ways.text(left - 0.4, low + numbers.max() / 2.5 + 0.3, words, color=INK, va="bottom")
-    for start, end, words, at in (
-        ((3.0, 6.6), (7.0, 3.9), "LayerNorm", (5.3, 6.0)),
-        ((3.0, 0.3), (7.0, 2.5), "RMSNorm", (5.2, 0.5)),
-        ((0.3, 5.8), (0.3, 2.2), "take off the mean", (0.6, 4.3)),
-    ):
-        ways.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": INK})
-        ways.text(*at, words, color=INK, va="center")
-    ways.set(xlim=(-0.6, 10.9), ylim=(-1.2, 9.6))
-    ways.axis("off")
+        look = {"arrowstyle": "->", "color": colour, "lw": width, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", end, start, arrowprops=look)
+    share = row.mean() ** 2 / np.square(row).mean()
+    name(ax, f"x = [{', '.join(f'{v:g}' for v in row)}]", (across, mean), X, (7, 4))
+    name(ax, f"its mean: {share:.0%} of\nthe sum of its squares", (across, mean / 2))
+    name(ax, "RMSNorm", (radius * across / length, radius * mean / length), VERMILION, (9, -3))
+    name(ax, "x − μ", (across, 0), CENTRED, (8, 9))
+    name(ax, "rows of mean 0", (1.9 * across, 0), SOFT, (3, 0))
+    name(ax, "x̂: LayerNorm of x, and RMSNorm of x − μ", (0, 0), X_HAT, (1, -14))
+    name(ax, "√n", (radius * np.cos(1.35), radius * np.sin(1.35)), SOFT, (2, 9))
+    name(ax, "(1, …, 1)", (0, 1.08 * mean), SOFT, (7, 0))
+    ax.set(xlim=(-0.15, 2.6 * across), ylim=(-0.6, 1.14 * mean), aspect="equal")
+    ax.axis("off")
     return picture
 
 
-def _arrow_of_a_row(ax, mean, centred, x_hat):
-    """Draw a row's arrow, the part along (1, …, 1) and the part across, given their lengths."""
-    ax.plot([0, 0], [0, 1.35 * mean], color=LINE, linewidth=1)
-    ax.axhline(0, color=LINE, linewidth=1)
-    ax.plot([centred, centred], [mean, 0], color=SOFT, linestyle="--", linewidth=1.2)
-    for end, colour, width in (
-        ((centred, mean), X, 2),
-        ((centred, 0), CENTRED, 4),
-        ((x_hat, 0), X_HAT, 2),
+def fan(h, x_hat, alpha, scale, lines=60):
+    """Draw what a LayerNorm does to the numbers of some rows, a line a row, and a tanh over it.
+
+    Args:
+        h, x_hat: arrays of shape (*, d), what it is given and x̂.
+        alpha, scale: of scale · tanh(alpha · h).
+        lines: how many rows are drawn, from the smallest σ to the largest.
+    """
+    h, x_hat = (np.asarray(v).reshape(-1, v.shape[-1]) for v in (h, x_hat))  # (rows, d) each
+    order = h.std(axis=1).argsort()
+    chosen = order[np.linspace(0, len(order) - 1, lines).round().astype(int)]
+    picture, ax = new_picture(height=3.4)
+    for rows, colour, width, alpha_ in (
+        (chosen, X_HAT, 1, 0.45),
+        (order[:1], INK, 1.8, 1),
+        (order[-1:], INK, 1.8, 1),
     ):
-        ax.annotate("", end, (0, 0), arrowprops={"arrowstyle": "->", "color": colour, "lw": width})
-    name(ax, "x", (centred / 2, mean / 2), X, (-8, 6))
-    name(ax, "its mean", (centred, mean / 2), SOFT, (6, 0))
-    name(ax, "x − μ", (centred, 0), CENTRED, (4, -12))
-    name(ax, "x̂", (x_hat, 0), X_HAT, (0, 10))
-    name(ax, "(1, …, 1)", (0, mean * 1.28), SOFT, (7, 0))
-    ax.text(0, -0.32 * mean, "rows of mean 0 lie on this line", color=SOFT, va="center")
-    ax.set(xlim=(-0.4, 1.55 * centred), ylim=(-0.45 * mean, 1.35 * mean))
-    ax.axis("off")
+        ends = [
+            np.stack([v[rows].min(axis=1), v[rows].max(axis=1), np.full(len(rows), np.nan)], 1)
+            for v in (h, x_hat)
+        ]
+        ax.plot(*(v.ravel() for v in ends), color=colour, linewidth=width, alpha=alpha_)
+    reach = np.abs(h[chosen]).max()
+    given = np.linspace(-reach, reach, 80)
+    ax.plot(given, scale * np.tanh(alpha * given), color=VERMILION, linewidth=2.6)
+    for text, row, offset in (("row of the smallest σ", 0, (-5, 3)), ("largest σ", -1, (7, -3))):
+        end = h[order[row]].argmax()
+        name(ax, text, (h[order[row]][end], x_hat[order[row]][end]), INK, offset)
+    name(ax, "nearest tanh", (reach, scale * np.tanh(alpha * reach)), VERMILION, (-1, 9))
+    ticks = np.arange(-10, 11, 5)
+    ax.set_xticks(ticks, [f"{tick}".replace("-", "−") for tick in ticks])
+    ax.set(xlabel="number that the LayerNorm is given")
+    ax.set_title(f"x̂ that it makes of it, and {scale:.1f} · tanh({alpha:.1f} · x)", loc="left")
+    return picture
 
 
-def senses(table, norms):
+def senses(table, norms, hidden=()):
     """Draw which change a layer does not see, as a grid: green where its output stays the same.
 
     Args:
         table: dict from a change to one bool for each layer, whether it gives the same.
         norms: the layers' names.
+        hidden: those whose column asks and does not tell.
     """
     picture, ax = new_picture(height=3.3)
     for down, (change, row) in enumerate(table.items()):
         ax.text(-0.7, down, change, ha="right", va="center", color=INK)
-        for across, same in enumerate(row):
-            colour = GREEN if same else VERMILION
-            look = {"facecolor": colour, "alpha": 0.85 if same else 0.3, "edgecolor": GROUND}
+        for across, (norm, same) in enumerate(zip(norms, row, strict=True)):
+            text, colour, alpha = ("=", GREEN, 0.85) if same else ("≠", VERMILION, 0.3)
+            if norm in hidden:
+                text, colour, alpha = "?", SOFT, 0.2
+            look = {"facecolor": colour, "alpha": alpha, "edgecolor": GROUND}
             ax.add_patch(Rectangle((across - 0.46, down - 0.44), 0.92, 0.88, **look))
-            ax.text(across, down, "=" if same else "≠", ha="center", va="center", color=INK)
+            ax.text(across, down, text, ha="center", va="center", color=INK)
     for across, norm in enumerate(norms):
-        ax.text(across, -0.75, norm, ha="center", va="center", color=INK)
-    ax.set(xlim=(-5.9, len(norms) - 0.5), ylim=(len(table) - 0.4, -1.2))
+        words = norm.replace(" ", "\n")
+        ax.text(across, -0.6, words, ha="center", va="bottom", color=INK, linespacing=1.1)
+    ax.set(xlim=(-5.9, len(norms) - 0.5), ylim=(len(table) - 0.4, -1.9))
     ax.axis("off")
     return picture
-
-
-def _counted(groups):
-    """Return how many groups there are, and how many cells each has."""
-    count = int(groups.max()) + 1
-    n = groups.numel() // count
-    return f"{count} groups, n = {n}"
