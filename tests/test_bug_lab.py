@@ -313,6 +313,19 @@ def test_untouched_it_is_a_matter_of_luck_and_a_large_eps_settles_it(lab):
     assert values(lab, "passed") == [0, 0, 0]
 
 
+def test_the_word_beside_a_test_says_whether_it_does_its_job(lab):
+    def words():
+        return [node.text_content() for node in lab.locator(".bl-test output").all()[:2]]
+
+    assert words() == ["misses 9 of 20", "misses it"]
+    lab.click("[data-preset='3']")
+    assert words() == ["catches it", "catches it"]
+    choose(lab, "divide", "inside")
+    assert words() == ["passes it", "passes it"]
+    lab.click("[data-preset='2']")
+    assert words() == ["20 false alarms", "passes it"]
+
+
 def test_the_counts_are_those_of_pytorch_on_every_record(lab):
     """Near a bound the order of the operations decides, so one draw in twenty may differ."""
     for record in BugLab().recorded:
