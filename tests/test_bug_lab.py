@@ -507,7 +507,15 @@ OUTSIDE, NO_EPS, ALL_RIGHT = place(divide="outside"), place(size="zero"), place(
 STATES = [  # secret, suspect, named, together: the word, and what the two sentences hold
     (OUTSIDE, -1, False, False, "Who is it?", "Pick a suspect", ""),
     (OUTSIDE, NO_EPS, False, True, "Possible", "Do they part on another?", "Then name it"),
-    (OUTSIDE, NO_EPS, False, False, "Ruled out", "suspect errs by 0.2 and the box by 0.1", "9 of 15"),
+    (
+        OUTSIDE,
+        NO_EPS,
+        False,
+        False,
+        "Ruled out",
+        "suspect errs by 0.2 and the box by 0.1",
+        "9 of 15",
+    ),
     (OUTSIDE, NO_EPS, True, False, "Not this one", "errs by", "tells “no ε” from the box"),
     (OUTSIDE, OUTSIDE, True, True, "Right", "errs as the box", "It is “σ + ε”. One question"),
     (OUTSIDE, OUTSIDE, True, True, "Right", "errs as the box", "σ = 10 in each row, ε = 0.01,"),
@@ -560,7 +568,10 @@ def test_who_was_ruled_out_is_struck_out_until_another_box_comes(box):
     assert out() == sorted([NO_EPS, ALL_RIGHT])
     line = box.locator(f"[name=suspect][value='{NO_EPS}'] + span")
     assert "line-through" in line.evaluate("node => getComputedStyle(node).textDecoration")
-    assert box.text_content(".bl-reason") in ("Struck out. 13 of 15 are left.", "Sure? Then name it.")
+    assert box.text_content(".bl-reason") in (
+        "Struck out. 13 of 15 are left.",
+        "Sure? Then name it.",
+    )
     box.click("[data-do=next]")
     assert out() == []
 

@@ -112,8 +112,8 @@ def test_a_loud_row_goes_silent_in_float16(lab_page):
 
 @tries(
     "06-flip",
-    "Flip the last bit of ε: that is float16's smallest number, and 1/√(σ² + ε) falls from ∞ to "
-    "4,096.",
+    "Flip the last bit of ε: that is float16's smallest positive number, and 1/√(σ² + ε) falls "
+    "from ∞ to 4,096.",
 )
 def test_the_last_bit_is_the_smallest_number(lab_page):
     page = lab_page

@@ -6,11 +6,15 @@ from tries import tries
 LAB = ".ln-channel"
 
 
-def press(page, name):
-    page.locator(LAB).get_by_role("button", name=name, exact=True).click()
+def take(page, channel):
+    page.fill(f"{LAB} [name=channel-typed]", str(channel))
+    page.press(f"{LAB} [name=channel-typed]", "Enter")
+    assert values(page, "channel", LAB) == [channel]
 
 
 def silence_in(page, words):
+    if not page.locator(f"{LAB} .ln-more[open]").count():
+        page.click(f"{LAB} .ln-more summary")
     page.locator(f"{LAB} .ln-choices label", has_text=words).click()
 
 
@@ -77,12 +81,12 @@ def test_among_all_bars_one_is_far_longer(lab_page):
 
 @tries(
     "08-loud",
-    "In the lab, press “63”, and under the map “x̂²”: it has more than an even share in every "
-    "layer.",
+    "In the lab, type 63 between the two arrows, and press “x̂²” under the map: it has more than an "
+    "even share in every layer.",
 )
 def test_one_that_gamma_does_not_name_is_loud(lab_page):
     page = lab_page
-    press(page, "63")
+    take(page, 63)
     assert "Its γ is an outlier in no layer." in page.text_content(f"{LAB} .ln-story")
     page.locator(f"{LAB} .ln-views label", has_text="x̂²").click()
     shares = values(page, "own", LAB)
@@ -92,12 +96,13 @@ def test_one_that_gamma_does_not_name_is_loud(lab_page):
 
 @tries(
     "08-cls",
-    "Press “99”, then “[CLS] alone”: nearly every bar vanishes, and that of 99 stays.",
+    "Type 99 between the arrows, then press “[CLS] alone”: nearly every bar vanishes, and that of "
+    "99 stays.",
 )
 def test_in_cls_alone_one_bar_stays(lab_page):
     page = lab_page
     tick(page, "all bars")
-    press(page, "99")
+    take(page, 99)
     before = [depth(page, c) for c in range(384)]
     silence_in(page, "[CLS] alone")
     after = [depth(page, c) for c in range(384)]
@@ -114,7 +119,7 @@ def test_in_cls_alone_one_bar_stays(lab_page):
 def test_in_all_other_tokens_it_is_nearly_ordinary(lab_page):
     page = lab_page
     tick(page, "all bars")
-    press(page, "99")
+    take(page, 99)
     before = depth(page, 99)
     silence_in(page, "all but [CLS]")
     after = [depth(page, c) for c in range(384)]

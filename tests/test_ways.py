@@ -7,10 +7,8 @@ from layernorm_book.chapters.ways import (
     STEPS,
     WAYS,
     error,
-    merge,
     one_step_rounded,
     pytorch,
-    tournament,
 )
 
 
@@ -38,13 +36,6 @@ def test_two_of_them_do_not_feel_the_mean():
         steady = {name for name, size in errors.items() if size < 5e-5}
         assert steady == {"centred twice", "shifted"}, errors
     assert not WAYS["one pass"](rows(1e4)).isfinite().all()
-
-
-def test_a_merge_is_the_whole_row():
-    assert merge([1, 1], [1.0, 2.0], [0.0, 0.0], 0) == (2, 1.5, 0.5)
-    count, mean, squares = merge([2, 2], [1.5, 4.5], [0.5, 4.5], 0)
-    assert (count, mean, squares / count) == (4, 3, 3.5)  # 1, 2, 3, 6
-    assert tournament(torch.tensor([[1.0, 2.0, 3.0, 6.0]]))[0, 2] == 0
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

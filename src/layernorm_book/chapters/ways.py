@@ -51,39 +51,6 @@ def welford(x: Tensor) -> Tensor:
     return _scaled(x - mean, squares / x.shape[-1])
 
 
-def tournament(x: Tensor) -> Tensor:
-    """Return x̂ from the mean and the sum of squares of halves, merged pair by pair.
-
-    Source: Chan, Golub and LeVeque (1983), the pairwise algorithm. Arguments and result as in
-    `one_pass`.
-    """
-    counts = [1] * x.shape[-1]
-    means = list(x.split(1, dim=-1))  # (rows, 1) each
-    squares = [torch.zeros_like(mean) for mean in means]
-    while len(counts) > 1:
-        pairs = range(0, len(counts) - 1, 2)
-        merged = [merge(counts, means, squares, k) for k in pairs]
-        if len(counts) % 2:  # the last one has no partner this time
-            merged.append((counts[-1], means[-1], squares[-1]))
-        counts, means, squares = (list(column) for column in zip(*merged, strict=True))
-    return _scaled(x - means[0], squares[0] / x.shape[-1])
-
-
-def merge(counts, means, squares, k):
-    """Return (count, mean, sum of squares) of parts k and k + 1 of a row, taken together.
-
-    Args:
-        counts, means, squares: lists with an entry for each part; numbers, or tensors that
-            broadcast. A sum of squares is taken about the mean of its own part.
-        k: which pair.
-    """
-    count = counts[k] + counts[k + 1]
-    apart = means[k + 1] - means[k]
-    mean = means[k] + apart * (counts[k + 1] / count)
-    total = squares[k] + squares[k + 1] + apart * apart * (counts[k] * counts[k + 1] / count)
-    return count, mean, total
-
-
 def two_passes(x: Tensor) -> Tensor:
     """Return x̂ as the book's own layer does: first the mean, then the distances to it.
 
@@ -112,7 +79,6 @@ WAYS: dict[str, Callable[[Tensor], Tensor]] = {
     "one pass": one_pass,
     "shifted": one_pass_shifted,
     "Welford": welford,
-    "tournament": tournament,
     "PyTorch": pytorch,
     "two passes": two_passes,
     "centred twice": centred_twice,

@@ -1,7 +1,7 @@
 import { channelSays, CHANNELS, costlier, distances, LAYERS, outliers, ROWS, strength, unpack, VIEWS } from "./channels.js";
 import { clamp, fixed, short } from "./shared/numbers.js";
-import { more, readoutsOf, setAttribute, setReadout, setSlider, setText, srOnly } from "./shared/page.js";
-import { createLab, presetButtons } from "./shared/form.js";
+import { field, more, readoutsOf, setAttribute, setReadout, setSlider, setText, srOnly } from "./shared/page.js";
+import { createLab } from "./shared/form.js";
 import { choice } from "./shared/choice.js";
 import { legend } from "./shared/parts.js";
 import "./channel.css";
@@ -29,23 +29,23 @@ const SHOWS = {
 };
 
 const lines = (names) => names.map((name) => `<span>${name}</span>`).join("");
-const body = (presets, names) => `
-  <div class="ln-presets" role="group" aria-label="Channels to start from"><button type="button" data-do="start">Start</button> <span>channel</span> ${presetButtons(presets)}</div>
+const body = (names) => `
   <p class="ln-story" data-quantity="sentence"></p>
-  <div class="ln-choices">${choice("rows", "where the channel is silenced", { all: "every token", cls: "[CLS] alone", others: "all but [CLS]" })}</div>
   <div class="ln-channels">
     <div class="ln-title"><b>cosine that is left</b> <span class="ln-ticks"><label><input type="checkbox" name="every"> all bars</label> <label><input type="checkbox" name="zoom"> zoom in</label></span> ${legend([["bar", "y", "median"], ["band", "y", "worst of 24 sentences"]])}</div>
     <div class="ln-ends"><span>1</span><span></span><span></span></div>
     <div class="ln-stage"><svg class="ln-cost ln-pick" viewBox="0 0 ${CHANNELS} ${DEPTH}" preserveAspectRatio="none" aria-hidden="true"><path class="ln-level" d="M0 0H${CHANNELS}M0 ${DEPTH / 2}H${CHANNELS}M0 ${DEPTH}H${CHANNELS}"/><g class="ln-every"><path class="ln-worst"/><path class="ln-median"/></g><g class="ln-mine"><path/><path/></g><path class="ln-frame"/></svg><p class="ln-veil">the other 383 bars are hidden</p></div>
     <div class="ln-left"><p>worst<output data-quantity="worst"></output></p><p>median<output data-quantity="median"></output></p></div>
     <div class="ln-hand"><label>${srOnly("channel")}<input type="range" name="channel" min="0" max="${CHANNELS - 1}" step="1"></label></div>
-    <div class="ln-steps"><button type="button" data-do="less" aria-label="previous channel">‹</button><output data-quantity="channel"></output><button type="button" data-do="greater" aria-label="next channel">›</button></div>
+    <div class="ln-steps"><button type="button" data-do="less" aria-label="previous channel">‹</button><output data-quantity="channel">${field("channel", "channel")}</output><button type="button" data-do="greater" aria-label="next channel">›</button></div>
     <div class="ln-names" aria-hidden="true">${lines(names)}</div>
     <svg class="ln-map ln-pick" viewBox="0 0 ${CHANNELS} ${LAYERS}" preserveAspectRatio="none" aria-hidden="true">${PICTURES.map((view) => `<g class="ln-${view === "share" ? "x_hat" : view}" hidden></g>`).join("")}<path class="ln-frame"/></svg>
     <div class="ln-own">${names.map((_, k) => `<output data-quantity="own" data-index="${k}"></output>`).join("")}</div>
     <div class="ln-views">${choice("view", "what the map shows", { weight: "γ", bias: "β", share: "x̂²" })} <span class="ln-shows">${PICTURES.map((view) => `<span hidden>${SHOWS[view]}</span>`).join("")}</span></div>
   </div>
-  ${more(`<p class="ln-says">A row of the map is one of the model’s 13 LayerNorms, in the order in which a token meets them: emb, the embeddings; att and ff, what follows attention and the feed-forward part of a block. A column is a channel, and it stands under its own bar. Arrow keys move the slider by one channel. All cosines were measured by <code>make wild</code> on <span class="ln-date"></span>.</p>`)}`;
+  <div class="ln-presets" role="group" aria-label="Where to begin"><button type="button" data-do="start">Start</button></div>
+  ${more(`<div class="ln-choices">silenced in ${choice("rows", "where the channel is silenced", { all: "every token", cls: "[CLS] alone", others: "all but [CLS]" })}</div>
+    <p class="ln-says">A row of the map is one of the model’s 13 LayerNorms, in the order in which a token meets them: emb, the embeddings; att and ff, what follows attention and the feed-forward part of a block. A column is a channel, and it stands under its own bar. Arrow keys move the slider by one channel. All cosines were measured by <code>make wild</code> on <span class="ln-date"></span>.</p>`)}`;
 
 const toPython = ({ channel, rows }) => `import torch
 from layernorm_book.chapters.trained import load_layer_norms, load_measured
@@ -82,13 +82,12 @@ const bar = (cosine, channel, least) =>
 
 function render(props) {
   const { model } = props;
-  const presets = model.get("presets");
   const numbers = unpack(model.get("numbers"));
   const exact = model.get("exact");
   const lab = createLab(props, {
     kind: "ln-channel",
     label: "Channels of a trained model",
-    body: body(presets, model.get("names")),
+    body: body(model.get("names")),
     keys: ["view", "rows", "zoom", "every", "channel"],
     fields: { channel: ["channel", 0, CHANNELS - 1] },
     fits: ({ view, rows, channel }) => VIEWS.includes(view) && ROWS.includes(rows) && Number.isInteger(channel),
@@ -183,8 +182,8 @@ function render(props) {
       else if (name === "zoom" || name === "every") lab.change({ [name]: checked });
       else if (checked) lab.change({ [name]: value });
     },
+    onNumber: (_, number) => lab.change({ channel: Math.round(number) }),
     actions: {
-      preset: ({ dataset }) => lab.load({ channel: presets[dataset.preset].channel }),
       less: () => step(-1),
       greater: () => step(1),
     },

@@ -13,13 +13,6 @@ VIEWS = ("weight", "bias", "share")
 ROWS = {"all": "every token", "cls": "[CLS] alone", "others": "every token but [CLS]"}
 CHANNELS = 384
 
-PRESETS = (
-    {"label": "63", "channel": 63},
-    {"label": "99", "channel": 99},
-    {"label": "127", "channel": 127},
-    {"label": "157", "channel": 157},
-)
-
 
 def in_units(values: Any, unit: float) -> np.ndarray:
     """Return values as whole numbers of units, none of which ends in 5.
@@ -105,7 +98,6 @@ class ChannelLab(Lab):
     channel = Int(0, min=0, max=CHANNELS - 1).tag(sync=True)
 
     names = List(read_only=True).tag(sync=True)
-    presets = List(Dict(), read_only=True).tag(sync=True)
     numbers = Unicode(read_only=True).tag(sync=True)
     exact = Dict(read_only=True).tag(sync=True)  # what is too small for `numbers`
     date = Unicode(read_only=True).tag(sync=True)
@@ -115,7 +107,6 @@ class ChannelLab(Lab):
         short = {"embeddings": "emb", "attention": "att", "feed-forward": "ff"}
         fixed = {
             "names": [" ".join(short.get(word, word) for word in name.split()) for name in NAMES],
-            "presets": list(PRESETS),
             "numbers": packed(),
             "exact": too_small(),
             "date": load_measured("silenced_channels")["date"],

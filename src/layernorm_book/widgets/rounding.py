@@ -32,8 +32,6 @@ WAYS = {
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "mean 10⁶": {"mean": 1e6, "sigma": 1.0, "format": "float32", "way": "two"},
-    "100 ± 0.01, one pass": {"mean": 100.0, "sigma": 0.01, "format": "float32", "way": "one"},
-    "Welford in bfloat16": {"mean": 10.0, "sigma": 1.0, "format": "bfloat16", "way": "welford"},
     "σ = 10 in float16": {"mean": 1.0, "sigma": 10.0, "format": "float16", "way": "two"},
 }
 

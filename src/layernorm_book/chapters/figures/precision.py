@@ -1,7 +1,10 @@
-"""In which bits is a number stored, and how do parts of a row merge?"""
+"""In which bits is a number stored, and how many of its digits are right?"""
+
+import math
 
 from matplotlib.patches import Rectangle
 
+from layernorm_book.chapters.figures.statistics import WAYS
 from layernorm_book.chapters.figures.style import (
     BLUE,
     CENTRED,
@@ -87,29 +90,22 @@ def shifted_alike(row, rounded):
     return Picture([panel])
 
 
-def tournament(rounds):
-    """Draw how numbers merge in pairs, up to the mean and the sum of squares of them all.
+def digits(errors):
+    """Draw how many digits each way gets right: a bar for each, none where the error is NaN.
 
     Args:
-        rounds: list of rounds, each a list of (count, mean, sum of squares). The first has an entry
-            for each number, the next ones half as many, the last one entry.
+        errors: {way: its largest error of x̂}, from the top.
     """
-    first = len(rounds[0])
-    panel = new_panel(4.5, 0.75 * len(rounds) + 0.1, layout=None)
-    ax = panel.add_axes((0, 0, 1, 1))
-    middle = {"ha": "center", "va": "center"}
-    centres = [k + 0.5 for k in range(first)]
-    for at, (_, mean, _) in zip(centres, rounds[0], strict=True):
-        ax.text(at, 0, f"{mean:g}", **middle)
-    for level, parts in enumerate(rounds[1:], start=1):
-        below = list(zip(centres[::2], centres[1::2], strict=True))
-        centres = [sum(pair) / 2 for pair in below]
-        for pair, at, (count, mean, squares) in zip(below, centres, parts, strict=True):
-            for end in pair:
-                ax.plot([end, at], [level - 0.8, level - 0.25], color=LINE, linewidth=1.5)
-            ax.text(at, level + 0.12, f"mean {mean:g}", **middle)
-            last = f", σ² = {squares:g}/{count:g}" if count == first else ""
-            ax.text(at, level - 0.12, f"squares {squares:g}{last}", color=SOFT, **middle)
-    ax.set(xlim=(0, first), ylim=(-0.3, len(rounds) - 0.5))
-    ax.set_axis_off()
+    panel = new_panel(4.5, 0.3 * len(errors) + 0.6, layout=None)
+    ax = panel.add_axes((0.22, 0.25, 0.58, 0.75))
+    for line, (way, error) in enumerate(errors.items()):
+        lost = not error < 1
+        right = 0.0 if lost else -math.log10(error)
+        ax.barh(line, right, height=0.62, color=WAYS[way][0])
+        ax.text(-0.1, line, way, ha="right", va="center")
+        text = "NaN: none" if math.isnan(error) else f"off by {error:.1e}".replace("e-0", "e-")
+        ax.text(right + 0.1, line, text, color=SOFT, va="center")
+    ax.set(xlim=(0, 7), ylim=(len(errors) - 0.5, -0.5), yticks=[])
+    ax.set_xlabel("digits of x̂ that are right, at the worst place of 64 rows", color=SOFT)
+    ax.spines[["left", "right", "top"]].set_visible(False)
     return Picture([panel])

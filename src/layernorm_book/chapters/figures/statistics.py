@@ -23,7 +23,6 @@ WAYS = {
     "one pass": (VERMILION, "o"),
     "shifted": (SKY, "v"),
     "Welford": (PURPLE, "^"),
-    "tournament": (BLUE, "P"),
     "PyTorch": (ORANGE, "D"),
     "two passes": (INK, "s"),
     "centred twice": (GREEN, "X"),
@@ -79,7 +78,7 @@ def errors_of_ways(means, measured, predicted, limits):
     """
     picture, ax = new_picture(height=3.9)
     name(ax, _NO_DIGIT, (means[-1], 1), SOFT, (-2, 8))
-    alike = np.array([measured[way] for way in ("two passes", "tournament", "PyTorch")])
+    alike = np.array([measured[way] for way in ("two passes", "PyTorch")])
     low, high = alike.min(0), alike.max(0)  # (means,)
     middle = np.sqrt(low * high)
     ax.fill_between(means, low, high, color=SOFT, alpha=0.3, linewidth=0)

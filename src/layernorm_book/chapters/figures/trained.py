@@ -7,7 +7,6 @@ from matplotlib.path import Path
 from layernorm_book.chapters.figures.style import (
     BLUE,
     GREEN,
-    GROUND,
     INK,
     PURPLE,
     SOFT,
@@ -69,7 +68,7 @@ def tokens(sigma, limit=5):
         sigma: for each sentence the list of its rows' σ.
         limit: σ from which a square is lit.
     """
-    picture, ax = new_picture(height=3.6)
+    picture, ax = new_picture(height=2.3)
     longest = max(map(len, sigma))
     for lit, colour, alpha in ((False, SOFT, 0.35), (True, VERMILION, 1.0)):
         places = [
@@ -78,7 +77,8 @@ def tokens(sigma, limit=5):
             for column, value in enumerate(row)
             if (value >= limit) == lit
         ]
-        _squares(ax, np.array(places), colour, alpha)
+        look = {"edgecolor": colour, "alpha": alpha, "capstyle": "projecting", "linewidth": 5}
+        _dots(ax, *np.array(places).T, **look)
     ax.text(-0.4, -1.1, "[CLS]", color=VERMILION, ha="left", va="bottom")
     ax.text(longest - 0.6, -1.1, "a line is a sentence, a square a token", color=SOFT, ha="right")
     ax.set(xlim=(-0.6, longest - 0.4), ylim=(len(sigma) - 0.4, -2.6))
@@ -86,35 +86,23 @@ def tokens(sigma, limit=5):
     return picture
 
 
-def _squares(ax, places, colour, alpha, half=0.41):
-    """Draw many squares as one path, each around its place: array (squares, 2)."""
-    corners = half * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]])
-    points = (places[:, None] + corners).reshape(-1, 2)
-    codes = [Path.MOVETO, *[Path.LINETO] * 3, Path.CLOSEPOLY]
-    path = Path(points, np.tile(codes, len(places)))
-    path.should_simplify = False
-    ax.add_patch(PathPatch(path, facecolor=colour, alpha=alpha, linewidth=0))
-
-
 def left_over(cosines):
-    """Draw which cosines a channel leaves, silenced in different rows: worst and median.
+    """Draw which cosines a channel leaves, silenced in different rows, as bars that begin at 1.
 
     Args:
         cosines: dict from the rows in words to (worst, median).
     """
     picture, ax = new_picture(height=1.9)
     for down, (words, (worst, median)) in enumerate(cosines.items()):
-        ax.barh(down, median, 0.62, color=VERMILION, alpha=0.35)
-        ax.barh(down, worst, 0.62, color=VERMILION)
-        name(ax, f"{worst:.2f}", (worst, down), GROUND, (-4, 0))
-        if median - worst > 0.1:
-            name(ax, f"{median:.2f}", (median, down), INK, (-4, 0))
-        else:
-            name(ax, f"{median:.2f}", (1, down), INK, (5, 0))
+        ax.barh(down, 1 - worst, 0.62, worst, color=VERMILION, alpha=0.35)
+        ax.barh(down, 1 - median, 0.62, median, color=VERMILION)
+        name(ax, f"{worst:.2f}", (worst, down), INK, (-4, 0))
+        at, offset = (median, (-4, 0)) if median - worst > 0.1 else (1, (5, 0))
+        name(ax, f"{median:.2f}", (at, down), INK, offset)
         ax.text(-0.03, down, words, color=INK, ha="right", va="center")
     ax.spines["left"].set_visible(False)
     ax.set(xlim=(-0.02, 1.12), ylim=(len(cosines) - 0.5, -0.6))
-    ax.set_title("cosine that is left: worst, and pale the median", loc="left")
+    ax.set_title("cosine that is left: the median, and pale the worst", loc="left")
     ax.set_yticks([])
     ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     return picture
@@ -173,7 +161,8 @@ def first_token(rows):
     ax.set(yscale="log", ylabel="σ of a row, median", xlim=(-0.4, 1.25 * last))
     blocks = range(len(NAMES) // 2)
     ax.set_xticks([0, *(2 * block + 1.5 for block in blocks)], ["emb", *map(str, blocks)])
-    ax.set_xlabel("block: after attention, then after the feed-forward part")
+    ax.set_title("solid: after attention; dotted: after the feed-forward part", loc="left")
+    ax.set_xlabel("block")
     ticks = [0.1, 1, 10]
     ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
@@ -181,7 +170,7 @@ def first_token(rows):
 
 
 def _dots(ax, x, y, **look):
-    """Draw many dots as one path: strokes of no length with round ends."""
+    """Draw many dots as one path: strokes of no length, with ends that are round or square."""
     points = np.repeat(np.column_stack([x, y]), 2, axis=0)
     path = Path(points, np.tile([Path.MOVETO, Path.LINETO], len(x)))
     path.should_simplify = False  # or nothing would be left
