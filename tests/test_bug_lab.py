@@ -174,6 +174,7 @@ def test_a_right_layer_passes_but_for_assert_close_at_a_large_mean():
 # --- its sentences --------------------------------------------------------------------------------
 
 WRONG_REASON = "Failed for the wrong reason"
+NOTHING = "assert_close proves nothing here, as it fails a right layer too"
 ALL, NONE, SOME = (20, 20, 20), (0, 0, 0), (9, 20, 12)
 
 
@@ -214,8 +215,25 @@ def said(page, sentences, call, *args):
         ({"divide": "outside"}, (0, 20, 20), 20, "One test catches it", "10⁻³ lets it through"),
         ({"divide": "outside"}, (0, 4, 0), 20, "Two tests catch it", "A wider bound lets some"),
         ({"divide": "outside"}, (0, 0, 4), 20, "Two tests catch it", "A wider bound lets some"),
-        ({"divide": "outside"}, (0, 20, 20), 0, WRONG_REASON, "too: all draws"),
-        ({"divide": "outside"}, (0, 20, 20), 5, WRONG_REASON, "too: 15 of 20 draws"),
+        ({"divide": "outside"}, (0, 20, 20), 0, WRONG_REASON, "but it fails a right layer too."),
+        ({"divide": "outside"}, (0, 3, 20), 5, WRONG_REASON, "right layer too in 15 of 20 draws."),
+        ({"divide": "outside"}, NONE, 0, "Two tests catch it", f"{NOTHING}. The other two tests c"),
+        ({"divide": "outside"}, NONE, 5, "Two tests catch it", f"{NOTHING} in 15 of 20 draws. The"),
+        (
+            {"divide": "outside"},
+            (0, 20, 0),
+            0,
+            "One test catches it",
+            f"{NOTHING}. The judge catch",
+        ),
+        (
+            {"divide": "outside"},
+            (0, 0, 4),
+            0,
+            "One test catches it",
+            "tolerance of 10⁻³ catches it.",
+        ),
+        ({"divide": "outside"}, NONE, (0, 9), "One test catches it", "too. The judge catches it."),
         ({"count": "n-1", "size": "zero"}, NONE, 20, "Caught", "to all three tests"),
     ],
 )
@@ -223,23 +241,26 @@ def test_word_and_headline_say_what_the_counts_say(
     page, sentences, wrong, passed, right, word, words
 ):
     state = RIGHT | USUAL | wrong
-    verdicts = {"of": 20, "passed": passed, "right": right}
+    both = right if isinstance(right, tuple) else (right, 20)  # by the first two tests
+    verdicts = {"of": 20, "passed": passed, "right": both}
     assert said(page, sentences, "bigWord", state, verdicts) == word
     assert words in said(page, sentences, "headline", state, verdicts)
 
 
 @pytest.mark.parametrize(
-    ("passed", "word", "words"),
+    ("passed", "right", "word", "words"),
     [
-        ((20, 20, 3), "It passes", "passes it in all 20 draws."),
-        ((0, 20, 0), "One test catches it", "10⁻³ lets it through"),
-        ((0, 4, 0), "One test catches it", "A wider bound lets some"),
-        ((0, 0, 20), "Caught", "to both tests"),
+        ((20, 20, 3), 20, "It passes", "passes it in all 20 draws."),
+        ((0, 20, 0), 20, "One test catches it", "10⁻³ lets it through"),
+        ((0, 4, 0), 20, "One test catches it", "A wider bound lets some"),
+        ((0, 0, 20), 20, "Caught", "to both tests"),
+        ((0, 0, 20), 0, "One test catches it", f"{NOTHING}. The other test catches it."),
+        ((0, 20, 0), 0, WRONG_REASON, "but it fails a right layer too."),
     ],
 )
-def test_the_brief_lab_does_not_speak_of_the_judge(page, sentences, passed, word, words):
+def test_the_brief_lab_does_not_speak_of_the_judge(page, sentences, passed, right, word, words):
     state = RIGHT | USUAL | {"divide": "outside"}
-    verdicts = {"of": 20, "passed": passed, "right": 20}
+    verdicts = {"of": 20, "passed": passed, "right": [right, 20]}
     assert said(page, sentences, "bigWord", state, verdicts, True) == word
     headline = said(page, sentences, "headline", state, verdicts, True)
     assert headline.endswith((words, f"{words}.", f"{words} draws through."))
@@ -324,6 +345,25 @@ def test_the_word_beside_a_test_says_whether_it_does_its_job(lab):
     assert words() == ["passes it", "passes it"]
     lab.click("[data-preset='2']")
     assert words() == ["20 false alarms", "passes it"]
+    choose(lab, "squares", "one-pass")
+    assert words() == ["fails right too", "catches it"]
+
+
+@pytest.mark.parametrize(
+    ("brief", "tests"), [(False, "other two tests catch"), (True, "other test")]
+)
+def test_far_from_zero_a_wrong_layer_is_caught_by_the_tests_that_a_right_one_passes(
+    show, brief, tests
+):
+    """At mean 2000 assert_close fails right layers too, and only the wider bounds tell."""
+    lab = show(BugLab(divide="inside", squares="one-pass", brief=brief))
+    lab.get_by_role("button", name="mean 2000", exact=True).click()
+    headline = lab.text_content(".bl-headline")
+    assert headline.startswith(NOTHING)
+    assert tests in headline
+    word = "One test catches it" if brief else "Two tests catch it"
+    assert lab.text_content("[data-quantity=verdict]") == word
+    assert lab.get_attribute("[data-quantity=verdict]", "data-good") == "true"
 
 
 def test_the_counts_are_those_of_pytorch_on_every_record(lab):

@@ -373,7 +373,7 @@ def test_the_committed_census_is_of_this_format_and_every_wrong_row_is_confirmed
     assert len({row["framework"] for row in rows}) >= 5
     assert table.unconfirmed(made) == []
     assert {row["confirmation"]["kind"] for row in rows if "confirmation" in row} <= {
-        *("slip", "convention", "documented choice"),
+        *("slip", "convention", "documented choice", "alone"),
     }
     assert all(row["verdict"] in table.VERDICTS for row in made["rows"])
     assert all(row["reason"] for row in made["rows"] if row["verdict"] in ("not built", "other"))

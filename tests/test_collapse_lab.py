@@ -23,7 +23,7 @@ SAY = """
 UNPACK = """
     return Float64Array.from(rows.flatMap(({ maps, frames, blocks, tokens }) =>
         Array.from({ length: frames }, (_, frame) =>
-            module.cosinesOf(maps, frame, blocks, tokens).map(map => [...map])).flat(2)));"""
+            module.powersOf(maps, frame, blocks, tokens).map(map => [...map])).flat(2)));"""
 
 
 def tokens(frames, blocks, count, seed=0):
@@ -40,17 +40,18 @@ def recording(seed=0, steps=(0, 5, 10), blocks=4, count=5):
 
 
 def test_the_browser_reads_what_python_packs(page):
-    """To half of a 63rd of the way from −1 to 1; and each token is like itself."""
+    """To an eighth of a power of ten, from 10⁻⁵ to 2; and each token is like itself."""
     drawn = [tokens(3, 4, count, seed) for seed, count in enumerate((2, 5, 12))]
     rows = [{"maps": pack(c), "frames": 3, "blocks": 4, "tokens": c.shape[-1]} for c in drawn]
     read = np.frombuffer(run_on_packed(page, SOURCES, "merge.js", UNPACK, b"", rows))
     for cosines in drawn:
         mine, read = read[: cosines.size].reshape(cosines.shape), read[cosines.size :]
-        assert np.abs(mine - cosines).max() <= 1 / 63 + 1e-12
-        assert (np.diagonal(mine, axis1=-2, axis2=-1) == 1).all()
+        assert np.abs(mine - np.log10((1 - cosines).clip(1e-5))).max() <= 1 / 8 + 1e-9
+        assert (np.diagonal(mine, axis1=-2, axis2=-1) == -5).all()
     assert not read.size
-    assert pack(np.array([[1.0, -1.0], [-1.0, 1.0]])) == LETTERS[0]
-    assert pack(np.ones((2, 2))) == LETTERS[-1]
+    assert pack(np.array([[1.0, -1.0], [-1.0, 1.0]])) == LETTERS[21]
+    assert pack(np.eye(2)) == LETTERS[20]
+    assert pack(np.ones((2, 2))) == pack(np.array([[1, 1 - 1e-9], [1 - 1e-9, 1]])) == LETTERS[0]
 
 
 def test_how_far_apart_tokens_are():
@@ -157,9 +158,8 @@ def test_scrubbing_shows_the_step_in_maps_numbers_and_words(show):
             assert not seen[:, 5::6].any()  # between two squares
             for block in range(4):
                 square = seen[:, 6 * block : 6 * block + 5].astype(float)
-                assert np.abs(square[..., 3] / 255 - np.abs(cosines[block])).max() < 0.03
-                clear = np.abs(cosines[block]) > 0.1
-                assert ((square[..., 0] > 100) == (cosines[block] > 0))[clear].all()
+                full = (-np.log10((1 - cosines[block]).clip(1e-5)) / 5).clip(0, 1)
+                assert np.abs(square[..., 3] / 255 - full).max() < 0.03
 
 
 def test_untouched_it_makes_its_point(show):

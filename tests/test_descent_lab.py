@@ -43,12 +43,16 @@ def said(chromium):
     page = chromium.new_page()
     page.goto(site.url("descends.js"))
 
-    def say(rate, step):
+    averages = DescentLab().averages
+
+    def say(rate, step=None):  # at every step, where none is given
         script = """async ([averages, rate, step]) => {
             const m = await import("./descends.js");
-            return m.descentSays(m.path(averages, rate, 40), m.bestOf(averages), step);
+            const [points, best] = [m.path(averages, rate, 40), m.bestOf(averages)];
+            const say = (k) => m.descentSays(points, best, k);
+            return step === null ? points.map((_, k) => say(k)) : say(step);
         }"""
-        return page.evaluate(script, [DescentLab().averages, rate, step])
+        return page.evaluate(script, [averages, rate, step])
 
     yield say
     page.close()
@@ -63,9 +67,38 @@ def said(chromium):
         (0.1, 40, "Arrived: the bars stand at the best values."),
         (1.0, 1, "99% of the avoidable loss is gone."),
         (1.0, 2, "Arrived: the bars stand at the best values."),
-        (1.8, 3, "Each step jumps across the best values, and the jumps shrink. "),
-        (2.2, 3, "Each step jumps across the best values and lands farther out: the loss grows."),
+        (1.8, 3, "Bars jump across their best values, but the loss falls: 70% of the avoidable"),
+        (1.8, 30, "Bars jump across their best values, and some land farther out: the loss grows."),
+        (2.2, 3, "Bars jump across their best values, and some land farther out: the loss grows."),
     ],
 )
 def test_the_sentence_says_what_becomes_of_the_loss(said, rate, step, says):
     assert said(rate, step).startswith(says)
+
+
+def test_what_it_says_of_the_bars_and_the_loss_is_so_at_every_rate_and_step(said):
+    averages = DescentLab().averages
+    x, xx, t, xt = (np.array(averages[name]) for name in ("x", "xx", "t", "xt"))
+    slope = (xt - x * t) / (xx - x * x)
+    best = np.array([slope, t - slope * x])  # (2, 8)
+    heard = set()
+    for rate in np.round(np.arange(0.05, 2.51, 0.05), 2).tolist():
+        point = np.array([np.ones(8), np.zeros(8)])  # γ and β
+        off = [point - best]
+        for _ in range(STEPS):
+            weight, bias = point
+            point = point - rate * np.array([weight * xx + bias * x - xt, weight * x + bias - t])
+            off.append(point - best)
+        avoidable = [((g * g * xx + b * b) / 2 + g * b * x).sum() for g, b in off]
+        for step, sentence in enumerate(said(rate)[1:], start=1):
+            jumped = off[step] * off[step - 1] < 0
+            farther = abs(off[step]) > abs(off[step - 1])
+            if "jump" in sentence:
+                assert jumped.any(), (rate, step)
+            if "loss grows" in sentence:
+                assert (jumped & farther).any(), (rate, step)
+                assert avoidable[step] > avoidable[step - 1], (rate, step)
+            elif not sentence.startswith("Arrived"):
+                assert avoidable[step] < avoidable[step - 1], (rate, step)
+            heard.add(" ".join(word for word in sentence.split() if "%" not in word))
+    assert len(heard) == 4, heard

@@ -280,10 +280,16 @@ def test_unknown_stands_beside_a_name_for_other_evidence_alone():
         ("tanh_of_x", "no shifted and scaled copy"),
         ("zero_centred_weight", "1 + weight"),
         ("RoundsBeforeScale", "as LLaMA does"),
+        ("bare_std", "a standard deviation with no eps"),
     ],
 )
 def test_a_message_says_what_was_measured(name, words):
     assert words in the_finding(report_of(name)).message
+
+
+def test_an_rms_norm_without_eps_divides_by_no_standard_deviation():
+    message = the_finding(report_of("rms_bare", "rms_norm")).message
+    assert message == "it divides by a root mean square with no eps added"
 
 
 def test_one_norm_in_place_of_the_other_is_told_where_it_fits():

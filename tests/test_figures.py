@@ -4,7 +4,9 @@ import re
 
 import numpy as np
 import pytest
+import torch.nn.functional as F
 
+from layernorm_book.chapters.figures.museum import EXHIBITS, STAMPS, exhibit
 from layernorm_book.chapters.figures.style import (
     COLOURS,
     GROUND,
@@ -79,6 +81,19 @@ def test_names_do_not_lie_on_each_other():
     heights = [text.xyann[1] for text in ax.texts]
     assert min(np.diff(heights)) > 11
     assert abs(np.mean(heights)) < 1, "they stay where the lines end"
+
+
+@pytest.mark.parametrize("room", EXHIBITS)
+def test_an_exhibit_bears_its_label_and_what_its_layer_makes(room):
+    found, html = EXHIBITS[room], exhibit(room)._repr_html_()
+    assert f">{found.maker}</text>" in html
+    assert f">{found.label.upper()}</text>" in html
+    assert VARIABLES[STAMPS[found.label]] in html
+    wrong = found.layer(*found.given())[0]
+    last = f"{wrong[-1]:.0f}" if wrong[-1] >= 10 else f"{wrong[-1]:.2g}"
+    assert f">{last}</text>" in html
+    right = F.layer_norm(*found.given())[0]
+    assert (wrong - right).abs().max() > 0.5, "and it is not what it should be"
 
 
 THEMES = {  # what a host sets: how, and whether the operating system asks for dark

@@ -1,6 +1,7 @@
 """The gradient lab: its Python half, its arithmetic and its sentences, and its use in a browser."""
 
 import json
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -374,6 +375,44 @@ def test_the_drawn_line_is_the_one_that_is_taken_off(show):
             lengths.append(float(low) - float(high))  # down is positive
         grad_x = np.array(values(page, "grad_x"))
         assert np.corrcoef(lengths, grad_x)[0, 1] > 0.995
+
+
+def test_the_plot_and_the_gradients_have_scales(show):
+    """By the picture: x̂'s ticks stand where its dots do, and what g reaches is written there."""
+    page = show(GradientLab())
+    for preset, at_the_edge, top in ((None, "0.6", 4), (3, "1500", 8)):
+        if preset is not None:
+            page.click(f"[data-preset='{preset}']")
+        for step in ("x", "grad_y", "grad_x"):
+            assert page.is_visible(f".ln-{step} .ln-hi")
+            assert page.is_visible(f".ln-{step} .ln-lo")
+        assert page.text_content(".ln-grad_x .ln-hi") == at_the_edge
+        assert page.text_content(".ln-fit .ln-top") == str(top)
+    page.click("[data-do=start]")
+    x = np.array(values(page, "x"))
+    x_hat = (x - x.mean()) / x.std()
+    dots = page.get_attribute(".ln-fit .ln-dots", "d").split("M")[1:]
+    places = np.array([part.removesuffix("h0").split() for part in dots], float)  # of 360, 138
+    slope, middle = np.polyfit(x_hat, places[:, 0], 1)
+    for tick in (-2, -1, 1, 2):
+        shown = page.get_attribute(f".ln-fit [data-at='{tick}']", "x")
+        assert 3.6 * float(shown.rstrip("%")) == pytest.approx(middle + slope * tick, abs=0.5)
+    g = np.array(values(page, "grad_y"))
+    _, zero, _ = (
+        float(v)
+        for v in re.findall(
+            "M10 ([0-9.]+)H350M180 ([0-9.]+)V([0-9.]+)", page.get_attribute(".ln-fit .ln-axis", "d")
+        )[0]
+    )
+    down, level = np.polyfit(g, places[:, 1], 1)
+    assert zero == pytest.approx(level + 4 * down, abs=0.3)  # the axis ends at 4
+
+
+def test_stacked_dots_stay_clear_of_the_sentence(show):
+    page = show(GradientLab(mu="detached", sigma="detached"))  # all eight on one pile
+    apart = """() => document.querySelector(".ln-factors").getBoundingClientRect().top
+        - document.querySelector(".ln-spectrum p").getBoundingClientRect().bottom"""
+    assert page.evaluate(apart) >= 3.5  # half a dot, which the outline of a path leaves out
 
 
 def test_what_is_only_rounding_reads_as_about_zero(show):

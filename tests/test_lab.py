@@ -85,6 +85,7 @@ def test_the_presets_tell_the_truth():
     assert np.sqrt(7) == pytest.approx(2.65, abs=0.005)
     assert all(abs(v + 0.4) < 0.06 for v in out[:-1])
     assert set(lab("constant row").x_hat) == {0.0}
+    assert {round(v, 2) for v in lab("1000").x_hat[:7]} == {-0.38}
     assert lab("tiny variance").var == pytest.approx(1e-5, rel=0.5)
     assert np.std(lab("tiny variance").x_hat) == pytest.approx(0.7, abs=0.06)
     assert np.spacing(np.float32(2000)) == pytest.approx(0.00012, rel=0.02)
@@ -92,6 +93,8 @@ def test_the_presets_tell_the_truth():
     assert set(np.spacing(far**2)) == {8.0}
     assert far.var() == 3.5
     assert (far**2).mean() - far.mean() ** 2 == 0
+    farther = np.float32(PRESETS["mean 40,000"]["x"])
+    assert (farther**2).mean() - farther.mean() ** 2 == -128
     assert lab("two numbers").x_hat == pytest.approx([-1, 1], abs=1e-5)
     assert abs(LayerNormLab(x=[0.3, 0.301]).x_hat[0]) < 0.2
 
@@ -151,7 +154,7 @@ def test_the_other_sentences_change_where_they_should(run_module):
         return run_module("onepass.js", "m.onePassSays(...given)", var, estimate)
 
     assert one_pass(1.5, 1.5) == "The same number both ways."
-    assert one_pass(1.0, -8) == "Negative: its root is NaN."
+    assert one_pass(1.0, -8) == "Negative: its root is NaN, and so is the output."
     assert one_pass(1.0, 0) == "Zero, as if nothing varied."
     assert one_pass(1.0, 16) == "16 times what it should be."
     assert one_pass(1.0, 2) == "Off by 100 %."
@@ -162,6 +165,37 @@ def test_the_other_sentences_change_where_they_should(run_module):
     assert "both off by at most 1e−7" in run_module("says.js", errors, 1e-7, 1.01e-7)
     assert run_module("says.js", errors, 1.8e-4, 4.4e-5) == (
         "Compared with float64, PyTorch is off by at most 1.8e−4, your browser by 4.4e−5."
+    )
+
+
+def test_the_line_holds_the_squares_and_where_float32_puts_them(run_module):
+    """`exact` as float64 has them, `stored` with the variance in one pass between them."""
+    rng = np.random.default_rng(3)
+    rows = [
+        (10 ** rng.uniform(0, 5) + rng.standard_normal(4) * 10 ** rng.uniform(-2, 2))
+        for _ in range(200)
+    ]
+    rows = [row.astype(np.float32).tolist() for row in rows]
+    given = "given[0].map(row => m.squaresOf(Float32Array.from(row)))"
+    for row, found in zip(rows, run_module("squares.js", given, rows), strict=True):
+        x = np.float64(row)
+        assert found["exact"] == pytest.approx([(x**2).mean(), x.mean() ** 2], rel=1e-12)
+        square, mean = map(np.float32, found["stored"])
+        assert [float(square), float(mean)] == found["stored"]
+        assert square - mean == in_one_pass(row)
+        assert found["gap"] == np.spacing(square)
+        inside = (found["from"] < v < found["to"] for v in found["exact"] + found["stored"])
+        assert all(inside)
+        assert (found["to"] - found["from"]) / found["gap"] > 4.9
+
+
+def test_what_is_said_of_the_gap(run_module):
+    def says(gap, many):
+        return run_module("onepass.js", "m.gapSays(...given)", gap, many)
+
+    assert says(8, False) == "Each tick is a number that float32 has. They are 8 apart here."
+    assert says(2.0**-20, True) == (
+        "Here the numbers of float32 are 9.5e−7 apart, too close to draw."
     )
 
 

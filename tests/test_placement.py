@@ -108,13 +108,6 @@ def test_what_all_tokens_share_of_a_branch_is_told_from_the_rest(data):
     assert seen.own[1] == pytest.approx((0.5 * (h - h.mean((0, 1)))).var(correction=0).item())
 
 
-def test_a_factor_of_the_loss_is_a_factor_of_its_gradients_alone(data):
-    """Adam divides by the size of the gradients, so that the first steps hardly differ."""
-    plain, tenth = (train(Pre, data, steps=3, factor=factor).losses for factor in (1, 0.1))
-    assert plain == pytest.approx(tenth, abs=1e-3)
-    assert not np.array_equal(plain, tenth)  # rounding tells that there was a factor
-
-
 def test_how_far_each_block_moves_is_counted_step_by_step(data):
     start, end = (train(Post, data, seed=1, steps=steps) for steps in (2, 3))
     assert end.moved.shape == (3, 6)
@@ -133,8 +126,6 @@ def test_gradients_are_changed_before_adam_sees_them(data):
 
     run = train(Post, data, steps=2, change=none)
     assert not run.moved.any()
-    still = train(Post, data, steps=2, adam={"betas": (0.9, 0.99), "eps": 1e30})
-    assert still.moved.max() < 1e-20
     assert train(Post, data, steps=2).moved.min() > 0.01
 
 

@@ -415,3 +415,25 @@ def test_python_sets_the_view_and_hears_of_it(show):
     page.evaluate("window.saved")
     assert python.elevation == 60
     assert torch.tensor(python.x_hat).norm() == pytest.approx(values(page, "radius")[0], rel=1e-6)
+
+
+ON_THE_CIRCLE = """() => {
+    const view = document.querySelector(".ln-view svg");
+    const points = [...view.querySelectorAll(".ln-circle")].flatMap((path) => {
+        const most = path.getTotalLength();
+        return Array.from({ length: 60 }, (_, k) => path.getPointAtLength((k * most) / 59));
+    });
+    return [...view.querySelectorAll("text")].filter((label) => {
+        const { x, y, width, height } = label.getBBox();
+        const within = (p) => p.x > x && p.x < x + width && p.y > y + 3 && p.y < y + height - 3;
+        return points.some(within);
+    }).map((label) => label.textContent);
+}"""
+
+
+def test_no_name_lies_on_the_circle_at_the_start_and_at_the_presets(show):
+    page = show(SphereLab())
+    assert page.evaluate(ON_THE_CIRCLE) == []
+    for preset in range(len(PRESETS)):
+        page.click(f"[data-do=preset] >> nth={preset}")
+        assert page.evaluate(ON_THE_CIRCLE) == [], PRESETS[preset]["label"]

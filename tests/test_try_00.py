@@ -40,8 +40,8 @@ def mark(page):
 
 @tries(
     "00-switch",
-    "With LayerNorm on, drag weights from end to end: the row lives through all 48 blocks at every "
-    "scale.",
+    "With LayerNorm on, drag weights from end to end: after each of the 48 blocks the row is about "
+    "as large as the weights, and nothing piles up.",
 )
 def test_with_the_layer_it_lives_at_every_scale(lab_page):
     assert sizes(lab_page)[-1] > 1e28  # as the page opens
@@ -50,7 +50,7 @@ def test_with_the_layer_it_lives_at_every_scale(lab_page):
     for _ in slide(lab_page, f"{DEPTH} [name=scale]"):
         scales.append(float(lab_page.input_value(f"{DEPTH} [name=scale]")))
         assert len(sizes(lab_page)) == 49
-        assert all(0.05 < size < 12 for size in sizes(lab_page))
+        assert all(0.6 < size / 2 ** scales[-1] < 1.4 for size in sizes(lab_page)[1:])
     assert scales[0] == -3
     assert scales[-1] == 3
 
@@ -103,6 +103,34 @@ def test_the_mark_narrows_with_depth(lab_page):
         widths.append(right - left)
     assert widths == sorted(widths, reverse=True)
     assert widths[0] > 4 * widths[-1]
+
+
+def pixels(page):
+    """Return the map, pixel by pixel."""
+    return page.eval_on_selector(
+        f"{DEPTH} canvas",
+        "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].join()",
+    )
+
+
+@tries(
+    "00-pattern",
+    "Press “Start”, tick “divided by its size” below the map, and press “× 1” and “weights × ½”: "
+    "no pixel of the map changes.",
+)
+def test_the_pattern_is_the_same_at_every_scale(lab_page):
+    buttons = lab_page.locator(DEPTH)
+    buttons.get_by_role("button", name="Start", exact=True).click()
+    as_it_was = pixels(lab_page)
+    buttons.get_by_label("divided by its size").check()
+    exploded = pixels(lab_page)
+    assert exploded != as_it_was
+    for scale in ("× 1", "weights × ½"):
+        buttons.get_by_role("button", name=scale, exact=True).click()
+        assert pixels(lab_page) == exploded
+    assert sizes(lab_page)[-1] < 1e-14
+    buttons.get_by_label("divided by its size").uncheck()
+    assert pixels(lab_page) != exploded
 
 
 def bars(page):

@@ -38,12 +38,17 @@ def test_a_neighbour_moves(lab_page):
     assert "6 outputs" in said
 
 
-@tries("01-alone", "Take all three ticks away: every output is 0, whatever you drag.")
+@tries(
+    "01-alone",
+    "Take all three ticks away: each cell is its own mean, so every x − μ is 0, and so is every "
+    "output.",
+)
 def test_a_number_alone_is_zero(lab_page):
     tick(lab_page, "")
     for cell, by in ((0, 5), (7, -9), (20, 3)):
         pull(lab_page, cell, by)
         assert set(values(lab_page, "x_hat", PICKER)) == {0}
+        assert values(lab_page, "mean", PICKER) == values(lab_page, "x", PICKER)
 
 
 @tries(
@@ -93,14 +98,15 @@ def variances(page, shift, stretch=None):
 
 @tries(
     "01-shift",
-    "Drag shift to the right until μ is near 10,000: σ² stays at 3.5. What has become of "
-    "E[x²] − μ²?",
+    "Drag shift to the right past 10³, until μ is near 10,000: σ² stays at 3.5. What has become "
+    "of E[x²] − μ²?",
 )
 def test_the_variance_vanishes(lab_page):
     assert variances(lab_page, 0)[1:] == [3.5, 3.5]
     near = [variances(lab_page, stop) for stop in (81, 82)]
     assert all(abs(mean / 10_000 - 1) < 0.12 for mean, *_ in near)
     assert [both for _, *both in near] == [[3.5, 0], [3.5, 0]]
+    assert values(lab_page, "gap", ROW) == [8]
 
 
 @tries(
@@ -126,3 +132,22 @@ def test_a_wide_row_is_safe(lab_page):
         assert abs(two - 10_000) < 10
         assert abs(one / two - 1) < 1e-3
         move(lab_page, STRETCH, 0.25)
+
+
+@tries(
+    "01-nan",
+    "Press “mean 40,000”, for that row: on the line of float32 E[x²] stands one tick to the left "
+    "of μ².",
+)
+def test_the_difference_is_negative(lab_page):
+    lab_page.locator(ROW).get_by_role("button", name="mean 40,000", exact=True).click()
+    assert values(lab_page, "x", ROW) == [40_000, 40_001, 40_002, 40_003]
+    assert values(lab_page, "var_one_pass", ROW) == [-128] == [-values(lab_page, "gap", ROW)[0]]
+    said = lab_page.locator(ROW).locator("[data-quantity=one_pass_says]").text_content()
+    assert "NaN" in said
+    ticks = lab_page.locator(f"{ROW} .ln-ticks").get_attribute("d").split("M")[1:]
+    at = [float(tick.split(" ")[0]) for tick in ticks]
+    dots = lab_page.locator(f"{ROW} .ln-stored path").get_attribute("d").split("M")[1:]
+    mean, square = float(dots[0].split(" ")[0]), float(dots[0].split("H")[1])
+    assert {square, mean} <= set(at)
+    assert at.index(mean) - at.index(square) == 1

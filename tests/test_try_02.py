@@ -6,13 +6,13 @@ import pytest
 from browser import move, slide, type_in, values
 from tries import tries
 
-SPHERE = ".ln-sphere"
-SHOUT, ROW = (f":nth-match(.ln-lab:not(.ln-sphere), {k})" for k in (1, 2))
+SPHERE, AGAIN = (f":nth-match(.ln-sphere, {k})" for k in (1, 2))  # one lab, shown twice
+SHOUT = ".ln-lab:not(.ln-sphere)"
 
 
-def spot(page, name):
+def spot(page, name, lab=SPHERE):
     """Return where a point stands on the screen."""
-    box = page.locator(f".ln-view circle.ln-{name}").bounding_box()
+    box = page.locator(f"{lab} .ln-view circle.ln-{name}").bounding_box()
     return [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
 
 
@@ -38,30 +38,34 @@ def test_shift_moves_x_alone(lab_page):
 
 @tries(
     "02-stretch",
-    "Drag stretch to its left end: x − μ glides to the centre, and at the very end x̂ lets go of "
-    "the circle and follows.",
+    "Drag stretch to its left end: x − μ glides to the centre, and x̂ lets go of the circle only "
+    "in the left half of the slider.",
 )
 def test_x_hat_lets_go_of_the_circle_last(lab_page):
     page = lab_page
-    page.locator(f"{SPHERE} [name=stretch]").scroll_into_view_if_needed()
+    stretch = page.locator(f"{SPHERE} [name=stretch]")
+    stretch.scroll_into_view_if_needed()
+    lo, hi = (float(stretch.get_attribute(end)) for end in ("min", "max"))
     end, centre = spot(page, "x_hat"), spot(page, "centre")
+    first = math.dist(spot(page, "centred"), centre)
     feet, radii = [], []
-    for k in range(28):
-        move(page, f"{SPHERE} [name=stretch]", -0.15 * k)
+    for k in range(51):
+        move(page, f"{SPHERE} [name=stretch]", hi + k / 50 * (lo - hi))
         feet.append(math.dist(spot(page, "centred"), centre))
         radii += values(page, "radius", SPHERE)
-        if values(page, "std", SPHERE)[0] > 0.05:
-            assert spot(page, "x_hat") == pytest.approx(end, abs=1)
+        if k <= 25:  # the right half
+            assert spot(page, "x_hat") == pytest.approx(end, abs=4)
+            assert radii[-1] > 0.97 * math.sqrt(3)
     assert feet == sorted(feet, reverse=True)
-    assert feet[9] < 0.05 * feet[0]  # σ is 0.045, and x̂ is still on the circle
-    assert radii[9] == pytest.approx(math.sqrt(3), rel=0.005)
+    assert feet[25] < 0.05 * first
     assert radii[-1] < 0.04 * math.sqrt(3)
     assert math.dist(spot(page, "x_hat"), centre) < 6
 
 
 @tries(
     "02-let-go",
-    "Drag stretch back: by σ = 0.05 x̂ stands where it stood, and more stretch does not move it.",
+    "Drag stretch back: at σ = 0.05 x̂ is on the circle again, where it was, and more stretch does "
+    "not move it.",
 )
 def test_it_comes_back_to_the_same_place(lab_page):
     page = lab_page
@@ -84,7 +88,7 @@ def test_it_comes_back_to_the_same_place(lab_page):
 def test_one_step_takes_a_constant_row_almost_to_the_circle(lab_page):
     page = lab_page
     for index in range(3):
-        page.get_by_role("button", name="constant", exact=True).click()
+        page.click(f"{SPHERE} button:text-is('constant')")
         assert values(page, "x_hat", SPHERE) == [0, 0, 0]
         assert math.dist(spot(page, "x_hat"), spot(page, "centre")) < 1
         page.focus(f"{SPHERE} [name=x][data-index='{index}']")
@@ -95,43 +99,25 @@ def test_one_step_takes_a_constant_row_almost_to_the_circle(lab_page):
 
 @tries(
     "02-neighbours",
-    "Type 1000 over the last number, and then 1000000: no bar of x̂ moves any more.",
+    "Type 1000000 over the 1000, and press Enter: no bar of x̂ moves, because the last one has been "
+    "as high as it can be.",
 )
 def test_seven_neighbours_become_one_strip(lab_page):
     page = lab_page
     last = f"{SHOUT} [name=x-typed][data-index='7']"
     at_first = bars(page, SHOUT)
     assert max(at_first[:7]) - min(at_first[:7]) > 5  # seven bars of different length
-    type_in(page, last, "1000")
+    page.get_by_role("button", name="1000", exact=True).click()
+    assert values(page, "x", SHOUT)[7] == 1000
     strip = bars(page, SHOUT)
     assert max(strip[:7]) - min(strip[:7]) < 0.5
     assert {round(v, 2) for v in values(page, "x_hat", SHOUT)[:7]} == {-0.38}
     type_in(page, last, "1000000")
     assert bars(page, SHOUT) == pytest.approx(strip, abs=0.5)
-    assert values(page, "x_hat", SHOUT)[7] < 2.6458
+    assert values(page, "x_hat", SHOUT)[7] == pytest.approx(math.sqrt(7), abs=1e-5)
 
 
-@tries(
-    "02-mark",
-    "Drag stretch to the left: no bar of x̂ moves until the mark ε = σ² comes near the handle of ε.",
-)
-def test_x_hat_stands_still_until_the_mark_is_near(lab_page):
-    page = lab_page
-    before = bars(page)
-    moved, logs = [], []
-    for k in range(81):
-        move(page, f"{ROW} [name=stretch]", -0.05 * k)
-        (std,) = values(page, "std", ROW)
-        logs.append(math.log10(std**2 / 1e-5))
-        moved.append(max(abs(a - b) for a, b in zip(before, bars(page), strict=True)))
-    # A mark is near its handle where less than a fifth of the slider, 2.6 decades, is between them.
-    assert all(m < 1 for m, log in zip(moved, logs, strict=True) if log > 2.6)
-    assert max(moved) > 10
-    at_the_mark = min(zip(moved, logs, strict=True), key=lambda pair: abs(pair[1]))
-    assert at_the_mark[0] > 3
-
-
-def bars(page, lab=ROW):
+def bars(page, lab):
     """Return how high the bars of x̂ are, in pixels."""
     plot = page.locator(f"{lab} [data-step=x_hat] .ln-plot")
     scale = plot.bounding_box()["height"] / 100
@@ -139,20 +125,52 @@ def bars(page, lab=ROW):
     return [scale * float(part.split("V")[1].split("h")[0]) for part in d.split("M")[1:]]
 
 
-@tries(
-    "02-half",
-    "Type 0.01 for ε and stretch the row to σ = 0.1: ε equals σ², and x̂ has lost half of its "
-    "variance.",
-)
-def test_where_eps_equals_the_variance_half_of_it_is_left(lab_page):
-    page = lab_page
-    type_in(page, f"{ROW} [name=eps-typed]", "0.01")
-    move(page, f"{ROW} [name=stretch]", -1)
-    assert values(page, "std", ROW) == pytest.approx([0.1])
-    x_hat = values(page, "x_hat", ROW)
-    assert sum(v * v for v in x_hat) / 8 == pytest.approx(0.5, rel=1e-4)
-    mark = page.locator(f"{ROW} .ln-knee.ln-inside").bounding_box()
-    slider = page.locator(f"{ROW} [name=eps]")
+def mark_to_handle(page):
+    """Return how many pixels the mark ε = σ² stands to the right of the handle of ε."""
+    mark = page.locator(f"{AGAIN} .ln-knee.ln-inside").bounding_box()
+    slider = page.locator(f"{AGAIN} [name=eps]")
     box, where = slider.bounding_box(), (float(slider.input_value()) + 12) / 13
     handle = box["x"] + 8 + where * (box["width"] - 16)
-    assert mark["x"] + mark["width"] / 2 == pytest.approx(handle, abs=2)
+    return mark["x"] + mark["width"] / 2 - handle
+
+
+def way_to_the_circle(page):
+    """Return how far x̂ is from the centre, of the way to the circle."""
+    return values(page, "radius", AGAIN)[0] / math.sqrt(3)
+
+
+@tries(
+    "02-mark",
+    "Drag stretch to the left until the mark ε = σ² meets the handle of ε, at σ = 0.003: x̂ stops "
+    "at 71% of the way to the circle.",
+)
+def test_where_the_mark_meets_the_handle_x_hat_is_at_71_percent(lab_page):
+    page = lab_page
+    page.locator(f"{AGAIN} [name=stretch]").scroll_into_view_if_needed()
+    ways, gaps = [], []
+    for k in range(26):
+        move(page, f"{AGAIN} [name=stretch]", -0.1 * k)
+        ways.append(way_to_the_circle(page))
+        gaps.append(mark_to_handle(page))
+    assert ways == sorted(ways, reverse=True)
+    assert gaps == sorted(gaps, reverse=True)
+    assert gaps[0] > 40
+    assert abs(gaps[-1]) < 1.5
+    assert values(page, "std", AGAIN) == pytest.approx([0.003], abs=0.0005)
+    assert ways[-1] == pytest.approx(0.71, abs=0.005)
+    assert "71%" in page.text_content(f"{AGAIN} .ln-story")
+
+
+@tries(
+    "02-half",
+    "Type 0.01 for ε and stretch the row to σ = 0.1: the mark meets the handle again, and x̂ stops "
+    "at 71% again.",
+)
+def test_a_larger_eps_meets_a_larger_row(lab_page):
+    page = lab_page
+    type_in(page, f"{AGAIN} [name=eps-typed]", "0.01")
+    move(page, f"{AGAIN} [name=stretch]", -1)
+    assert values(page, "std", AGAIN) == pytest.approx([0.1], rel=1e-4)
+    assert way_to_the_circle(page) == pytest.approx(0.71, abs=0.005)
+    assert abs(mark_to_handle(page)) < 2
+    assert "71%" in page.text_content(f"{AGAIN} .ln-story")

@@ -1,8 +1,11 @@
 """The lines to try in chapter 3, performed on its built page."""
 
+import numpy as np
 import pytest
 from browser import move, values
 from tries import tries
+
+from layernorm_book.widgets import DescentLab
 
 TWO, DESCENT = ".ln-two", ".ln-descends"
 ROW_1, ROW_2 = slice(0, 4), slice(4, 8)
@@ -138,13 +141,27 @@ def test_one_step_is_enough_at_one(lab_page):
 
 @tries(
     "03-fly",
-    "Set the learning rate to 2.2 and drag step: every step lands farther out, and the loss grows.",
+    "Set the learning rate to 2.2 and drag step: most bars swing past their marks, farther each "
+    "time, and the loss grows at every step.",
 )
 def test_too_large_a_rate_flies_off(lab_page):
     move(lab_page, f"{DESCENT} [name=rate]", 2.2)
-    losses = []
+    averages = {name: np.array(v) for name, v in DescentLab().averages.items()}
+    slope = (averages["xt"] - averages["x"] * averages["t"]) / (averages["xx"] - averages["x"] ** 2)
+    best = np.concatenate([slope, averages["t"] - slope * averages["x"]])  # (16,)
+    losses, before = [], None
     for step in range(41):
         move(lab_page, f"{DESCENT} [name=step]", step)
-        losses.append(descent(lab_page)[2])
-    assert losses == sorted(losses)
-    assert "lands farther out: the loss grows" in lab_page.text_content(".ln-descent-says")
+        weight, bias, loss = descent(lab_page)
+        losses.append(loss)
+        off = np.array(weight + bias) - best
+        if before is not None:
+            swung = (off * before < 0) & (abs(off) > abs(before))
+            assert swung.sum() >= 13, step
+        before = off
+    assert (np.diff(losses) > 0).all()
+    assert "some land farther out: the loss grows" in lab_page.text_content(".ln-descent-says")
+    paths = lab_page.locator(f"{DESCENT} .ln-cut").evaluate_all(
+        "nodes => nodes.map(node => node.getAttribute('d'))"
+    )
+    assert "".join(paths).count("z") == 16  # by now every bar goes on beyond its plot

@@ -5,6 +5,8 @@ import pytest
 from browser import move, values
 from tries import tries
 
+DRAWN = ("dots", "line")
+
 
 def press(page, label):
     page.get_by_role("button", name=label, exact=True).click()
@@ -27,14 +29,22 @@ def dots(page):
 @tries(
     "05-line",
     "Press “all equal”, then “a straight line”: both arrive in full size, and next to nothing "
-    "goes on to x.",
+    "goes on to x. In the plot each element is a dot, with g = γ · grad_y over its x̂, and all "
+    "eight stand on one line.",
 )
 def test_a_line_stays_behind(lab_page):
+    x = values(lab_page, "x")
     for label, size in (("all equal", 1), ("a straight line", 3)):
         press(lab_page, label)
         assert np.abs(values(lab_page, "grad_y")).max() == size
         assert largest(lab_page) < 3e-6
         assert "next to nothing goes on" in lab_page.text_content(".ln-story")
+        dots, line = (lab_page.get_attribute(f".ln-fit .ln-{part}", "d") for part in DRAWN)
+        places = np.array([part.removesuffix("h0").split() for part in dots.split("M")[1:]], float)
+        assert len(places) == 8
+        assert np.corrcoef(places[:, 0], x)[0, 1] > 0.999999  # over x̂
+        ends = np.array([end.split() for end in line[1:].split("L")], float)
+        assert places[:, 1] == pytest.approx(np.interp(places[:, 0], *ends.T), abs=0.3)
 
 
 @tries(
@@ -55,8 +65,9 @@ def test_a_dot_off_the_line_goes_on(lab_page):
 
 @tries(
     "05-detach",
-    "Press “Start”: of the eight dots named singular values two stand at 0. Press “detach μ”, then "
-    "“detach σ”: first one is left there, then none.",
+    "Press “Start”. Eight dots, named singular values, say what eight directions are multiplied "
+    "by, and two stand at 0. Press “detach μ”, which keeps the outputs but counts μ as a constant "
+    "on the way back, then “detach σ”: first one is left there, then none.",
 )
 def test_each_way_that_is_cut_frees_a_direction(lab_page):
     press(lab_page, "Start")

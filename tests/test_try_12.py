@@ -1,8 +1,13 @@
 """Chapter 12's "Try this" lines, performed."""
 
 import torch
+import torch.nn.functional as F
 from browser import open_lab, values
+from census import measure
 from tries import tries
+
+from layernorm_book.chapters.census import told
+from layernorm_book.parity.bugs import off
 
 
 def packages(page):
@@ -18,45 +23,65 @@ def piles(page, group):
 
 @tries(
     "12-quiet",
-    "Press “quiet”: most purple dots move to the right. With σ = 0.01, σ² is 10⁻⁴, and an ε of "
-    "10⁻⁵ is no longer small beside it.",
+    "Press “usual”: 166 of the 190 dots crowd into the first pile. Press “quiet”: 17 of the 19 "
+    "purple dots leave it, and 6 orange ones. With σ = 0.01, σ² is 10⁻⁴, and an ε of 10⁻⁵ is no "
+    "longer small beside it.",
 )
 def test_quiet_rows_show_another_eps(lab_page):
     page = lab_page
-    others = {group: piles(page, group) for group in ("agrees", "one-plus")}
-    assert len(set(piles(page, "eps"))) <= 2
+    assert page.is_checked("[name=given][value=quiet]")
+    groups = ("agrees", "limit", "one-plus", "half", "no-eps", "rest")
+    page.click("[name=given][value=usual]")
+    usual = {group: piles(page, group).count(0) for group in groups}
+    assert (sum(usual.values()), page.locator("circle").count()) == (166, 190)
     page.click("[name=given][value=quiet]")
-    assert len(set(piles(page, "eps"))) >= 4
-    assert {group: piles(page, group) for group in others} == others
+    left = {group: usual[group] - piles(page, group).count(0) for group in groups}
+    assert left == dict.fromkeys(groups, 0) | {"no-eps": 17, "rest": 6}
+    assert len(piles(page, "no-eps")) == 19
     assert "σ = 0.01" in page.inner_text("[data-quantity=seen]")
+    for group, colour in (("no-eps", "twin"), ("rest", "y")):  # purple, and orange
+        here = "node => getComputedStyle(node).getPropertyValue('--here').trim()"
+        named = f"node => getComputedStyle(node).getPropertyValue('--{colour}').trim()"
+        dot = page.locator(f"circle[data-group={group}]").first
+        assert dot.evaluate(here) == dot.evaluate(named)
 
 
 @tries(
     "12-loud",
-    "Press “loud”: now all the dark blue dots are on the right, and some purple ones with them. "
-    "The square of 1000 is more than float16 can hold.",
+    "Press “loud”: now all 20 dark blue dots are on the right. The square of 1000 is more than "
+    "float16 can hold. “500%” says that β alone came out, and “100%” that nothing but zeros did.",
 )
 def test_loud_rows_show_half_precision(lab_page):
     page = lab_page
     page.click("[name=given][value=half]")
     assert max(piles(page, "half")) <= 1
     page.click("[name=given][value=loud]")
+    assert len(piles(page, "half")) == 20
     assert min(piles(page, "half")) >= 4
     assert max(piles(page, "agrees")) <= 1
-    assert torch.tensor(1000.0).half().square().isinf()
+    page.click("[name=group][value=half]")
+    sizes = page.locator("[data-row]:not([hidden]) td:last-child").all_text_contents()
+    assert set(sizes) == {"500%", "100%"}
+    given = measure.inputs_of("loud")
+    shape, wide = (768,), (given.x.double(), given.weight.double(), given.bias.double())
+    assert given.x.square().isinf().any(-1).all()
+    x_hat = given.x * torch.rsqrt(given.x.square().mean(-1, keepdim=True))  # 0, in float16
+    layer_norm = F.layer_norm(wide[0], shape, *wide[1:], 1e-5)
+    assert told(off(x_hat * given.weight + given.bias, layer_norm)) in ("490%", "500%", "510%")
+    assert told(off(x_hat * given.weight, F.rms_norm(wide[0], shape, wide[1]))) == "100%"
 
 
 @tries(
     "12-yours",
-    "Type “transformers” into the field: 47 of 271 layers are left, and every other dot fades.",
+    "Type “diffusers” into the field: 19 of 271 layers are left, and every other dot fades.",
 )
 def test_the_field_finds_a_package(lab_page):
     page = lab_page
-    page.locator("[name=query]").press_sequentially("transformers")
-    assert page.text_content("[data-quantity=shown]").startswith("47 of 271 layers")
+    page.locator("[name=query]").press_sequentially("diffusers")
+    assert page.text_content("[data-quantity=shown]").startswith("19 of 271 layers")
     counts = values(page, "count")
-    assert counts[0] == 47 == sum(counts[1:])
-    assert all("transformers" in name for name in packages(page))
+    assert counts[0] == 19 == sum(counts[1:])
+    assert all(name.startswith("diffusers ") for name in packages(page))
     lit = page.locator("circle:not(.ln-away)").count()
     assert lit == sum(counts[1:7])
 

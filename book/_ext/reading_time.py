@@ -1,9 +1,9 @@
 """Say how long a chapter takes, from what is in it: under its title, and wherever it is asked.
 
-{reading-time}`01_mean_and_variance` becomes "14 min". The model is the table below and nothing
-else. It is meant for somebody who reads every sentence once, tries what the text says to try, and
-makes a guess where one is asked for. Who only reads is faster; who does the exercises in Python
-takes longer, and that is the second number.
+{reading-time}`01_mean_and_variance` becomes "14 min", and {reading-time}`all` the sum of all
+chapters. The model is the table below and nothing else. It is meant for somebody who reads every
+sentence once, tries what the text says to try, and makes a guess where one is asked for. Who only
+reads is faster; who does the exercises in Python takes longer, and that is the second number.
 """
 
 import json
@@ -91,8 +91,11 @@ def minutes(chapter):
 
 
 def role(name, rawtext, text, lineno, inliner, options=None, content=None):
-    """Return the minutes of the chapter `text`."""
+    """Return the minutes of the chapter `text`, or of `all` together."""
     env = inliner.document.settings.env
+    if text == "all":
+        every = sorted(Path(env.doc2path(env.docname)).parent.glob("[0-9][0-9]_*.ipynb"))
+        return [nodes.Text(f"{sum(minutes(Chapter(path))[0] for path in every)} min")], []
     path = Path(env.doc2path(env.docname)).parent / f"{text}.ipynb"
     if not path.is_file():
         message = inliner.reporter.error(f"there is no chapter {text!r} to time", line=lineno)

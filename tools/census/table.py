@@ -22,9 +22,10 @@ census.json is an object with
             infinity.
         fails_in: for a wrong one, the dtypes in which a comparison fails.
         confirmation: for a wrong one, what a person read: {line, link, kind, sentence}. kind is
-            "documented choice" (code or documentation states it), "convention" (others do it too,
-            and nothing states it) or "slip": code of the same authors does it otherwise, at
-            witness. No author was asked.
+            "documented choice" (code or documentation states it), "slip" (code of the same package
+            and release does it otherwise, at witness), "convention" (nothing states it, and other
+            packages do it too) or "alone" (nothing states it, and no other package that was read
+            does it). No author was asked.
     Fields that do not apply are left out.
 """
 

@@ -15,25 +15,18 @@ INPUTS = {  # what every layer is measured on: how the table calls it, and what 
     "loud": ("loud float16 rows", "mean 0 and σ = 1000, in float16"),
 }
 LEAST = 1e-5  # a share that is no longer told in digits
-FAMILIES = {  # what the layers that differ do: its name, and the codes that belong to it
-    "another ε": ("wrong-eps", "missing-eps", "eps-outside-sqrt"),
-    "1 + γ": ("unit-offset-weight",),
-    "half precision": ("low-precision-statistics",),
-    "one-pass variance": ("one-pass-variance",),
-    "no known formula": ("unknown",),
-}
-GROUPS = {  # what came of it, in the order of the legend: a key, and what the page says
-    "agrees": "agrees",
-    "limit": "agrees, with a limit",
-    "one-plus": "differs: 1 + γ",
-    "half": "differs: half precision",
-    "eps": "differs: another ε",
-    "rest": "differs: one pass, or unknown",
-    "other": "another layer",
-    "unasked": "not judged",
+GROUPS = {  # what came of it, in the order of the legend: a key, what the page says, what it means
+    "agrees": ("agrees", "every comparison passes"),
+    "limit": ("agrees, with a limit", "right, but most of these compute float64 in float32"),
+    "one-plus": ("differs: 1 + γ", "scaled by 1 + weight, where PyTorch scales by weight"),
+    "half": ("differs: half precision", "right in float32, with float16 statistics in float16"),
+    "no-eps": ("differs: takes no ε", "built without an ε, and PyTorch’s default is not inside"),
+    "rest": ("differs: another way", "each row says which"),
+    "other": ("another layer", "another normalization on purpose, so it was not judged"),
+    "unasked": ("not judged", "not to be run on its own"),
 }
 _OF_VERDICT = {"right": "agrees", "limit": "limit", "other": "other", "not built": "unasked"}
-_OF_FAMILY = {"another ε": "eps", "1 + γ": "one-plus", "half precision": "half"}
+_OF_CODES = {("unit-offset-weight",): "one-plus", ("low-precision-statistics",): "half"}
 
 Row = dict[str, Any]
 
@@ -51,7 +44,7 @@ def find(rows: Iterable[Row], query: str = "", group: str = "all") -> list[Row]:
     judge's codes or what a reader of the code called it: "slip", "convention", "documented choice".
 
     Args:
-        group: one of GROUPS, or "all".
+        group: a key of GROUPS, or "all".
     """
     words = query.lower().split()
     return [
@@ -109,17 +102,18 @@ def told(size: float) -> str:
 
 
 def is_slip(row: Row) -> bool:
-    """Return whether code of the same authors does otherwise, elsewhere."""
+    """Return whether code of the same package does otherwise, elsewhere."""
     return row.get("confirmation", {}).get("kind") == "slip"
 
 
-def family(row: Row) -> str:
-    """Return which of FAMILIES a row that differs belongs to: the first that has a code of it."""
-    codes = set(row["codes"])
-    return next(name for name, members in FAMILIES.items() if codes & set(members))
+def takes_no_eps(row: Row) -> bool:
+    """Return whether a layer was built without an ε, and its own ε is all that the judge names."""
+    return "eps" not in row["call"] and set(row["codes"]) <= {"wrong-eps", "missing-eps"}
 
 
 def group_of(row: Row) -> str:
     """Return which of GROUPS a row belongs to."""
-    verdict = row["verdict"]
-    return _OF_FAMILY.get(family(row), "rest") if verdict == "wrong" else _OF_VERDICT[verdict]
+    if row["verdict"] != "wrong":
+        return _OF_VERDICT[row["verdict"]]
+    alone = _OF_CODES.get(tuple(row["codes"]), "rest")
+    return "no-eps" if takes_no_eps(row) else alone

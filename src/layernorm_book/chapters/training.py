@@ -1,8 +1,8 @@
 """How does a small transformer learn the book's own source code, and what happens to its tokens?"""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -105,8 +105,6 @@ def train(
     steps: int = 100,
     rate: float = 0.005,
     warm_up: int = 1,
-    factor: float = 1.0,
-    adam: Mapping[str, Any] | None = None,
     change: Callable[[Sequence[Tensor]], None] = lambda gradients: None,
     frames: Sequence[int] = (),
     advance: Callable[[], None] = lambda: None,
@@ -118,15 +116,13 @@ def train(
         data: the text, (characters,).
         rate: the learning rate, once the warm-up is over.
         warm_up: the step in which the learning rate, rising from 0, reaches `rate`.
-        factor: what the loss is multiplied by before its gradients are taken.
-        adam: what Adam is to have other than PyTorch's defaults, such as its `betas`.
         change: may change the gradients in place, one for each parameter, before Adam sees them.
         frames: the steps after which its tokens and branches are looked at, 0 before the first.
         advance: is called after each step.
     """
     torch.manual_seed(seed)
     model, compared = Speller(Place), sample(data)
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate, fused=True, **adam or {})
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
     losses, recorded, moved = [], [], []
     matrices = [branch.out.weight for branch in feed_forward(model)]
 
@@ -140,7 +136,7 @@ def train(
         optimizer.param_groups[0]["lr"] = rate * min(1, step / warm_up)
         loss = loss_on(model, pieces(data, BATCH))
         optimizer.zero_grad()
-        (factor * loss).backward()
+        loss.backward()
         change([p.grad for p in model.parameters() if p.grad is not None])
         before = [matrix.detach().clone() for matrix in matrices]
         optimizer.step()

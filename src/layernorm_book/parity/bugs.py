@@ -199,8 +199,8 @@ _TABLE = (
                     "it divides by the square of var + eps, and not by its square root"),
         ), _both(" and σ = 10", sigma=10.0)),
     Bug("missing-eps", _DIVISION, _TWO, "Add eps under the root: sqrt(var + eps).", (
-            Variant({"eps": lambda eps, n: 0.0},
-                    "it divides by a standard deviation with no eps added"),), _SMALL),
+            *(Variant({"eps": lambda eps, n: 0.0}, f"it divides by a {it} with no eps added", norm)
+              for it, norm in (("standard deviation", _LN), ("root mean square", _RMS))),), _SMALL),
     Bug("wrong-eps", _DIVISION, _PRECISION, "Add eps as it is given: sqrt(var + eps).",
         rows=_SMALL),  # its variant is made by `identify`, with the eps that was measured
     Bug("eps-outside-sqrt", _DIVISION, _TWO,

@@ -63,8 +63,9 @@ export const verdicts = (legend, two = false) => `<div class="bl-answer">
   </div>`;
 
 /** What a test does with a layer, wrong or right: a word or two. */
-export function word({ of, passed }, test, wrong) {
+export function word({ of, passed, right }, test, wrong) {
   const [missed, alarms] = [passed[test], of - passed[test]];
+  if (wrong && alarms === of && right[test] < of) return "fails right too"; // which proves nothing
   if (wrong) return alarms === of ? "catches it" : alarms ? `misses ${missed} of ${of}` : "misses it";
   return alarms ? `${alarms} false alarm${alarms === 1 ? "" : "s"}` : "passes it";
 }
@@ -141,7 +142,7 @@ export function painter({ root, find }, presets) {
     const found = {
       of: DRAWS,
       passed: TESTS.map((_, k) => seen.filter((one) => passes(one, k)).length),
-      right: answers.filter(({ rightPasses }) => rightPasses).length,
+      right: [0, 1].map((k) => answers.filter(({ rightPasses }) => rightPasses[k]).length),
     };
     const good = (k) => (wrong === undefined ? "" : found.passed[k] === (wrong ? 0 : DRAWS));
     setAttribute(root, "data-wrong", wrong ?? "");

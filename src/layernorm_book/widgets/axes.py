@@ -177,7 +177,7 @@ def _by_hand(layout, shared, groups, centred):
     if not shared or (shared == "C" and groups == GROUPS[-1]):
         alone = "n is 1: each cell is alone. "
         if centred:
-            return "x - x", alone + "It is its own mean, and x̂ is 0."
+            return "x - x", alone + "It is its own mean, and its output is 0."
         return "x / torch.sqrt(x.square() + 1e-5)", alone + "Little but its sign is left."
     dims = [axes.index(letter) for letter in shared]
     x, z, end = "", "x", ""  # x itself where nothing has to be cut: it reads like the chapter's

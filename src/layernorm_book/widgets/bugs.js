@@ -9,8 +9,8 @@ import { more, readout, readoutsOf, setAttribute, setReadout, setText } from "./
  *
  * @typedef {import("./faults.js").Parts & { n: number, mean: number, sigma: number,
  *   rows: "drawn" | "level", parameters: "fresh" | "trained", eps: number }} State
- * @typedef {{ of: number, passed: number[], right: number }} Verdicts  by test, in how many of so
- *   many draws the layer passes; and in how many the right layer passes the first
+ * @typedef {{ of: number, passed: number[], right: number[] }} Verdicts  by test, in how many of so
+ *   many draws the layer passes; and in how many the right layer passes the first two
  */
 
 const PARTS = { // of each: what it is called, and its choices, the right one first
@@ -31,21 +31,22 @@ const AT_FIRST = ["divide", "centre", "count", "affine"]; // the parts of the br
 /** The parts that are wrong. */
 export const faults = (state) => Object.keys(RIGHT).filter((part) => state[part] !== RIGHT[part]);
 
-/** Whether the first test fails a wrong layer, and would fail right ones too. */
-const forTheWrongReason = (state, { of, passed: [passed], right }) => !passed && faults(state).length > 0 && right < of;
+/** By test, whether it fails the layer in every draw, and a right one in none. The judge fails none. */
+const catches = ({ of, passed, right }, brief) => passed.map((count, k) => !count && (k < 2 ? right[k] === of : !brief));
 
 /** What the tests say, in a word or two: all of them, or the usual two where the lab is brief. */
 export function bigWord(state, found, brief = false) {
-  const { of, passed: tests } = found;
-  const [passed, loose, judge] = tests;
+  const { of, passed: [passed] } = found;
   if (passed > 0 && passed < of) return "A matter of luck";
-  if (faults(state).length) return passed ? "It passes" : forTheWrongReason(state, found) ? "Failed for the wrong reason"
-    : loose && (brief || judge) ? "One test catches it" : loose || (judge && !brief) ? "Two tests catch it" : "Caught";
-  return passed ? "It passes" : "Fails, though right";
+  if (passed) return "It passes";
+  if (!faults(state).length) return "Fails, though right";
+  const caught = catches(found, brief).filter(Boolean).length;
+  return caught === (brief ? 2 : 3) ? "Caught" : ["Failed for the wrong reason", "One test catches it", "Two tests catch it"][caught];
 }
 
 /** What the tests say together. */
-export function headline(state, { of, passed: [usual, loose, judge], right }, brief = false) {
+export function headline(state, found, brief = false) {
+  const { of, passed: [usual, loose, judge], right: [right] } = found;
   const draws = `${usual} of ${of} draws`;
   if (!faults(state).length) {
     if (usual === of) return "Nothing is wrong with this layer, and assert_close finds nothing.";
@@ -53,7 +54,13 @@ export function headline(state, { of, passed: [usual, loose, judge], right }, br
   }
   if (usual === of) return `The layer is wrong, and assert_close passes it in all ${of} draws.${brief ? "" : judge === of ? " On this input the judge cannot see it either." : " The judge’s bound is tighter here."}`;
   if (usual) return `The layer is wrong. assert_close passes it in ${draws}: the seed decides.`;
-  if (right < of) return `assert_close fails it, but it would fail a right layer too: ${right ? `${of - right} of ${of}` : "all"} draws.`;
+  if (right < of) {
+    const [, byLoose, byJudge] = catches(found, brief);
+    const draws = right ? ` in ${of - right} of ${of} draws` : "";
+    if (!byLoose && !byJudge) return `assert_close fails it, but it fails a right layer too${draws}.`;
+    return `assert_close proves nothing here, as it fails a right layer too${draws}. ${
+      brief ? "The other test catches it." : byLoose && byJudge ? "The other two tests catch it." : `${byLoose ? "The tolerance of 10⁻³" : "The judge"} catches it.`}`;
+  }
   if (loose === of) return "assert_close fails it. A tolerance of 10⁻³ lets it through.";
   if (brief) return loose ? "assert_close fails it. A wider bound lets some draws through." : "The layer is wrong, and this input shows it to both tests.";
   return loose || judge ? "assert_close fails it. A wider bound lets some draws through." : "The layer is wrong, and this input shows it to all three tests.";
@@ -156,7 +163,7 @@ function render(props) {
     const found = paint(state, state, undefined, faults(state).length > 0);
     const { passed, good, seen: [{ error, allowed }], drawn } = found;
     setReadout(readouts.verdict[0], passed[0], bigWord(state, found, brief));
-    setAttribute(readouts.verdict[0], "data-good", forTheWrongReason(state, found) ? "chance" : good(0));
+    setAttribute(readouts.verdict[0], "data-good", passed[0] || !faults(state).length || catches(found, brief).includes(true) ? good(0) : "chance");
     setText(find(".bl-headline"), headline(state, found, brief));
     setText(find(".bl-reason"), reason(state, drawn));
     setReadout(readouts.error[0], error, short(error, 3));

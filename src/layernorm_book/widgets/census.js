@@ -1,4 +1,4 @@
-import { PILES, counted, fitting, heights, inputSays, offOn, ordered, piled, searched, tableSays, told } from "./picks.js";
+import { PILES, counted, fitting, groupSays, heights, inputSays, lines as linesOf, offOn, ordered, piled, searched, tableSays, told } from "./picks.js";
 import { setAttribute, setReadout, setText, srOnly, readout, readoutsOf } from "./shared/page.js";
 import { createLab, presetButtons } from "./shared/form.js";
 import { choice } from "./shared/choice.js";
@@ -9,7 +9,9 @@ import "./census.css";
 const COLUMNS = { package: "package", class: "class", group: "verdict", off: "off" };
 const PRESETS = [{ label: "slips", query: "slip" }, { label: "reset", query: "" }];
 const SHORT = { usual: "usual", quiet: "quiet", far: "far", half: "float16", loud: "loud" };
-const [PITCH, FOOT] = [7.4, 34]; // of the dots, and the height below them
+const [PITCH, FOOT] = [7.4, 28]; // of the dots, and the height below them
+const SHARES = [2, 2, 1, 1, 1, 1, 1]; // of the width, for each pile: the first two hold most dots
+const WHOLE = SHARES.reduce((a, b) => a + b);
 
 const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
@@ -34,7 +36,7 @@ function skeleton({ packages, rows, groups }) {
     <thead><tr>${Object.entries(COLUMNS).map(([key, words]) => `<th scope="col" data-column="${key}"><button type="button" data-do="sort" data-sort="${key}">${words}</button><span class="ln-paper">${words}</span></th>`).join("")}</tr></thead>
     <tbody>${rows.map(row).join("")}<tr class="ln-opened" hidden><td colspan="4">
       <p class="ln-found" data-quantity="open"></p><p class="ln-sizes"></p><p class="ln-why"><span></span> <a class="ln-cause" href="${packages[0][3]}">The line</a> <a class="ln-witness" href="${packages[0][3]}">Their other code</a></p>
-      <p class="ln-built"></p><p><a class="ln-source" href="${packages[0][3]}"></a> <button type="button" data-do="close">Close${srOnly(" this row")}</button></p></td></tr></tbody></table></div>`;
+      <p><span class="ln-built"></span> <a class="ln-source" href="${packages[0][3]}"></a> <button type="button" data-do="close">Close${srOnly(" this row")}</button></p></td></tr></tbody></table></div>`;
 }
 
 const toPython = ({ query, group, given, sort }) => `import torch
@@ -79,10 +81,10 @@ function render(props) {
       setText(find(where), text);
       find(where).hidden = !text;
     };
-    fill(".ln-found", `${groups[g][1]}. The judge: ${texts[w]}.`);
+    fill(".ln-found", `${m ? "The judge" : groups[g][1]}: ${texts[w]}.`);
     fill(".ln-sizes", m ? `Off by ${inputs.map(([, name], at) => (m[at] < 0 ? "" : `${told(m[at])} on ${name}`)).filter(Boolean).join(", ")}.` : "");
     find(".ln-why").hidden = s === undefined;
-    setText(find(".ln-why span"), s === undefined ? "" : `Read as a ${k}: ${texts[s]}`);
+    setText(find(".ln-why span"), s === undefined ? "" : `Read as: ${k}. ${texts[s]}`);
     setAttribute(find(".ln-cause"), "href", start + (r ?? f));
     setAttribute(find(".ln-witness"), "href", t ?? start);
     find(".ln-witness").hidden = !t;
@@ -94,22 +96,23 @@ function render(props) {
 
   /** Move every dot to its pile. */
   function pile(at) {
-    const [wide, across] = narrow.matches ? [360, 6] : [654, 11];
-    const [column, inset] = [wide / PILES.length, (wide / PILES.length - (across - 1) * PITCH) / 2];
+    const wide = narrow.matches ? 360 : 654;
+    const across = SHARES.map((share) => Math.floor((share * wide) / WHOLE / PITCH));
+    const middles = SHARES.map((share, to) => ((SHARES.slice(0, to).reduce((a, b) => a + b, 0) + share / 2) * wide) / WHOLE);
     const stands = piled(rows, at);
     const high = heights(stands);
-    const base = Math.ceil(drawn.tallest / across) * PITCH + 14;
+    const base = Math.max(...drawn.heights.map((all) => linesOf(all, across))) * PITCH + 14;
     setAttribute(find(".ln-dots"), "viewBox", `0 0 ${wide} ${(base + FOOT).toFixed(1)}`);
     for (const [i, to, place] of stands) {
-      const [x, y] = [to * column + inset + (place % across) * PITCH, base - (Math.floor(place / across) + 0.5) * PITCH];
+      const x = middles[to] + ((place % across[to]) - (Math.min(across[to], high[to]) - 1) / 2) * PITCH;
+      const y = base - (Math.floor(place / across[to]) + 0.5) * PITCH;
       dots.get(i).style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
       setAttribute(dots.get(i), "data-pile", to);
       setText(dots.get(i).firstChild, `${packages[rows[i].p][0]} ${rows[i].c}: ${told(offOn(rows[i], at))}`);
     }
     for (let to = 0; to < PILES.length; to++) {
-      const middle = (to + 0.5) * column;
-      for (const [node, y] of [[words[to], base + 17], [manys[to], base - Math.ceil(high[to] / across) * PITCH - 4]]) {
-        setAttribute(node, "x", middle.toFixed(1));
+      for (const [node, y] of [[words[to], base + 17], [manys[to], base - Math.ceil(high[to] / across[to]) * PITCH - 4]]) {
+        setAttribute(node, "x", middles[to].toFixed(1));
         setAttribute(node, "y", y.toFixed(1));
       }
       setText(manys[to], high[to] ? String(high[to]) : "");
@@ -125,7 +128,7 @@ function render(props) {
 
   function draw({ query, group, given, chosen, sort }) {
     const at = inputs.findIndex(([key]) => key === given);
-    drawn.tallest ??= Math.max(...inputs.flatMap((_, k) => heights(piled(rows, k))));
+    drawn.heights ??= inputs.map((_, k) => heights(piled(rows, k)));
     if (drawn.query !== query) drawn.fits = fitting(inAll, query);
     if (drawn.given !== given) {
       const sizes = rows.map((row) => offOn(row, at));
@@ -169,7 +172,8 @@ function render(props) {
     const counts = counted(rows, drawn.fits, groups.length);
     [drawn.fits.filter(Boolean).length, ...counts].forEach((count, k) => setReadout(readouts.count[k], count, String(count)));
     const shown = counted(rows, among, groups.length);
-    const says = tableSays(shown, rows.length);
+    const here = groups.find(([key]) => key === group);
+    const says = here ? groupSays(shown, here) : tableSays(shown, rows.length);
     setAttribute(readouts.shown[0], "data-value", shown.reduce((a, b) => a + b));
     setText(readouts.shown[0], says);
     lab.speak(`${readouts.seen[0].textContent} ${says}${isOpen ? ` Open: ${packages[rows[chosen].p][0]} ${rows[chosen].c}, ${groups[rows[chosen].g][1]}.` : ""}`);

@@ -32,7 +32,7 @@ class CensusTable(Lab):
     Args:
         query: words that a row must have, in its package, version, framework, class, codes or
             confirmation; at most 60 characters, without &, # and +.
-        group: "all", "agrees", "limit", "one-plus", "half", "eps", "rest", "other" or "unasked".
+        group: "all", "agrees", "limit", "one-plus", "half", "no-eps", "rest", "other" or "unasked".
         given: the input that sizes are about: "usual", "quiet", "far", "half" or "loud".
         chosen: the number of the row that is open, counted from 0 as in census.json, or −1.
         sort: "package", "class", "group" or "off", with a "-" before it for the other way.
@@ -103,7 +103,7 @@ class CensusTable(Lab):
             lines.append(
                 f'<tr><th scope="row">{escape(row["package"])} {row["version"]}</th>'
                 f'<td><a href="{escape(row["link"])}">{escape(row["class"])}</a></td>'
-                f"<td>{GROUPS[group_of(row)]}</td>"
+                f"<td>{GROUPS[group_of(row)][0]}</td>"
                 f"{''.join(f'<td>{size}</td>' for size in sizes)}</tr>"
             )
         caption = (
@@ -120,7 +120,7 @@ def packed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the rows for a page: what repeats stands once, and a number means it.
 
     Returns:
-        inputs: [key, name, what it is] each. groups: [key, name] each.
+        inputs: [key, name, what it is] each. groups: [key, name, what it means] each.
         packages: [name, version, framework, the address that all its links begin with] each.
         texts: sentences.
         rows: p: its package, c: class, f: the rest of its link, l: its line, g: its group, n: how
@@ -162,7 +162,7 @@ def packed(rows: list[dict[str, Any]]) -> dict[str, Any]:
         small.append(kept)
     return {
         "inputs": [[key, *words] for key, words in INPUTS.items()],
-        "groups": list(map(list, GROUPS.items())),
+        "groups": [[key, *words] for key, words in GROUPS.items()],
         "packages": list(map(list, packages)),
         "texts": list(texts),
         "rows": small,

@@ -2,7 +2,7 @@ import { clamp, powerOfTen } from "./shared/numbers.js";
 import { readout, readoutsOf, setAttribute, setReadout, setSlider } from "./shared/page.js";
 import { createLab } from "./shared/form.js";
 import { dial } from "./shared/parts.js";
-import { cosinesOf, inWords, ONE, sentence } from "./merge.js";
+import { FULL, inWords, ONE, powersOf, sentence } from "./merge.js";
 import "./collapse.css";
 
 /**
@@ -41,7 +41,7 @@ function body({ runs, steps, level, tokens }) {
       ${runs.map(({ name }, k) => `<p class="lc-name lc-run-${k}"><b>${name}</b> <span>loss <output data-quantity="loss" data-index="${k}"></output></span>
         <span>1 − cosine <output data-quantity="apart" data-index="${k}"></output></span></p>
         <canvas class="lc-run-${k}" width="${blocks * (tokens.length + 1) - 1}" height="${tokens.length}" role="img"></canvas>`).join("")}
-      <p class="lc-key">Each square: ${tokens.length} tokens by ${tokens.length}. <span><i class="lc-minus"></i>cosine −1</span> <span><i></i>0</span> <span><i class="lc-plus"></i>1, all one</span></p></div>
+      <p class="lc-key">Each square: ${tokens.length} tokens by ${tokens.length}. 1 − cosine is <span><i></i>1 or more</span> <span><i class="lc-some"></i>0.01</span> <span><i class="lc-full"></i>${powerOfTen(-FULL)} or less</span></p></div>
     <div class="lc-plots">
       ${panel("far", "1 − cosine, by block", `${[0, -4, -8, -12].map((p) => across(power(p), powerOfTen(p))).join("")}${
         Array.from({ length: blocks }, (_, k) => `<text class="lc-tick" x="${block(k)}" y="166">${k}</text>`).join("")}${curves(runs, "apart")}`)}
@@ -93,12 +93,12 @@ function render(props) {
   const curve = (kind, k) => find(`[data-curve=${kind}-${k}]`);
   runs.forEach(({ losses }, k) => curve("loss", k).setAttribute("d", line(losses.map((v, frame) => [step(frame), loss(v)]))));
 
-  /** Blue below 0, orange above, nothing at 0, for each block a square. */
+  /** For each block a square, the fuller the nearer its tokens are, by powers of ten. */
   function drawMaps(paper, maps) {
     const image = paper.createImageData(paper.canvas.width, size);
-    maps.forEach((map, b) => map.forEach((cosine, k) => {
+    maps.forEach((map, b) => map.forEach((power, k) => {
       const at = Math.floor(k / size) * image.width + b * (size + 1) + (k % size);
-      image.data.set([...(cosine < 0 ? [0, 114, 178] : [213, 94, 0]), 255 * Math.abs(cosine)], 4 * at);
+      image.data.set([213, 94, 0, 255 * clamp(-power / FULL, 0, 1)], 4 * at);
     }));
     paper.putImageData(image, 0, 0);
   }
@@ -109,7 +109,7 @@ function render(props) {
     write("step", steps[frame], `${steps[frame]} of ${steps.at(-1)}`);
     runs.forEach(({ name, losses, apart, maps }, k) => {
       const far = apart[frame];
-      drawMaps(papers[k], cosinesOf(maps, frame, blocks, size));
+      drawMaps(papers[k], powersOf(maps, frame, blocks, size));
       write("loss", losses[frame], losses[frame].toFixed(2), k);
       write("apart", far.at(-1), inWords(far.at(-1)), k);
       setAttribute(curve("apart", k), "d", line(far.map((v, b) => [block(b), power(v > 0 ? Math.log10(v) : -99)])));

@@ -41,9 +41,13 @@ def apart(cosines: np.ndarray) -> np.ndarray:
 
 
 def pack(cosines: np.ndarray) -> str:
-    """Write cosines as text, a letter for each pair: A is −1, / is 1, in 64 even steps."""
+    """Write 1 − cosine as text, a letter for each pair: A is 10⁻⁵ or less, four letters make ten.
+
+    The browser draws its power of ten: even steps of the cosine would not tell 10⁻² from 10⁻⁵.
+    """
     first, second = pairs(cosines.shape[-1])
-    levels = np.rint((cosines[..., first, second].clip(-1, 1) + 1) / 2 * 63).astype(int)
+    powers = np.log10((1 - cosines[..., first, second]).clip(1e-5, 2))
+    levels = np.rint(4 * (powers + 5)).astype(int)
     return "".join(LETTERS[level] for level in levels.ravel())
 
 

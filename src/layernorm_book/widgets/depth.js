@@ -45,7 +45,7 @@ export function sentence({ norm, depth }, sizes, back) {
   if (norm === "post") return `Post-LN sets the row back to size ${inWords(last)} after every block. ${gradient}`;
   if (norm === "pre") return `Pre-LN lets the row add up, to size ${inWords(last)} after ${blocks(depth)}. ${gradient}`;
   if (norm === "peri") return `Peri-LN adds a row of one size in every block: ${inWords(last)} after ${blocks(depth)}, at any weights. ${gradient}`;
-  if (norm === "layernorm") return `With LayerNorm the row has size ${inWords(last)} after ${blocks(depth)}. Drag the weights: it lives at every scale.`;
+  if (norm === "layernorm") return `With LayerNorm the row has size ${inWords(last)} after ${blocks(depth)}. Drag the weights: it ends about as large as they are.`;
   const gone = sizes.findIndex((size) => !(size < Infinity));
   if (gone > 0) return `Block ${gone} gives numbers beyond the largest of float32, 3 × 10³⁸. What comes after is not a number.`;
   const zero = sizes.findIndex((size) => size === 0);
@@ -98,7 +98,8 @@ const body = (presets, choices, skip) => `
     ${dial("depth", "blocks", readout("depth"), DEPTH, [[1, "1"], [24, "24"], [48, "48"]], { words: "Number of blocks" })}
   </div>
   <div class="ld-map"><canvas height="${WIDTH}" role="img"></canvas></div>
-  <p class="ld-key"><span>Each column: the ${WIDTH} numbers after one block</span>
+  <p class="ld-key"><span>Each column: the row after one block</span>
+    <label><input type="checkbox" name="own">divided by its size</label>
     <span><i class="ld-minus"></i>≤ −<span class="ld-span"></span> <i class="ld-zero"></i>0 <i class="ld-plus"></i>≥ <span class="ld-span"></span> <i class="ld-none"></i>∞ or NaN</span></p>
   ${plot(AXES[+skip], upOn(AXES[+skip]), skip)}
   <div class="ln-presets" role="group" aria-label="Weights to try"><button type="button" data-do="start">Start</button>${presetButtons(presets)}</div>
@@ -138,6 +139,7 @@ function render(props) {
     label: "A row through many blocks",
     body: body(presets, choices, skip),
     keys: ["scale", "depth", "norm", "seed"],
+    local: { own: false }, // whether the map shows each row divided by its size
     fields,
     fits: ({ depth, norm, seed }) => norms.includes(norm) && Number.isInteger(depth) && Number.isInteger(seed),
   });
@@ -147,14 +149,17 @@ function render(props) {
   const paper = canvas.getContext("2d");
   const write = (quantity, value, text) => setReadout(readouts[quantity][0], value, text);
 
-  /** Blue below 0, orange above, nothing at 0, grey where there is no number. */
-  function drawMap(rows, span) {
+  /**
+   * Blue below 0, orange above, nothing at 0, grey where there is no number.
+   * @param {number[]} spans  for each row the size that has full colour
+   */
+  function drawMap(rows, spans) {
     canvas.width = rows.length;
     const image = paper.createImageData(rows.length, WIDTH);
     rows.forEach((row, k) => row.forEach((v, i) => {
       const good = Math.abs(v) < Infinity;
       const rgb = !good ? [110, 118, 129] : v < 0 ? [0, 114, 178] : [213, 94, 0];
-      image.data.set([...rgb, good ? 255 * Math.min(Math.abs(v) / span, 1) : 255], 4 * (i * rows.length + k));
+      image.data.set([...rgb, good ? 255 * Math.min(Math.abs(v) / spans[k], 1) : 255], 4 * (i * rows.length + k));
     }));
     paper.putImageData(image, 0, 0);
   }
@@ -167,13 +172,14 @@ function render(props) {
 
   /** @param {State} state */
   function draw(state) {
-    const { scale, depth, norm, seed } = state;
+    const { scale, depth, norm, seed, own } = state;
     const { rows, grads } = run({ ...state, skip });
     const sizes = rows.map(rms);
     const back = grads.slice(1).map(rms);
     const [least, most] = alive({ depth, seed });
 
     find(`[name=norm][value=${norm}]`).checked = true;
+    find("[name=own]").checked = own;
     for (const [name, value] of [["scale", Math.log2(scale)], ["depth", depth]]) {
       setSlider(find(`[name=${name}]`), value, short(state[name], 3));
     }
@@ -191,8 +197,8 @@ function render(props) {
 
     // A block makes a row of size 1 as large as its weights: so the colours span three of those.
     const span = skip ? 3 : 3 * scale;
-    drawMap(rows, span);
-    for (const node of root.querySelectorAll(".ld-span")) setText(node, short(span, 3));
+    drawMap(rows, sizes.map((size) => (own ? 3 * size : span)));
+    for (const node of root.querySelectorAll(".ld-span")) setText(node, short(own ? 3 : span, 3));
     const [backLine, backRings] = curve(back, 1, depth, up);
     setAttribute(find(".ld-sizes"), "d", curve(sizes, 0, depth, up).join(""));
     setAttribute(find(".ld-grads"), "d", backLine);
@@ -224,7 +230,7 @@ function render(props) {
       off ? `others after ${blocks(off)}` : "the same after every block, to 4 digits"}.`);
   }
 
-  const onInput = ({ name, value }) => lab.change({ [name]: name === "norm" ? value : name === "scale" ? +(2 ** value).toPrecision(3) : +value });
+  const onInput = ({ name, value, checked }) => lab.change({ [name]: name === "own" ? checked : name === "norm" ? value : name === "scale" ? +(2 ** value).toPrecision(3) : +value });
   return lab.run({
     draw,
     onInput,

@@ -56,11 +56,11 @@ export function descentSays(points, best, step) {
   const above = (k) => points[k].loss - best.loss;
   if (step === 0) return "γ is 1 and β is 0, as in every fresh layer. Take a step.";
   const left = above(step) / above(0);
-  if (left >= 1) return "Each step jumps across the best values and lands farther out: the loss grows.";
-  if (left < 0.001) return `Arrived: the bars stand at the best values${step === 1 ? ", after a single step" : ""}.`;
+  if (left < 0.001) return "Arrived: the bars stand at the best values.";
   const share = `${Math.floor(100 * (1 - left))}%`;
   const off = (k, i) => points[k].weight[i] - best.weight[i];
   const jumps = best.weight.some((_, i) => off(step, i) * off(step - 1, i) < 0 && Math.abs(off(step, i)) > 0.3);
-  if (jumps) return `Each step jumps across the best values, and the jumps shrink. ${share} of the avoidable loss is gone.`;
+  if (above(step) > above(step - 1)) return "Bars jump across their best values, and some land farther out: the loss grows.";
+  if (jumps) return `Bars jump across their best values, but the loss falls: ${share} of the avoidable loss is gone.`;
   return `${share} of the avoidable loss is gone.`;
 }

@@ -26,14 +26,17 @@ const skeleton = `
   <div class="ln-descent">
     <div class="ln-scroll"><table><thead><tr><th scope="col"><span class="ln-hidden">feature</span></th>${COLUMNS.map((i) => `<th scope="col">${i}</th>`).join("")}</tr></thead>
       ${barRows("weight", "γ", COLUMNS)}${barRows("bias", "β", COLUMNS)}</table></div>
-    <div class="ln-loss"><p><b>loss</b> = ${readout("loss")}</p>
+    <div class="ln-loss"><p><b>loss</b> = ${readout("loss")}, over the steps</p>
       <svg viewBox="0 0 200 130" aria-hidden="true">
         <path class="ln-axis" d="M34 4V112H198"/>
-        <text x="30" y="12">10⁴</text><text x="30" y="55">100</text><text x="30" y="84">10</text><text x="30" y="113">1</text><text x="198" y="126">step 40</text>
+        <text x="30" y="12">10⁴</text><text x="30" y="55">100</text><text x="30" y="84">10</text><text x="30" y="113">1</text><text x="36" y="126">0</text><text x="79" y="126">10</text><text x="120" y="126">20</text><text x="161" y="126">30</text><text x="200" y="126">40</text>
         <path class="ln-floor"/><path class="ln-curve"/><path class="ln-dot"/>
       </svg></div>
   </div>
   ${legend([["tick", "best", "the best γ and β"], ["dash", "floor", "the smallest loss they reach"]])}`;
+
+/** The tip of an arrow where a bar goes on beyond its plot. */
+const tipOf = (i, v, { lo, hi }) => (v > hi ? `M${i + 0.2} 11L${i + 0.5} 0L${i + 0.8} 11z` : v < lo ? `M${i + 0.2} 89L${i + 0.5} 100L${i + 0.8} 89z` : "");
 
 const across = (step) => 34 + (164 * step) / STEPS;
 const up = (loss) => +(112 - (108 * Math.log10(Math.max(loss, 1))) / 4).toFixed(1); // above MOST it is off the plot
@@ -69,7 +72,7 @@ function render(props) {
   for (const name of ["weight", "bias"]) { // the best γ and β stay where they are
     const height = heightOn(SCALES[name]);
     const marks = each(COLUMNS, (i) => `M${i + 0.12} ${height(best[name][i])}h.76`).join("");
-    nodes[name].zero.insertAdjacentHTML("afterend", `<path class="ln-marks" d="${marks}"/>`);
+    nodes[name].zero.insertAdjacentHTML("afterend", `<path class="ln-marks" d="${marks}"/><path class="ln-cut"/>`);
   }
 
   function draw({ step, rate }) {
@@ -77,6 +80,7 @@ function render(props) {
     const now = run[step];
     for (const name of ["weight", "bias"]) {
       drawBars(nodes[name], COLUMNS, now[name], SCALES[name]);
+      setAttribute(find(`[data-step=${name}] .ln-cut`), "d", each(COLUMNS, (i) => tipOf(i, now[name][i], SCALES[name])).join(""));
       now[name].forEach((v, i) => Math.abs(v) >= 1e4 && setText(nodes[name].readouts[i], typeset(v.toExponential(0)))); // a column is narrow
     }
     for (const [name, value] of Object.entries({ step, rate })) {

@@ -76,15 +76,9 @@ class DescentLab(Lab):
     def _run(self):
         """Let PyTorch take the steps, with an optimizer of its own."""
         if (self.step, self.rate) not in self._runs:
-            z, target = task()
             layer = LayerNorm(8)
-            optimizer = torch.optim.SGD(layer.parameters(), lr=self.rate)
-            for _ in range(self.step):
-                optimizer.zero_grad()
-                _loss(layer, z, target).backward()
-                optimizer.step()
-            results = layer.weight.tolist(), layer.bias.tolist(), _loss(layer, z, target).item()
-            self._runs[self.step, self.rate] = results
+            *_, loss = descend(layer, self.rate, self.step)
+            self._runs[self.step, self.rate] = layer.weight.tolist(), layer.bias.tolist(), loss
         return self._runs[self.step, self.rate]
 
     @property
@@ -111,5 +105,16 @@ class DescentLab(Lab):
         return elements_table(caption, {"γ": self.weight, "β": self.bias})
 
 
-def _loss(layer, z, target):
-    return (layer(z) - target).square().sum(-1).mean() / 2
+def descend(layer: torch.nn.Module, rate: float, steps: int) -> list[float]:
+    """Let torch.optim.SGD take steps; return the loss before each and after the last."""
+    z, target = task()
+    optimizer = torch.optim.SGD(layer.parameters(), lr=rate)
+    losses = []
+    for step in range(steps + 1):
+        loss = (layer(z) - target).square().sum(-1).mean() / 2
+        losses.append(loss.item())
+        if step < steps:
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return losses

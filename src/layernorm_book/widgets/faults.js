@@ -150,7 +150,7 @@ export function answerTo(draw, eps) {
     for (let i = 0; i < row.length; i++) terms = Math.max(terms, (1 + Math.abs(row[i]) * rows[k].rstd) * Math.abs(weight[i]));
   });
   const judge = KERNELS * own.error + (ROUNDINGS + 4 * Math.sqrt(x[0].length)) * 2 ** -23 * (own.largest + terms);
-  return { rows, judge, rightPasses: own.ratio[0] <= 1 };
+  return { rows, judge, rightPasses: own.ratio.map((ratio) => ratio <= 1) };
 }
 
 /** The largest error of some rows, and the errors as multiples of what each usual test allows. */

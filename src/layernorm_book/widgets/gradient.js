@@ -3,7 +3,7 @@ import { layerNormBackward } from "./backward.js";
 import { lineSays, listed, spectrumSays } from "./flows.js";
 import { backwardMatrix, singularValues } from "./spectrum.js";
 import { short } from "./shared/numbers.js";
-import { field, readout, setAttribute, srOnly } from "./shared/page.js";
+import { field, readout, setAttribute, setText, srOnly } from "./shared/page.js";
 import { choice } from "./shared/choice.js";
 import { rowsLab } from "./shared/rows.js";
 import { largest } from "./shared/bars.js";
@@ -29,13 +29,20 @@ const MOST = 20; // elements
 
 const controls = `<div class="ln-ways">${choice("mu", "way through the mean", MU)}${choice("sigma", "way through the variance", SIGMA)}</div>`;
 
+// The key of the plot: what stays behind, in two numbers, and what two sums show of what goes on.
+const KEY = [
+  ["mean_g", "stays behind: height mean(g)", "line"], ["mean_g_x_hat", "slope mean(g·x̂)", "same"],
+  ["sum", "goes on: sum of grad_x", "rest"], ["radial", "sum of grad_x·x̂", "same"],
+];
+const TICKS = [-2, -1, 1, 2];
+
 const middle = `
   <svg class="ln-fit" aria-hidden="true">
     <svg viewBox="0 0 360 138" preserveAspectRatio="none"><path class="ln-axis"/><path class="ln-line"/><path class="ln-rest"/><path class="ln-dots"/></svg>
-    <text x="97%" y="97%">x̂</text><text x="4" y="10">g = γ·grad_y</text>
+    <text x="97%" y="97%">x̂</text><text x="4" y="10">g = γ·grad_y</text><text class="ln-top" x="50%" dx="4" y="10"></text>
+    ${TICKS.map((v) => `<text class="ln-middle" data-at="${v}" y="97%">${short(v)}</text>`).join("")}
   </svg>
-  <div><p class="ln-facts">${[["mean_g", "height, mean(g)", "line"], ["mean_g_x_hat", "slope, mean(g·x̂)", "line"], ["sum", "sum of grad_x", "rest"], ["radial", "sum of grad_x·x̂", "rest"]]
-    .map(([name, words, mark]) => `<span class="ln-of-${mark}">${words} ${readout(name)}</span>`).join("")}</p>
+  <div><p class="ln-facts">${KEY.map(([name, words, mark]) => `<span class="ln-of-${mark}">${words} ${readout(name)}</span>`).join("")}</p>
   <div class="ln-spectrum"><p data-quantity="through"></p>
     <svg aria-hidden="true"><svg viewBox="0 0 1000 100" preserveAspectRatio="none"><path class="ln-axis" d="M0 98H1000"/><path class="ln-factors"/></svg>
       <text y="100%" dy="12">0</text><text class="ln-middle" x="50%" y="100%" dy="12">singular values</text><text class="ln-end" x="100%" y="100%" dy="12"></text></svg>
@@ -70,7 +77,7 @@ function show(state) {
       grad_x: { values: gradX },
     },
     facts: {
-      mean_g: [now.meanG], mean_g_x_hat: [now.meanGXHat], sum: [size(sum)], radial: [size(radial)],
+      mean_g: [[now.meanG, short(now.meanG, 3)]], mean_g_x_hat: [[now.meanGXHat, short(now.meanGXHat, 3)]], sum: [size(sum)], radial: [size(radial)],
       through: [[through, through]], singular: [[factors.join(" "), listed(factors, most)]],
     },
     knees: {},
@@ -93,7 +100,9 @@ function paintFit(find, { xHat, g, level, slope, line }, { lo, hi }) {
   const across = (v) => (180 + (170 * v) / wide).toFixed(1);
   const up = (v) => (6 + (126 * (hi - v)) / (hi - lo)).toFixed(1);
   const path = (draw) => Array.from(g, (_, i) => draw(i)).join("");
-  setAttribute(find(".ln-fit .ln-axis"), "d", `M10 ${up(0)}H350M180 6V132`);
+  setAttribute(find(".ln-fit .ln-axis"), "d", `M10 ${up(0)}H350M180 6V132${TICKS.map((v) => `M${across(v)} ${up(0)}v4`).join("")}`);
+  for (const v of TICKS) setAttribute(find(`.ln-fit [data-at="${v}"]`), "x", `${(across(v) / 3.6).toFixed(1)}%`);
+  setText(find(".ln-top"), short(hi, 3));
   setAttribute(find(".ln-line"), "d", `M10 ${up(level - wide * slope)}L350 ${up(level + wide * slope)}`);
   setAttribute(find(".ln-rest"), "d", path((i) => `M${across(xHat[i])} ${up(level + line[i])}V${up(g[i])}`));
   setAttribute(find(".ln-dots"), "d", path((i) => `M${across(xHat[i])} ${up(g[i])}h0`));
@@ -103,7 +112,7 @@ function paintFit(find, { xHat, g, level, slope, line }, { lo, hi }) {
 function paintFactors(find, factors, { hi }) {
   const places = factors.map((v) => Math.round((1000 * v) / hi));
   const under = places.map((x, k) => places.slice(0, k).filter((other) => Math.abs(other - x) < 8).length);
-  const step = Math.min(15, 86 / (Math.max(...under) || 1));
+  const step = Math.min(15, 76 / (Math.max(...under) || 1)); // the highest dot stays clear of the sentence
   setAttribute(find(".ln-factors"), "d", places.map((x, k) => `M${x} ${(88 - step * under[k]).toFixed(1)}h0`).join(""));
   find(".ln-spectrum .ln-end").textContent = short(hi, 3);
 }

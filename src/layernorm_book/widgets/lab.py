@@ -40,6 +40,12 @@ PRESETS = {
             "its seven neighbours do.",
         },
         {
+            "label": "1000",
+            "x": [0.2, -0.3, 0.1, -0.1, 0.3, -0.2, 0.0, 1000.0],
+            "story": "The last number is 1000 now. The seven others are what they were: look at "
+            "their x̂.",
+        },
+        {
             "label": "constant row",
             "x": [3.0] * 8,
             "story": "Nothing varies: σ² is 0, and ε alone keeps 0/0 away. Every x̂ is 0. Now move "
@@ -62,6 +68,12 @@ PRESETS = {
             "x": [10_001.0, 10_002.0, 10_003.0, 10_006.0],
             "story": "Squares near 100 million lie 8 apart in float32, so E[x²] − μ², the one-pass "
             "variance, has no room for 3.5.",
+        },
+        {
+            "label": "mean 40,000",
+            "x": [40_000.0, 40_001.0, 40_002.0, 40_003.0],
+            "story": "The average of the squares is stored below the square of the average. Their "
+            "difference has no real root.",
         },
         {
             "label": "two numbers",
@@ -97,7 +109,7 @@ TWO_ROWS = {
     )
 }
 CHOSEN = {
-    "statistics": ("1, 2, 3, 6", "one outlier", "constant row", "mean 10,000"),
+    "statistics": ("1, 2, 3, 6", "one outlier", "mean 10,000", "mean 40,000"),
     "normalize": ("1, 2, 3, 6", "one outlier", "constant row", "tiny variance"),
     "affine": ("1, 2, 3, 6", "one outlier", "tiny variance", "mean 2000"),
 }

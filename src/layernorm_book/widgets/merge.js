@@ -4,18 +4,20 @@ import { powerOfTen, short } from "./shared/numbers.js";
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 export const [ONE, CLOSE] = [1e-6, 0.1]; // tokens nearer than that are one, or close
+export const FULL = 5; // powers of ten that 1 − cosine is recorded to; a square has its full colour there
 
 /**
- * The cosines of one frame: for each block a row of tokens × tokens numbers from −1 to 1.
+ * How far apart tokens are in one frame: for each block a row of tokens × tokens powers of ten of
+ * 1 − cosine, to a quarter; −FULL stands for less too.
  * @param {string} maps  a letter for each pair of each block of each frame
  */
-export function cosinesOf(maps, frame, blocks, tokens) {
+export function powersOf(maps, frame, blocks, tokens) {
   const pairs = (tokens * (tokens - 1)) / 2;
   return Array.from({ length: blocks }, (_, block) => {
-    const out = new Float64Array(tokens * tokens).fill(1);
+    const out = new Float64Array(tokens * tokens).fill(-FULL);
     let at = (frame * blocks + block) * pairs;
     for (let i = 0; i < tokens; i++) {
-      for (let j = i + 1; j < tokens; j++) out[i * tokens + j] = out[j * tokens + i] = (2 * LETTERS.indexOf(maps[at++])) / 63 - 1;
+      for (let j = i + 1; j < tokens; j++) out[i * tokens + j] = out[j * tokens + i] = LETTERS.indexOf(maps[at++]) / 4 - FULL;
     }
     return out;
   });

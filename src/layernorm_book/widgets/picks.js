@@ -63,10 +63,19 @@ export function piled(rows, given) {
 /** How many dots stand in each pile. */
 export const heights = (stands) => PILES.map((_, to) => stands.filter(([, pile]) => pile === to).length);
 
+/** How many lines of dots the highest pile has, where so many dots stand across each. */
+export const lines = (high, across) => Math.max(...high.map((dots, to) => Math.ceil(dots / across[to])));
+
 /** What an input is, and how many layers it shows. */
 export function inputSays([, name, what], sizes) {
   const seen = sizes.filter((size) => size >= VISIBLE).length;
   return `${name[0].toUpperCase()}${name.slice(1)} (${what}): ${seen} of ${sizes.length} layers are off by 0.1% or more.`;
+}
+
+/** What a group is, and how many of it are shown. */
+export function groupSays(counts, [, name, means]) {
+  const shown = counts.reduce((a, b) => a + b);
+  return shown ? `${shown} ${shown === 1 ? "layer" : "layers"} of “${name.replace("differs: ", "")}”: ${means}.` : tableSays(counts, 0);
 }
 
 /**

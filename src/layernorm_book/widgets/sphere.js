@@ -161,12 +161,14 @@ function drawGround(nodes, view, { centred, xHat, radius }, r) {
 
 const CHAR = 7.4; // the width of a letter, roughly
 
-/** A place beside a point where a label covers as little as may be. */
-function beside(point, text, taken) {
+const AROUND = [0, 1, -1, 2, -2, 3, -3, 4];
+
+/** A place beside a point where a label covers as little as may be; `first` is tried before others, in eighths of a turn. */
+function beside(point, text, taken, first = 0) {
   const [w, h] = [text.length * CHAR + 4, 17];
   let best;
   for (let k = 0; k < 8; k++) {
-    const angle = (k * Math.PI) / 4;
+    const angle = ((first + AROUND[k]) * Math.PI) / 4;
     const [x, y] = [point.x + (12 + w / 2) * Math.cos(angle), point.y - (10 + h / 2) * Math.sin(angle)];
     const box = [x - w / 2, y - h / 2, x + w / 2, y + h / 2];
     const over = taken.reduce((sum, other) => sum
@@ -183,6 +185,11 @@ const around = ({ x, y }, r) => [x - r, y - r, x + r, y + r];
 
 /** Boxes along a line, for labels to keep clear of. */
 const along = (a, b) => [0.25, 0.5, 0.75].map((t) => around({ x: a.x + t * (b.x - a.x), y: a.y + t * (b.y - a.y) }, 5));
+
+const ROUND = Array.from({ length: 40 }, (_, k) => (k * Math.PI) / 20);
+
+/** The same along the circle. */
+const alongCircle = ({ centre: { x, y }, unit, slope }) => ROUND.map((t) => around({ x: x + CIRCLE * unit * Math.cos(t), y: y + CIRCLE * unit * slope * Math.sin(t) }, 3));
 
 function render(props) {
   const presets = props.model.get("presets");
@@ -240,7 +247,8 @@ function render(props) {
       { x: cx, y: Math.min(cy + ry + 13, SIZE.height - 10) },
       { x: cx + CIRCLE * from.unit + 38, y: cy },
     ];
-    const taken = [around(top, 8), around(foot, 7), around(end, 7), around(from.centre, 4), ...along(top, foot), ...along(foot, end)];
+    const taken = [around(top, 8), around(foot, 7), around(end, 7), around(from.centre, 4), ...along(top, foot), ...along(foot, end),
+      ...alongCircle(from), ...tips.flatMap((tip) => along(from.centre, tip))];
     const put = (k, at) => {
       setAttribute(labels[k], "x", px(at.x));
       setAttribute(labels[k], "y", px(at.y));
@@ -249,7 +257,7 @@ function render(props) {
     };
     put(4, fixedOnes[0]);
     put(5, fixedOnes[1]);
-    tips.forEach((tip, i) => put(i, { x: cx + (tip.x - cx) * 1.09, y: cy + (tip.y - cy) * 1.09 }));
+    tips.forEach((tip, i) => put(i, beside(tip, labels[i].textContent, taken, (Math.atan2(cy - tip.y, tip.x - cx) * 4) / Math.PI)));
     for (const [k, at] of [[6, top], [7, foot], [8, end]]) put(k, beside(at, labels[k].textContent, taken));
     put(3, beside(tall, labels[3].textContent, taken));
   }

@@ -30,7 +30,7 @@ const SHIFT_TICKS = [[-1e4, "−10⁴"], [-100, "−100"], [0, "0"], [100, "100"
 /** The two handles of a whole row: where its mean is, and how far it spreads. */
 function handles(scale, r, count) {
   // The outermost are left out where two rows leave less room.
-  const ticks = SHIFT_TICKS.slice(count - 1, 6 - count).map(([v, text]) => [scale.at(v), text]);
+  const ticks = scale.ticks.slice(count - 1, 6 - count).map(([v, text]) => [scale.at(v), text]);
   const [of, row] = count > 1 ? [`row ${r + 1}: `, `row ${r + 1}`] : ["", "the row"];
   return dial("shift", `${of}shift`, `μ = ${readout("mean")}`, scale, ticks, { index: r, words: `shift ${row}: its mean` })
     + dial("stretch", "stretch", `σ = ${readout("std")}`, STRETCH, [[-4, "10⁻⁴"], [-2, "0.01"], [0, "1"], [2, "100"]].slice(count - 1),
@@ -79,10 +79,11 @@ print(y)
  * A stage of the lab: what `rowsLab` takes, and besides
  * @param {number} far     how far a row may be shifted
  * @param {string} beside  HTML beside the handles
+ * @param {object} [own.scale]  ticks of its own for the shift
  */
 export function stageOf(props, far, beside, own) {
   const count = props.model.get("rows");
-  const scale = shiftScale(far);
+  const scale = { ticks: SHIFT_TICKS, ...shiftScale(far), ...own.scale };
 
   /** The rows, one of them moved by a handle. While it is held the row that it was taken from stays the pattern. */
   function shifted({ name, value, dataset: { index } }, { x, base }) {

@@ -15,14 +15,15 @@ def line_through_two(x_hat, x, weight, bias):
     picture, ax = new_picture(width=4.5, height=2.9)
     ends = np.array([min(x_hat) - 0.12, max(x_hat) + 0.12])
     ax.plot(ends, weight * ends + bias, color=AFFINE, linewidth=2)
-    name(ax, "y = γ · x̂ + β", (ends[1], weight * ends[1] + bias), AFFINE, (-6, 4), ha="right")
+    middle = np.mean(x_hat[1:])  # of the long way from row 2 to row 3
+    name(ax, "y = γ · x̂ + β", (middle, weight * middle + bias), AFFINE, (-8, 3))
     landed = weight * x_hat[2] + bias
     ax.plot([x_hat[2]] * 2, [x[2], landed], color=INK, linestyle=":")
     ax.plot(x_hat[2], landed, "o", color=Y)
-    name(ax, "y of row 3", (x_hat[2], landed), Y, (-8, -2))
+    name(ax, "y of row 3", (x_hat[2], landed), Y, (-9, 3))
     ax.plot(x_hat, x, "o", color=X, markersize=7)
     for row, point in enumerate(zip(x_hat, x, strict=True), start=1):
-        name(ax, f"row {row}", point, X, (9, -5) if row < 3 else (-9, -2))
+        name(ax, f"x of row {row}", point, X, (9, -5) if row < 3 else (-9, -2))
     ax.axvline(0, color=SOFT, linewidth=0.8)
-    ax.set(xlabel="x̂ of the third feature", ylabel="x")
+    ax.set(xlabel="x̂ of the third feature", ylabel="x and y of the third feature")
     return picture

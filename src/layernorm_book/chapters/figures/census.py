@@ -11,6 +11,7 @@ from layernorm_book.chapters.figures.style import (
     ORANGE,
     PURPLE,
     SKY,
+    SOFT,
     VERMILION,
     new_picture,
 )
@@ -20,17 +21,29 @@ HUES = {
     "limit": SKY,
     "one-plus": ORANGE,
     "half": BLUE,
-    "eps": PURPLE,
+    "no-eps": PURPLE,
     "rest": VERMILION,
 }
 SAID = {
     "agrees": "agree in all that they were asked",
     "limit": "agree, with a limit",
-    "one-plus": "are right once 1 is taken off γ",
-    "half": "are right in float32, not in half precision",
-    "eps": "have another ε, or have it elsewhere",
-    "rest": "take one pass, or fit no known formula",
+    "one-plus": "store γ − 1, and scale by 1 + weight",
+    "half": "are right in float32, and not in float16",
+    "no-eps": "take no ε, and do not use PyTorch’s default",
+    "rest": "are left",
 }
+BRIEF = {
+    "agrees": "agree",
+    "limit": "agree, with a limit",
+    "one-plus": "1 + γ",
+    "half": "half precision",
+    "no-eps": "take no ε",
+    "rest": "differ in another way",
+    "unseen": "differ elsewhere, not seen here",
+}
+LOOKS = {
+    group: {"facecolor": hue, "alpha": 0.8, "edgecolor": GROUND} for group, hue in HUES.items()
+} | {"unseen": {"facecolor": "none", "hatch": "////", "edgecolor": SOFT, "linewidth": 0}}
 ACROSS = 22  # dots in a line
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 LIMITS = {  # the dtypes in which a limit is felt
@@ -46,25 +59,28 @@ def each_layer(rows):
     Args:
         rows: those of census.json.
     """
-    picture, ax = new_picture(height=4.9)
+    picture, ax = new_picture(height=5.3)
+    groups = {group: [row for row in rows if group_of(row) == group] for group in HUES}
+    differ = sum(len(members) for members in list(groups.values())[2:])
     down = 0.0
-    for group, colour in HUES.items():
-        members = [row for row in rows if group_of(row) == group]
+    for group, members in groups.items():
+        if group == "one-plus":  # the first of those that differ
+            ax.text(
+                -0.4,
+                down,
+                f"{differ} fail at least one comparison. Of these",
+                color=SOFT,
+                va="center",
+            )
+            down += 1.5
         members.sort(key=is_slip)
         ax.text(-0.4, down, f"{len(members)}", color=INK, weight="bold", va="center")
         ax.text(1.4, down, SAID[group], color=INK, va="center")
         across, lines = _places(len(members), down + 1.05)
-        ax.plot(across, lines, "o", color=colour, markersize=8.5, markeredgewidth=0)
-        ringed = [at for at, row in enumerate(members) if is_slip(row)]
-        ax.plot(
-            [across[at] for at in ringed],
-            [lines[at] for at in ringed],
-            "o",
-            color=colour,
-            markersize=9.5,
-            markeredgecolor=INK,
-            markeredgewidth=1.6,
-        )
+        ax.plot(across, lines, "o", color=HUES[group], markersize=8.5, markeredgewidth=0)
+        rings = {"markersize": 9.5, "markeredgecolor": INK, "markeredgewidth": 1.6}
+        for at in [at for at, row in enumerate(members) if is_slip(row)]:
+            ax.plot(across[at], lines[at], "o", color=HUES[group], **rings)
         down = lines[-1] + 1.5
     ax.set(xlim=(-0.6, ACROSS - 0.4), ylim=(down - 0.8, -0.7))
     ax.axis("off")
@@ -79,7 +95,8 @@ def _places(count, top):
 def in_precisions(rows):
     """Return {dtype: Counter of groups}: what came of it in each dtype, where it was asked.
 
-    A layer whose fault or limit shows in other dtypes alone agrees in this one.
+    A layer whose fault or limit shows in other dtypes alone agrees in this one. Not so in bfloat16,
+    where the judge is nearly blind: there it is "unseen".
 
     Args:
         rows: those of census.json that were compared.
@@ -91,43 +108,60 @@ def in_precisions(rows):
 
 
 def _came(row, dtype):
-    limited = any(dtype in LIMITS[code] for code in row.get("limits", []))
-    differs = dtype in row.get("fails_in", [])
-    return group_of(row) if differs or limited else "agrees"
+    if dtype in row.get("fails_in", []):
+        return group_of(row)
+    if dtype == "bfloat16" and row["verdict"] == "wrong":
+        return "unseen"
+    return "limit" if any(dtype in LIMITS[code] for code in row.get("limits", [])) else "agrees"
 
 
 def agreement(rows):
-    """Draw, of the layers that were compared, how many agree in which precision, and of which kind.
+    """Draw which share of the layers agrees in each precision, and of each kind.
 
     Args:
         rows: those of census.json.
     """
     judged = [row for row in rows if "against" in row]
-    picture, (precision, sort) = new_picture(1, 2, width=7.0, height=2.9)
-    groups = {
+    kinds = {
         "LayerNorms": [row for row in judged if row["against"] == "layer_norm"],
         "RMSNorms": [row for row in judged if row["against"] == "rms_norm"],
         "on PyTorch": [row for row in judged if row["framework"] == "pytorch"],
         "on other frameworks": [row for row in judged if row["framework"] != "pytorch"],
     }
-    most = len(judged)
-    _stack(precision, in_precisions(judged), most)
-    precision.set_title("By precision", loc="left")
-    _stack(sort, {name: Counter(map(group_of, group)) for name, group in groups.items()}, most)
-    sort.set_title("By what they are", loc="left")
+    bars = in_precisions(judged)
+    bars |= {name: Counter(map(group_of, group)) for name, group in kinds.items()}
+    picture, ax = new_picture(height=5.6)
+    down = _legend(ax)
+    for name, parts in bars.items():
+        down += 0.35 * (name == "LayerNorms")  # the first of the kinds
+        _bar(ax, name, parts, down)
+        down += 1
+    ax.set(xlim=(0, 1), ylim=(down - 0.6, -0.3))
+    ax.axis("off")
     return picture
 
 
-def _stack(ax, bars, most):
-    """Draw bars of groups, one below the other, each part with its number where there is room."""
-    for at, (name, parts) in enumerate(bars.items()):
-        start = 0
-        ax.text(0, at - 0.27, f"{name}: {sum(parts.values())}", color=INK, va="bottom")
-        for group, colour in HUES.items():
-            part = parts[group]
-            ax.barh(at, part, left=start, height=0.5, color=colour, alpha=0.8, edgecolor=GROUND)
-            if part >= most / 15:
-                ax.text(start + part / 2, at, str(part), ha="center", va="center")
-            start += part
-    ax.set(xlim=(0, most), ylim=(3.4, -0.8))
-    ax.axis("off")
+def _legend(ax):
+    """Name the colours above the bars, two in a line; return where the bars may begin."""
+    for at, (group, look) in enumerate(LOOKS.items()):
+        x, y = 0.5 * (at % 2), 0.42 * (at // 2)
+        ax.barh(y, 0.035, left=x, height=0.26, **look)
+        ax.text(x + 0.05, y, BRIEF[group], color=INK, va="center", size=9)
+    return 0.42 * (len(LOOKS) + 1) // 2 + 1.3
+
+
+def _bar(ax, name, parts, down):
+    """Draw shares of a whole in a line, each with its number of layers."""
+    whole, start = sum(parts.values()), 0.0
+    ax.text(0, down - 0.3, f"{name}: {whole}", color=INK, va="bottom")
+    for group, look in LOOKS.items():
+        share = parts[group] / whole
+        ax.barh(down, share, left=start, height=0.5, **look)
+        if share > 0.012:
+            ground = (
+                {"facecolor": GROUND, "edgecolor": "none", "pad": 1} if group == "unseen" else None
+            )
+            at = start + share / 2
+            size = 9 if share > 0.05 else 7
+            ax.text(at, down, f"{parts[group]}", ha="center", va="center", size=size, bbox=ground)
+        start += share

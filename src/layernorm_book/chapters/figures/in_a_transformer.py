@@ -23,6 +23,12 @@ LOOKS = {"post": (VERMILION, "s"), "pre": (BLUE, "o")}
 WORDS = {"LayerNorm": "norm", "Attention": "attention", "FeedForward": "feed-forward"}
 ONE = 1e-6  # tokens whose 1 − cosine is less are one
 ENDS = ("h enters", "h leaves")
+NAMED = {  # in `by_length`, left and right: the dot by which the name of a line stands, and how
+    ("post", True): (1, (-9, 9), "right"),
+    ("pre", True): (1, (8, -10), "left"),
+    ("post", False): (2, (8, 6), "left"),
+    ("pre", False): (3, (2, -13), "right"),
+}
 TICKS = [one * ten for ten in (0.01, 0.1, 1, 10) for one in (1, 2, 5)]
 
 
@@ -85,15 +91,15 @@ def _draw_wiring(ax, nodes, block):
     ax.set_axis_off()
 
 
-def curves(runs, level, window=8):
-    """Draw learning curves, and the loss that character frequencies alone give.
+def curves(runs, levels, window=8):
+    """Draw learning curves, and the losses of models that only count.
 
     Args:
         runs: dict, for "post" and "pre" the loss of each step.
-        level: the loss to draw as a horizontal line.
+        levels: dict, for each name the loss to draw as a horizontal line.
         window: steps that are averaged for one point.
     """
-    picture, ax = new_picture(height=2.7)
+    picture, ax = new_picture(height=2.9)
     for place, losses in runs.items():
         colour, _ = LOOKS[place]
         smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
@@ -101,9 +107,11 @@ def curves(runs, level, window=8):
         some = slice((len(steps) - 1) % 3, None, 3)  # as good a line of a third of the points
         ax.plot(steps[some], smooth[some], color=colour, linewidth=1.8)
         name(ax, f"{place}-LN", (steps[-1], smooth[-1]), colour)
-    ax.plot([0, len(losses)], [level, level], color=SOFT, linewidth=1, linestyle="--")
-    name(ax, "character frequencies", (0.5 * len(losses), level), SOFT, (0, -18), ha="left")
+    for what, level in levels.items():
+        ax.plot([0, len(losses)], [level, level], color=SOFT, linewidth=1, linestyle="--")
+        name(ax, what, (0.45 * len(losses), level), SOFT, (0, -14), ha="left")
     ax.set(xlabel="step", ylabel=f"loss, mean of {window} steps", xlim=(0, 1.17 * len(losses)))
+    ax.set_ylim(bottom=min(levels.values()) - 0.3)
     return picture
 
 
@@ -131,7 +139,7 @@ def by_rate(ends, level, steps):
     return picture
 
 
-def rows(runs, level, words=None):
+def rows(runs, level, words):
     """Draw the loss at the end of several runs, a row for each place of the norm, the best on top.
 
     Runs whose tokens are one have square marks. On the right stands how far apart the tokens are,
@@ -142,8 +150,7 @@ def rows(runs, level, words=None):
         level: the loss to draw as a vertical line.
         words: dict, for each name what stands below it.
     """
-    high = 0.34 if words is None else 0.42
-    picture, ax = new_picture(height=high * len(runs) + 0.95)
+    picture, ax = new_picture(height=0.42 * len(runs) + 0.95)
     side = {"xycoords": ax.get_yaxis_transform()}
     for y, key in enumerate(sorted(runs, key=lambda key: runs[key][0].mean())):
         losses, distances = runs[key]
@@ -151,9 +158,8 @@ def rows(runs, level, words=None):
         colour, marker = LOOKS["post" if stuck else "pre"]
         ax.plot([losses.min(), losses.max()], [y, y], color=colour, linewidth=1.4)
         ax.plot(losses, [y] * len(losses), marker, color=colour, markersize=5.5, alpha=0.75)
-        name(ax, key, (0, y), colour if stuck else INK, (-8, 0 if words is None else 6), **side)
-        if words is not None:
-            name(ax, words[key], (0, y), SOFT, (-8, -6), **side)
+        name(ax, key, (0, y), colour if stuck else INK, (-8, 6), **side)
+        name(ax, words[key], (0, y), SOFT, (-8, -6), **side)
         name(ax, in_words(distances.min()), (1, y), colour, (10, 0), **side)
     ax.axvline(level, color=SOFT, linewidth=1, linestyle="--", zorder=0)
     top = {"annotation_clip": False}
@@ -230,23 +236,34 @@ def by_step(places, recorded, steps):
     return picture
 
 
-def moves(runs):
-    """Draw how far the first block and the last move in each step, a panel for each kind of run.
+def by_length(runs, level):
+    """Draw the loss and how far apart tokens are against the length of a branch.
 
     Args:
-        runs: dict, for each title an array of shape (steps, blocks).
+        runs: dict, for each of two kinds a dict, for each length, rising, two arrays of shape
+            (seeds,): losses, and 1 − cosine.
+        level: the loss to draw as a horizontal line.
     """
-    picture, axes = new_picture(1, len(runs), width=3.5 * len(runs), height=2.6)
-    for ax, (title, moved) in zip(np.atleast_1d(axes), runs.items(), strict=True):
-        step, ends = np.arange(1, len(moved) + 1), []
-        for block, colour, dash in ((1, VERMILION, "-"), (moved.shape[1], INK, "--")):
-            sizes, some = moved[:, block - 1], (step % 2 == 0) | (step < 4)
-            ax.plot(step[some], sizes[some], dash, color=colour, linewidth=1.6)
-            ends.append((f"block {block}", (step[-1], sizes[-1]), colour))
-        ax.set(yscale="log", xlabel="step", title=title, ylim=(4e-4, 1.2))
-        ax.set_xlim(0, 1.35 * len(moved))
-        name_all(ax, ends)
-        ax.set_xticks(range(0, len(moved) + 1, 20))
+    picture, panels = new_picture(1, 2, width=6.2, height=2.8)
+    for (kind, found), place in zip(runs.items(), LOOKS, strict=True):
+        colour, marker = LOOKS[place]
+        at = np.arange(len(found))
+        for ax, values in zip(panels, np.moveaxis(np.array([*found.values()]), 1, 0), strict=True):
+            middle = np.exp(np.log(values).mean(1))  # (lengths,)
+            ax.plot(at, middle, color=colour, linewidth=1.8)
+            ax.plot(at, values, marker, color=colour, markersize=5, alpha=0.75)
+            at_length, offset, side = NAMED[place, ax is panels[0]]
+            name(ax, kind, (at_length, middle[at_length]), colour, offset, ha=side)
+    left, right = panels
+    left.axhline(level, color=SOFT, linewidth=1, linestyle="--", zorder=0)
+    name(left, "character frequencies", (-0.5, level), SOFT, (4, 9), ha="left")
+    left.set(title="loss after 60 steps", ylim=(None, level + 0.15))
+    right.set(title="1 − cosine in the last block", yscale="log", ylim=(1e-10, 8))
+    right.set_yticks([1, 1e-3, 1e-6, 1e-9])
+    for ax in panels:
+        ax.set(xlabel="length of a branch", xlim=(-0.5, len(at) - 0.85))
+        ax.set_xticks(at, [{0.25: "¼", 0.5: "½"}.get(length, length) for length in found])
+        ax.minorticks_off()
     return picture
 
 

@@ -1,16 +1,122 @@
 """What does a bug do to an ordinary row, and to the row that gives it away?"""
 
+from typing import NamedTuple
+
 import numpy as np
+import torch
+import torch.nn.functional as F
+from matplotlib.patches import FancyBboxPatch
+from torch import Tensor
 
 from layernorm_book.chapters.figures.style import (
+    ALONE,
+    BLUE,
     GREEN,
     INK,
     LINE,
     SOFT,
     VERMILION,
+    Picture,
+    X,
     name,
+    new_panel,
     new_picture,
 )
+from layernorm_book.parity.formula import Formula
+from layernorm_book.widgets.bugs import formula
+
+STAMPS = {"shipped bug": VERMILION, "documented choice": BLUE}
+
+
+class Exhibit(NamedTuple):
+    """What stands on the label, the layer, and what it is given, as `F.layer_norm` is."""
+
+    maker: str
+    when: str
+    label: str
+    layer: Formula
+    x: Tensor
+    weight: Tensor = torch.ones(4)
+    bias: Tensor = torch.zeros(4)
+
+    def given(self):
+        """Return the arguments of the layer."""
+        return self.x, (4,), self.weight, self.bias, 1e-5
+
+
+ROW = torch.tensor([[1.0, 2, 3, 6]])
+SENTENCE = torch.tensor([[1.0, 2, 3, 6], [0, 5, 4, 5], [-1, 8, 2, 1]])  # of three tokens
+FAR = 2000 + torch.randn(2000, 4, generator=torch.Generator().manual_seed(0))
+TRAINED = torch.tensor([1.0, 2, 0.5, 2]), torch.tensor([1.0, -1, 1, -1])
+ONE_PASS = formula(squares="one-pass")
+
+
+def loudest():
+    """Return the row of `FAR` whose last number comes out largest from one pass, as (1, 4)."""
+    last = ONE_PASS(FAR, (4,), torch.ones(4), torch.zeros(4), 1e-5)[:, -1]
+    return FAR[last.nan_to_num().argmax()][None]
+
+
+EXHIBITS = {
+    "ε": Exhibit(
+        "PyTorch Geometric",
+        "fixed for batches in July 2021",
+        "shipped bug",
+        formula(divide="outside"),
+        ROW / 10_000,
+    ),
+    "axes": Exhibit(
+        "attention-is-all-you-need-pytorch",
+        "fixed in July 2017",
+        "shipped bug",
+        formula(axes="column", count="n-1", divide="outside"),
+        SENTENCE,
+    ),
+    "precision": Exhibit(
+        "PyTorch",
+        "reported in January 2021, replaced in June",
+        "shipped bug",
+        ONE_PASS,
+        loudest(),
+    ),
+    "order": Exhibit(
+        "Apple’s layer",
+        "2022, here without its hook",
+        "documented choice",
+        formula(affine="shift-scale"),
+        ROW,
+        *TRAINED,
+    ),
+}
+
+
+def exhibit(room):
+    """Draw an exhibit's label, and what its layer makes of the first row that it is given."""
+    found = EXHIBITS[room]
+    panel, colour = new_panel(ALONE, 1.75, layout=None), STAMPS[found.label]
+    edge = {"boxstyle": "round,pad=0,rounding_size=0.02", "edgecolor": LINE, "facecolor": "none"}
+    place = {"transform": panel.transFigure, "mutation_aspect": panel.get_figwidth() / 1.75}
+    panel.add_artist(FancyBboxPatch((0.005, 0.01), 0.99, 0.98, **edge, **place))
+    panel.text(0.035, 0.86, found.maker, weight="bold", va="center")
+    panel.text(0.035, 0.73, found.when, color=SOFT, va="center")
+    stamp = {"boxstyle": "round,pad=0.35", "facecolor": "none", "edgecolor": colour, "linewidth": 2}
+    turned = {"rotation": 4, "rotation_mode": "anchor", "ha": "center", "va": "center"}
+    middle = 0.96 - 0.0125 * len(found.label)
+    panel.text(middle, 0.8, found.label.upper(), color=colour, weight="bold", bbox=stamp, **turned)
+    outs = (found.x, F.layer_norm(*found.given()), found.layer(*found.given()))
+    rows = [values[0].tolist() for values in outs]
+    names = ("comes in", "should come out", "comes out")
+    for k, (row, title, hue) in enumerate(zip(rows, names, (X, GREEN, VERMILION), strict=True)):
+        most = max(abs(v) for v in (rows[0] if k == 0 else rows[1] + rows[2]))
+        ax = panel.add_axes((0.035 + 0.31 * k, 0.17, 0.3, 0.42))
+        ax.set(xlim=(-0.6, len(row) + 2.2), ylim=(-most if k else 0, most))
+        ax.set_axis_off()
+        ax.bar(range(len(row)), row, width=0.8, color=hue)
+        ax.plot([-0.6, len(row) - 0.4], [0, 0], color=LINE, linewidth=1)
+        written = f"{row[-1]:,.0f}" if abs(row[-1]) >= 10 else f"{row[-1]:.2g}"
+        name(ax, written.replace("-", "−"), (len(row) - 0.6, row[-1]), hue, (4, 0))
+        panel.text(0.037 + 0.31 * k, 0.09, title, color=hue, va="center")
+    return Picture([panel])
 
 
 def hidden_and_plain(errors):

@@ -61,22 +61,29 @@ def before_and_after(rows, limit):
     return picture
 
 
-def shares_lost(std, curves):
-    """Draw what share of a row forms of normalization take away, against the row's own size.
+def inside_and_outside(std, inside, outside, seen):
+    """Draw with which σ a row leaves two forms of normalization, against the σ it arrives with.
 
     Args:
         std: array of shape (points,), the standard deviations of the rows that arrive.
-        curves: {name: array of shape (points,), by how much less than 1 they leave}.
+        inside: array of shape (points,), of the rows that leave, with ε inside the root.
+        outside: {title: array of shape (points,)}, with ε outside, a panel each.
+        seen: for each panel the index of a point whose two values are written down.
     """
-    picture, ax = new_picture(height=3.2)
-    looks = ((X_HAT, "-", 1e-6, -8), (Y, (0, (4, 2)), 3e-3, -8), (Y, "-", 6e-2, 8))
-    for (label, lost), (colour, dash, level, side) in zip(curves.items(), looks, strict=True):
-        ax.plot(std, lost, color=colour, linewidth=1.75, linestyle=dash)
-        at = np.argmin(np.abs(np.log(lost / level)))
-        name(ax, label, (std[at], lost[at]), colour, (side, 0))
-    ax.set(xscale="log", yscale="log", xlim=(std[0], std[-1]), ylim=(1e-7, 2))
-    ax.set_xlabel("σ of the row that arrives")
-    ax.set_title("share of its size that is lost", loc="left")
+    picture, axes = new_picture(columns=2, width=7, height=2.7)
+    for ax, (title, other), at in zip(axes, outside.items(), seen, strict=True):
+        forms = (inside, X_HAT, "inside"), (other, Y, "outside")
+        higher = max(inside[at], other[at])
+        ax.axvline(std[at], color=SOFT, linewidth=0.8, linestyle=":")
+        for leaves, colour, where in forms:
+            ax.plot(std, leaves, color=colour, linewidth=1.75)
+            ax.plot(std[at], leaves[at], "o", color=colour, markersize=6)
+            place = (-9, 4) if leaves[at] == higher else (9, -5)
+            name(ax, f"{where} {leaves[at]:.0%}", (std[at], leaves[at]), colour, place)
+        ax.set(xscale="log", xlim=(std[0], std[-1]), ylim=(-0.08, 1.1), yticks=[0, 0.5, 1])
+        ax.set_xlabel("σ of x")
+        ax.set_title(title, loc="left")
+    axes[0].set_ylabel("σ of x̂")
     return picture
 
 

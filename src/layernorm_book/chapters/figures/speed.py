@@ -58,16 +58,17 @@ def ladder(times, copies):
     return picture
 
 
-def lanes(row, block):
+def lanes(row, block, masks=(True, False)):
     """Draw what the lanes of a kernel hold, with a mask on the distances and without.
 
     Args:
         row: list of numbers, fewer than there are lanes.
         block: how many lanes there are.
+        masks: a panel for each, with the mask or without.
     """
-    picture, axes = new_picture(columns=2, width=6.4, height=2.5)
+    picture, axes = new_picture(1, len(masks), width=6.4, height=2.5)
     mean = sum(row) / len(row)
-    for ax, masked in zip(axes, (True, False), strict=True):
+    for ax, masked in zip(np.atleast_1d(axes), masks, strict=True):
         idle = 0.0 if masked else -mean
         centred = [value - mean for value in row] + [idle] * (block - len(row))
         loaded = [*row] + [0] * (block - len(row))
