@@ -334,6 +334,21 @@ def test_untouched_it_is_a_matter_of_luck_and_a_large_eps_settles_it(lab):
     assert values(lab, "passed") == [0, 0, 0]
 
 
+def test_the_word_beside_a_test_says_whether_it_does_its_job(lab):
+    def words():
+        return [node.text_content() for node in lab.locator(".bl-test output").all()[:2]]
+
+    assert words() == ["misses 9 of 20", "misses it"]
+    lab.click("[data-preset='3']")
+    assert words() == ["catches it", "catches it"]
+    choose(lab, "divide", "inside")
+    assert words() == ["passes it", "passes it"]
+    lab.click("[data-preset='2']")
+    assert words() == ["20 false alarms", "passes it"]
+    choose(lab, "squares", "one-pass")
+    assert words() == ["fails right too", "catches it"]
+
+
 @pytest.mark.parametrize(
     ("brief", "tests"), [(False, "other two tests catch"), (True, "other test")]
 )

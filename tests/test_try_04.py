@@ -1,6 +1,6 @@
 """Chapter 4 keeps what its "Try this" list promises."""
 
-from browser import values
+from browser import move, values
 from tries import tries
 
 from layernorm_book.widgets.bugs import DRAWS
@@ -32,6 +32,27 @@ def test_a_large_eps_shows_where_eps_stands(lab_page):
         counts[preset] = passed(lab_page)
     assert [preset for preset, found in counts.items() if found == NONE] == ["ε = 0.5"]
     assert lab_page.text_content("[data-quantity=verdict]") == "Caught"
+
+
+@tries(
+    "04-half",
+    "Press usual randn and set ε to 0.001. Let mean and σ hold in each row, exactly and not only "
+    "on average. Now drag σ from 0.1 to 10: at a single stop assert_close misses the layer in all "
+    "twenty draws.",
+)
+def test_at_a_half_both_places_of_eps_are_the_same(lab_page):
+    ask(lab_page, "usual randn")
+    move(lab_page, "[name=eps]", -3)
+    choose(lab_page, "rows", "level")
+    missed = {}
+    for stop in range(14):
+        move(lab_page, "[name=sigma]", stop)
+        sigma = values(lab_page, "sigma")[0]
+        if 0.1 <= sigma <= 10:
+            missed[sigma] = passed(lab_page)[0]
+    assert len(missed) > 6
+    assert [sigma for sigma, draws in missed.items() if draws] == [0.5]
+    assert missed[0.5] == DRAWS
 
 
 @tries(
@@ -74,17 +95,3 @@ def test_a_right_layer_fails_a_strict_test_far_from_zero(lab_page):
     ask(lab_page, "mean 2000")
     assert passed(lab_page) == [0, DRAWS, DRAWS]
     assert "Nothing is wrong" in lab_page.text_content(".bl-headline")
-
-
-@tries(
-    "04-hide",
-    "On the usual randn, leave the mean in. Both tests see it. Let mean and σ hold in each row, "
-    "and neither does.",
-)
-def test_centred_rows_hide_a_mean_that_is_left_in(lab_page):
-    choose(lab_page, "divide", "inside")
-    choose(lab_page, "centre", "none")
-    ask(lab_page, "usual randn")
-    assert passed(lab_page) == NONE
-    choose(lab_page, "rows", "level")
-    assert passed(lab_page) == ALL

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from layernorm_book.calling.call import Inputs
 from layernorm_book.parity.bugs import VARIANTS
 from layernorm_book.parity.cases import Case, max_abs
 from layernorm_book.parity.formula import LAYER_NORM
@@ -75,3 +76,15 @@ def shares_passed(
 def distances(layer: str, case: Case, seeds: Iterable[int] = SEEDS) -> np.ndarray:
     """Return the largest difference from PyTorch's kernel in each draw: (seeds,)."""
     return np.array([max_abs(y - right) for y, right in _results(layer, case, seeds)])
+
+
+def one_by_one(given: Inputs) -> Tensor:
+    """Return y of a right layer whose two sums are running float32 sums, (rows, n)."""
+    x, weight, bias = (tensor.numpy() for tensor in (given.x, given.weight, given.bias))
+
+    def mean(values: np.ndarray) -> np.ndarray:  # (rows, n) to (rows, 1)
+        return np.add.accumulate(values, axis=-1)[:, -1:] / np.float32(values.shape[-1])
+
+    centred = x - mean(x)  # (rows, n)
+    x_hat = centred / np.sqrt(mean(centred**2) + np.float32(given.eps))
+    return torch.from_numpy(x_hat * weight + bias)

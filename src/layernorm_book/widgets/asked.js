@@ -62,9 +62,12 @@ export const verdicts = (legend, two = false) => `<div class="bl-answer">
     <p class="bl-reason"></p>
   </div>`;
 
-/** One word for a test. */
-export function word({ of, passed }, test) {
-  return passed[test] === of ? "passes" : passed[test] ? `passes ${passed[test]} of ${of}` : "fails";
+/** What a test does with a layer, wrong or right: a word or two. */
+export function word({ of, passed, right }, test, wrong) {
+  const [missed, alarms] = [passed[test], of - passed[test]];
+  if (wrong && alarms === of && right[test] < of) return "fails right too"; // which proves nothing
+  if (wrong) return alarms === of ? "catches it" : alarms ? `misses ${missed} of ${of}` : "misses it";
+  return alarms ? `${alarms} false alarm${alarms === 1 ? "" : "s"}` : "passes it";
 }
 
 export const fields = { mean: ["mean", 0, 1e4], sigma: ["σ", 1e-3, 100], eps: EPS };
@@ -152,7 +155,7 @@ export function painter({ root, find }, presets) {
       shape(edge, `M${end} 2V${HIGH - 2}`);
       shape(outside, dots(sides[0]));
       shape(inside, dots(sides[1]));
-      setReadout(readouts.passed[k], found.passed[k], word(found, k));
+      setReadout(readouts.passed[k], found.passed[k], word(found, k, wrong));
       setAttribute(node, "data-good", good(k));
     });
     if (pairs) {

@@ -8,7 +8,6 @@ from layernorm_book.chapters.figures.style import (
     GREEN,
     INK,
     LINE,
-    ORANGE,
     PURPLE,
     SOFT,
     VERMILION,
@@ -70,7 +69,7 @@ def power(trials, tolerances, shares, right_rows=()):
         right = k in right_rows
         ax.add_patch(_box(column, rows[k], 1, edgecolor=LINE, facecolor="none"))
         if right and share < 1:  # a false alarm
-            ax.add_patch(_box(column, rows[k], 1, facecolor=ORANGE, alpha=0.4))
+            ax.add_patch(_box(column, rows[k], 1, facecolor=PURPLE, alpha=0.35))
         colour = X_HAT if right else VERMILION
         ax.add_patch(_box(column, rows[k], share, facecolor=colour, alpha=0.55))
         mistaken = share < 0.95 if right else share > 0.05
@@ -118,14 +117,39 @@ def _box_at(level, length, **look):
     return Rectangle((0, level - 0.38), length, 0.76, linewidth=1, **look)
 
 
-def further(right, wrong, allowed):
+def lost(losses, right, blind):
+    """Draw what a trained model loses to each wrong layer in the place of its LayerNorms.
+
+    Args:
+        losses: {code of the bug: the loss of the model with it}.
+        right: the loss of the model as it is.
+        blind: the loss of one that holds all characters for equally likely.
+    """
+    picture, ax = new_picture(height=0.27 * len(losses) + 0.9)
+    for level, code in enumerate(sorted(losses, key=losses.get)):
+        value = losses[code]
+        ax.plot([right, value], [level] * 2, color=VERMILION, linewidth=2, alpha=0.4)
+        ax.plot(value, level, "o", color=VERMILION if value - right > 1e-3 else X_HAT)
+        name(ax, code, (0, level), offset=(-6, 0))
+        name(ax, f"{value:.3f}", (value, level), offset=(8, 0))
+    for text, value in (("right", right), ("blind guess", blind)):
+        ax.axvline(value, 0, 0.95, color=INK, linewidth=1, zorder=0)
+        ax.annotate(text, (value, -1.1), ha="center", va="center")
+    ax.set(xlim=(0, 5.6), ylim=(len(losses) - 0.5, -1.5), yticks=[], xticks=range(6))
+    ax.set_xlabel("loss, in nats for a character")
+    ax.spines["left"].set_visible(False)
+    return picture
+
+
+def further(right, wrong, allowed, steps):
     """Draw how far a right layer and a wrong one are from PyTorch, a dot for each draw.
 
     Args:
         right, wrong: (what it was asked, array of shape (draws,), the largest differences).
         allowed: {name: the difference that a tolerance allows}.
+        steps: array of shape (draws,), how many float32 steps apart the right layer is.
     """
-    picture, ax = new_picture(height=2.0)
+    picture, ax = new_picture(height=2.3)
     rng = np.random.default_rng(0)
     for level, ((asked, values), colour) in enumerate(((right, X_HAT), (wrong, VERMILION))):
         ax.plot(values, level + rng.uniform(-0.22, 0.22, len(values)), ".", color=colour, alpha=0.5)
@@ -133,6 +157,9 @@ def further(right, wrong, allowed):
             name(ax, asked, (values.max(), level))
         else:
             name(ax, asked, (np.median(values), -0.3), offset=(0, 7))
+            for count in (1, 2, 3):
+                text = "1 step" if count == 1 else str(count)
+                name(ax, text, (np.median(values[steps == count]), 0.42), SOFT, offset=(0, 0))
     for text, value in allowed.items():
         ax.axvline(value, 0, 0.86, color=INK, linewidth=1)
         ax.annotate(text, (value, -0.85), ha="center", va="center")
