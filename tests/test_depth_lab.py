@@ -117,7 +117,7 @@ def test_without_the_layer_one_scale_survives_and_with_it_every_one():
     plain, normed = (sizes(run(1.0, MOST, norm)[0])[-1] for norm in NORMS)
     assert 0.5 < plain < 3
     assert 0.5 < normed < 3
-    # "It ends about as large as they are", whatever the draw and the depth.
+    # "It ends about as large as the scale you set", whatever the draw and the depth.
     for seed in range(SEEDS):
         found = sizes(run(1.0, MOST, "layernorm", seed)[0])[1:]
         assert 0.6 < min(found) <= max(found) < 1.5
@@ -151,7 +151,7 @@ def test_untouched_it_explodes_and_one_switch_tames_it(lab):
     lab.check("[name=norm][value=layernorm]", force=True)
     assert 1 < values(lab, "size")[0] < 10
     assert 0.01 < values(lab, "grad")[0] < 10
-    assert "it ends about as large as they are" in said(lab)
+    assert "it ends about as large as the scale you set" in said(lab)
     for log in (-3, -1, 0, 3):
         move(lab, "[name=scale]", log)
         assert 0.5 < values(lab, "size")[0] / 2**log < 2

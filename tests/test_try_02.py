@@ -38,8 +38,8 @@ def test_shift_moves_x_alone(lab_page):
 
 @tries(
     "02-stretch",
-    "Drag stretch to its left end: x − μ glides to the centre, and x̂ lets go of the circle only "
-    "in the left half of the slider.",
+    "Drag stretch to its left end: x − μ glides to the centre, and as far as the eye can tell x̂ "
+    "lets go of the circle only in the left half of the slider.",
 )
 def test_x_hat_lets_go_of_the_circle_last(lab_page):
     page = lab_page
@@ -64,8 +64,8 @@ def test_x_hat_lets_go_of_the_circle_last(lab_page):
 
 @tries(
     "02-let-go",
-    "Drag stretch back: at σ = 0.05 x̂ is on the circle again, where it was, and more stretch does "
-    "not move it.",
+    "Drag stretch back: at σ = 0.05 x̂ is only 0.2% short of the circle, and you will not see more "
+    "stretch move it.",
 )
 def test_it_comes_back_to_the_same_place(lab_page):
     page = lab_page

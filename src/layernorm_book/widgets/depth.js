@@ -45,7 +45,7 @@ export function sentence({ norm, depth }, sizes, back) {
   if (norm === "post") return `Post-LN sets the row back to size ${inWords(last)} after every block. ${gradient}`;
   if (norm === "pre") return `Pre-LN lets the row add up, to size ${inWords(last)} after ${blocks(depth)}. ${gradient}`;
   if (norm === "peri") return `Peri-LN adds a row of one size in every block: ${inWords(last)} after ${blocks(depth)}, at any weights. ${gradient}`;
-  if (norm === "layernorm") return `With LayerNorm the row has size ${inWords(last)} after ${blocks(depth)}. Drag the weights: it ends about as large as they are.`;
+  if (norm === "layernorm") return `With LayerNorm the row has size ${inWords(last)} after ${blocks(depth)}. Drag the weights: it ends about as large as the scale you set.`;
   const gone = sizes.findIndex((size) => !(size < Infinity));
   if (gone > 0) return `Block ${gone} gives numbers beyond the largest of float32, 3 × 10³⁸. What comes after is not a number.`;
   const zero = sizes.findIndex((size) => size === 0);
@@ -98,7 +98,7 @@ const body = (presets, choices, skip) => `
     ${dial("depth", "blocks", readout("depth"), DEPTH, [[1, "1"], [24, "24"], [48, "48"]], { words: "Number of blocks" })}
   </div>
   <div class="ld-map"><canvas height="${WIDTH}" role="img"></canvas></div>
-  <p class="ld-key"><span>Each column: the row after one block</span>
+  <p class="ld-key"><span>First the row itself, then the row after each block</span>
     <label><input type="checkbox" name="own">divided by its size</label>
     <span><i class="ld-minus"></i>≤ −<span class="ld-span"></span> <i class="ld-zero"></i>0 <i class="ld-plus"></i>≥ <span class="ld-span"></span> <i class="ld-none"></i>∞ or NaN</span></p>
   ${plot(AXES[+skip], upOn(AXES[+skip]), skip)}
