@@ -102,3 +102,26 @@ def test_what_it_says_of_the_bars_and_the_loss_is_so_at_every_rate_and_step(said
                 assert avoidable[step] < avoidable[step - 1], (rate, step)
             heard.add(" ".join(word for word in sentence.split() if "%" not in word))
     assert len(heard) == 4, heard
+
+
+def test_a_loss_that_leaves_its_plot_ends_in_an_arrow(show):
+    page = show(DescentLab())
+    assert not page.get_attribute(".ln-off", "d")
+    move(page, "[name=rate]", 2.2)
+    off = next(k for k in range(STEPS + 1) if DescentLab(rate=2.2, step=k).loss > 1e4)
+    curve = page.get_attribute(".ln-curve", "d")[1:].split("L")
+    points = np.array([[float(v) for v in point.split()] for point in curve])
+    assert len(points) == off + 1
+    assert points[:, 1].min() == points[-1, 1] == 4  # where 10⁴ stands
+    assert off - 1 < (points[-1, 0] - 34) / 164 * STEPS <= off
+    assert page.get_attribute(".ln-off", "d")
+    for step in (off, STEPS):  # the dot stays whole
+        move(page, "[name=step]", step)
+        whole = """([dot, svg]) => {
+            const [d, { x, y, width }] = [dot.getAttribute("d"), svg.viewBox.baseVal];
+            const [left, top] = d.slice(1).split("h")[0].split(" ").map(Number);
+            const half = parseFloat(getComputedStyle(dot).strokeWidth) / 2;
+            return left + half <= x + width && top - half >= y;
+        }"""
+        parts = [page.query_selector(f".ln-loss {part}") for part in (".ln-dot", "svg")]
+        assert page.evaluate(whole, parts)

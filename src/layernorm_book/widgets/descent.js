@@ -27,10 +27,10 @@ const skeleton = `
     <div class="ln-scroll"><table><thead><tr><th scope="col"><span class="ln-hidden">feature</span></th>${COLUMNS.map((i) => `<th scope="col">${i}</th>`).join("")}</tr></thead>
       ${barRows("weight", "γ", COLUMNS)}${barRows("bias", "β", COLUMNS)}</table></div>
     <div class="ln-loss"><p><b>loss</b> = ${readout("loss")}, over the steps</p>
-      <svg viewBox="0 0 200 130" aria-hidden="true">
+      <svg viewBox="0 -6 206 136" aria-hidden="true">
         <path class="ln-axis" d="M34 4V112H198"/>
         <text x="30" y="12">10⁴</text><text x="30" y="55">100</text><text x="30" y="84">10</text><text x="30" y="113">1</text><text x="36" y="126">0</text><text x="79" y="126">10</text><text x="120" y="126">20</text><text x="161" y="126">30</text><text x="200" y="126">40</text>
-        <path class="ln-floor"/><path class="ln-curve"/><path class="ln-dot"/>
+        <path class="ln-floor"/><path class="ln-curve"/><path class="ln-off"/><path class="ln-dot"/>
       </svg></div>
   </div>
   ${legend([["tick", "best", "the best γ and β"], ["dash", "floor", "the smallest loss they reach"]])}`;
@@ -89,7 +89,17 @@ function render(props) {
     }
     setReadout(readouts.loss[0], now.loss, short(now.loss, 4));
     setAttribute(find(".ln-floor"), "d", `M34 ${up(best.loss)}H198`);
-    setAttribute(find(".ln-curve"), "d", `M${run.map(({ loss }, k) => `${across(k).toFixed(1)} ${up(loss)}`).join("L")}`);
+    const off = run.findIndex(({ loss }) => loss > MOST); // from here on the curve is above its plot
+    const points = run.slice(0, off < 0 ? STEPS + 1 : off).map(({ loss }, k) => `${across(k).toFixed(1)} ${up(loss)}`);
+    let tip = "";
+    if (off > 0) {
+      const [below, above] = [run[off - 1].loss, run[off].loss].map(Math.log10);
+      const x = across(off - (above - Math.log10(MOST)) / (above - below));
+      points.push(`${x.toFixed(1)} ${up(MOST)}`);
+      tip = `M${(x - 4).toFixed(1)} 7L${x.toFixed(1)} -3L${(x + 4).toFixed(1)} 7z`;
+    }
+    setAttribute(find(".ln-curve"), "d", `M${points.join("L")}`);
+    setAttribute(find(".ln-off"), "d", tip);
     setAttribute(find(".ln-dot"), "d", `M${across(step).toFixed(1)} ${up(Math.min(now.loss, MOST))}h0`);
     const says = descentSays(run, best, step);
     setAttribute(readouts.says[0], "data-value", now.loss / best.loss);

@@ -69,7 +69,7 @@ const showIn = (affine, count) => (state, pytorch) => {
     bars: {
       ...begun.bars,
       x_hat: { values: xHat, band: all.map(({ spread }) => [-spread, spread]) },
-      weight: { values: weight, guide: fill([1], all) },
+      weight: { values: weight },
       bias: { values: bias },
       y: { values: y },
     },
