@@ -363,6 +363,21 @@ def test_undo_works_for_one_row_and_fails_on_the_other(show):
     assert y[0] == y[4] == bias[0]
 
 
+ENDS = """() => [...document.querySelectorAll("[data-step]")].flatMap(step => {
+    const plot = step.querySelector(".ln-plot svg").getBoundingClientRect();
+    return [[".ln-hi", plot.top], [".ln-lo", plot.bottom]].map(([name, y]) => {
+        const { top, bottom } = step.querySelector(name).getBoundingClientRect();
+        return (top + bottom) / 2 - y;
+    });
+})"""
+
+
+def test_the_ends_of_a_scale_stand_at_their_heights(show):
+    off = show(LayerNormLab(rows=2)).evaluate(ENDS)
+    assert len(off) == 12
+    assert max(map(abs, off)) < 3, off
+
+
 TOPS = """() => [...document.querySelectorAll("[data-step=x_hat] .ln-bars")].map(path =>
     [...path.getAttribute("d").matchAll(/V([0-9.]+)h/g)].map(([, share]) => share
         * path.closest("svg").getBoundingClientRect().height / 100)).flat()"""

@@ -98,7 +98,7 @@ const body = (presets, choices, skip) => `
     ${dial("depth", "blocks", readout("depth"), DEPTH, [[1, "1"], [24, "24"], [48, "48"]], { words: "Number of blocks" })}
   </div>
   <div class="ld-map"><canvas height="${WIDTH}" role="img"></canvas></div>
-  <p class="ld-key"><span>First the row itself, then the row after each block</span>
+  <p class="ld-key"><span>The row first, then after each block</span>
     <label><input type="checkbox" name="own">divided by its size</label>
     <span><i class="ld-minus"></i>≤ −<span class="ld-span"></span> <i class="ld-zero"></i>0 <i class="ld-plus"></i>≥ <span class="ld-span"></span> <i class="ld-none"></i>∞ or NaN</span></p>
   ${plot(AXES[+skip], upOn(AXES[+skip]), skip)}
