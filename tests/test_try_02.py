@@ -38,8 +38,8 @@ def test_shift_moves_x_alone(lab_page):
 
 @tries(
     "02-stretch",
-    "Drag stretch to its left end: x − μ glides to the centre, and as far as the eye can tell x̂ "
-    "lets go of the circle only in the left half of the slider.",
+    "Drag stretch to its left end: x − μ glides to the centre, and x̂ visibly lets go of the circle "
+    "only in the left half of the slider.",
 )
 def test_x_hat_lets_go_of_the_circle_last(lab_page):
     page = lab_page
@@ -64,8 +64,8 @@ def test_x_hat_lets_go_of_the_circle_last(lab_page):
 
 @tries(
     "02-let-go",
-    "Drag stretch back: at σ = 0.05 x̂ is only 0.2% short of the circle, and you will not see more "
-    "stretch move it.",
+    "Drag stretch back: at σ = 0.05 x̂ is 0.2% short of the circle, and from there on it seems to "
+    "stand still.",
 )
 def test_it_comes_back_to_the_same_place(lab_page):
     page = lab_page
@@ -78,6 +78,8 @@ def test_it_comes_back_to_the_same_place(lab_page):
         move(page, f"{SPHERE} [name=stretch]", math.log10(sigma))
         assert values(page, "std", SPHERE) == pytest.approx([sigma], rel=0.1)
         assert spot(page, "x_hat") == pytest.approx(end, abs=1)
+        short = 1 - values(page, "radius", SPHERE)[0] / math.sqrt(3)
+        assert short == pytest.approx(0.002, abs=2e-4) if sigma == 0.05 else short < 0.001
 
 
 @tries(
