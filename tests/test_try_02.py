@@ -64,8 +64,7 @@ def test_x_hat_lets_go_of_the_circle_last(lab_page):
 
 @tries(
     "02-let-go",
-    "Drag stretch back: at σ = 0.05 x̂ is 0.2% short of the circle, and from there on it seems to "
-    "stand still.",
+    "Drag stretch back: at σ = 0.05 x̂ is 0.2% short of the circle, and then seems to stand still.",
 )
 def test_it_comes_back_to_the_same_place(lab_page):
     page = lab_page
