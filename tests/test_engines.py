@@ -144,7 +144,7 @@ def drag(engine, k, where):
     for sign in (1, -1):
         before = look(engine, k, focus=True)
         x, y, way = (before[key] for key in ("x", "y", "way"))
-        far = sign * min(20, way / 4)
+        far = sign * min(30, way / 4)  # more than half a step of the widest
         stops = [
             (x, y - far * part) if before["upright"] else (x + far * part, y) for part in (0.5, 1)
         ]
