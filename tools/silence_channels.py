@@ -5,9 +5,10 @@ python tools/silence_channels.py --check   compare it, and exit 1 where it diffe
 
 `make wild` runs it; it takes some minutes. A channel is silenced in all 13 LayerNorms, as if its γ
 and β were 0: for every token, for the first token [CLS] alone, and for all the others. For channel
-99 in [CLS] there is a control: its number is replaced by an average of its own, which tells
-whether the model misses what that number says of a sentence, or that it is there. Chapter 8 and
-its lab quote what this tool writes.
+99 in [CLS] there are two controls. Its number is replaced by an average of its own, which tells
+whether the model misses what that number says of a sentence, or that it is there. And the number
+is taken away without what it does to σ, and the other way round. Chapter 8 and its lab quote what
+this tool writes.
 """
 
 import sys
@@ -115,6 +116,44 @@ def replaced_by_averages(model, tokens, expected, channel):
     }
 
 
+def one_of_two(model, tokens, expected, channel):
+    """Return what is left if a channel of the [CLS] rows loses its number, or its effect on σ.
+
+    Returns:
+        dict of cosines. "silenced, sigma kept": each LayerNorm gives 0 there, and normalizes the
+        row by the mean and the variance that it had in the untouched model. "kept, sigma without":
+        it gives what it gave in the untouched model, and normalizes the row by the mean and the
+        variance of the other channels.
+    """
+    untouched = []  # (mean, variance, what comes out in the channel) by layer
+
+    def moments(x):
+        return x.mean(-1, keepdim=True), x.var(-1, correction=0, keepdim=True)
+
+    def record(module, inputs, output):
+        untouched.append((*moments(inputs[0][:, 0]), output[:, 0, channel].clone()))
+
+    with hooked(model, [record] * len(layer_norms(model))):
+        embed(model, tokens)
+
+    def left_with(silent):
+        def giving(mean, variance, value):
+            def hook(module, inputs, output):
+                x = inputs[0][:, 0]  # (sentences, n)
+                rest = torch.cat([x[:, :channel], x[:, channel + 1 :]], -1)
+                at, width = (mean, variance) if silent else moments(rest)
+                y = (x - at) * (width + module.eps).rsqrt() * module.weight + module.bias
+                y[:, channel] = 0 if silent else value
+                return torch.cat([y[:, None], output[:, 1:]], 1)
+
+            return hook
+
+        with hooked(model, [giving(*found) for found in untouched]):
+            return compare(embed(model, tokens), expected)
+
+    return {"silenced, sigma kept": left_with(True), "kept, sigma without": left_with(False)}
+
+
 def attention_to_cls(model, tokens):
     """Return for each block the share of all attention that goes to the first token."""
     real = tokens["attention_mask"].bool()  # (sentences, tokens)
@@ -152,6 +191,7 @@ def main(arguments):
             "sigma of the rows": sigma[2],
             "attention to cls": attention,
             "99 in cls replaced": replaced_by_averages(model, tokens, expected, 99),
+            "99 in cls, one of two": one_of_two(model, tokens, expected, 99),
         },
         arguments,
     )
