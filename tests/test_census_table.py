@@ -259,6 +259,8 @@ def test_a_phone_shows_the_size_below_class_and_verdict(table):
     assert size["y"] >= verdict["y"] + verdict["height"] - 1
     assert size["width"] > verdict["width"]
     assert table.locator("[data-sort=off]").is_visible()
+    head = table.locator("[data-column=off]").bounding_box()
+    assert abs(head["x"] - size["x"]) < 1  # above the sizes
 
 
 def test_every_link_leads_somewhere(table):

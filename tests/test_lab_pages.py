@@ -18,7 +18,7 @@ PAGES = {  # page -> a control of its lab, and where to move it
     "09_in_a_transformer": ("[name=frame]", 3),
     "10_relatives": ("[name=axis][value=H]", None),
     "11_bug_museum": ("[name=eps]", -1),
-    "12_census": ("[name=group][value=eps]", None),
+    "12_census": ("[name=group][value=no-eps]", None),
 }
 READ = """() => [...document.querySelectorAll(".ln-lab [data-quantity]")].map(
     node => node.dataset.value).join()"""

@@ -29,8 +29,7 @@ def dots(page):
 @tries(
     "05-line",
     "Press “all equal”, then “a straight line”: both arrive in full size, and next to nothing "
-    "goes on to x. In the plot each element is a dot, with g = γ · grad_y over its x̂, and all "
-    "eight stand on one line.",
+    "goes on to x. In the plot all eight dots stand on one line.",
 )
 def test_a_line_stays_behind(lab_page):
     x = values(lab_page, "x")
@@ -65,9 +64,9 @@ def test_a_dot_off_the_line_goes_on(lab_page):
 
 @tries(
     "05-detach",
-    "Press “Start”. Eight dots, named singular values, say what eight directions are multiplied "
-    "by, and two stand at 0. Press “detach μ”, which keeps the outputs but counts μ as a constant "
-    "on the way back, then “detach σ”: first one is left there, then none.",
+    "Press “Start”. Two of the eight singular values stand at 0. Press “detach μ”, which keeps the "
+    "outputs but counts μ as a constant on the way back, then “detach σ”: first one is left there, "
+    "then none.",
 )
 def test_each_way_that_is_cut_frees_a_direction(lab_page):
     press(lab_page, "Start")

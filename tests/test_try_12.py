@@ -1,12 +1,15 @@
 """Chapter 12's "Try this" lines, performed."""
 
+from collections import Counter
+
 import torch
 import torch.nn.functional as F
 from browser import open_lab, values
 from census import measure
 from tries import tries
 
-from layernorm_book.chapters.census import told
+from layernorm_book.calling.candidate import DEFAULT_EPS
+from layernorm_book.chapters.census import load, told
 from layernorm_book.parity.bugs import off
 
 
@@ -24,8 +27,9 @@ def piles(page, group):
 @tries(
     "12-quiet",
     "Press “usual”: 166 of the 190 dots crowd into the first pile. Press “quiet”: 17 of the 19 "
-    "purple dots leave it, and 6 orange ones. With σ = 0.01, σ² is 10⁻⁴, and an ε of 10⁻⁵ is no "
-    "longer small beside it.",
+    "purple dots leave it, and 6 orange ones. Here σ² is 10⁻⁴. Six of the 17 are LayerNorms "
+    "without PyTorch's ε of 10⁻⁵, and 4.6% off. Eleven are RMSNorms without its 1.2 · 10⁻⁷, and "
+    "0.058% off.",
 )
 def test_quiet_rows_show_another_eps(lab_page):
     page = lab_page
@@ -39,6 +43,18 @@ def test_quiet_rows_show_another_eps(lab_page):
     assert left == dict.fromkeys(groups, 0) | {"no-eps": 17, "rest": 6}
     assert len(piles(page, "no-eps")) == 19
     assert "σ = 0.01" in page.inner_text("[data-quantity=seen]")
+    page.click("[name=group][value=no-eps]")
+    shown = page.locator("[data-row]:not([hidden])")
+    at = [int(number) for number in shown.evaluate_all("all => all.map(row => row.dataset.row)")]
+    rows = load()["rows"]
+    sizes = shown.locator("td:last-child").all_text_contents()
+    assert Counter((rows[i]["against"], size) for i, size in zip(at, sizes, strict=True)) == {
+        ("layer_norm", "4.6%"): 6,
+        ("rms_norm", "0.058%"): 11,
+        ("layer_norm", "under 0.001%"): 2,
+    }
+    told_eps = {key: f"{eps:.1e}" for key, eps in DEFAULT_EPS.items()}
+    assert told_eps == {"layer_norm": "1.0e-05", "rms_norm": "1.2e-07"}
     for group, colour in (("no-eps", "twin"), ("rest", "y")):  # purple, and orange
         here = "node => getComputedStyle(node).getPropertyValue('--here').trim()"
         named = f"node => getComputedStyle(node).getPropertyValue('--{colour}').trim()"

@@ -10,7 +10,8 @@ import "./blackbox.css";
  * A game: a layer with one fault, or none, in a black box. The reader asks it and picks a suspect,
  * whose errors appear as rings, until no input tells the two apart.
  *
- * @typedef {import("./asked.js").Asked & { secret: number, suspect: number, named: boolean }} State
+ * @typedef {import("./asked.js").Asked & { secret: number, suspect: number, named: boolean, out: number }} State
+ *   out has a bit for each suspect that some question has set apart from the box
  */
 
 const NAMES = [
@@ -67,23 +68,20 @@ function render(props) {
     kind: "ln-bugs ln-box",
     label: "Black box: a layer with a fault to be named",
     body: skeleton(presets),
-    keys: ["secret", "suspect", "named", ...INPUT],
-    fields: { ...fields, secret: ["box", 0, 14], suspect: ["suspect", -1, 14] },
-    fits: (state) => fits(state) && Number.isInteger(state.secret) && Number.isInteger(state.suspect),
+    keys: ["secret", "suspect", "named", "out", ...INPUT],
+    fields: { ...fields, secret: ["box", 0, 14], suspect: ["suspect", -1, 14], out: ["ruled out", 0, 2 ** 15 - 1] },
+    fits: (state) => fits(state) && [state.secret, state.suspect, state.out].every(Number.isInteger),
   });
   const { root, find } = lab;
   const readouts = readoutsOf(root);
   const paint = painter(lab, presets);
   const suspects = [...root.querySelectorAll("[name=suspect]")];
-  let [box, out] = [-1, new Set()]; // whom some question has set apart from this box
+  let together; // whether box and suspect err alike in what is drawn
 
-  /** Strike out who is shown to be another. */
-  function strike({ secret, suspect, named }, together) {
-    if (box !== secret) [box, out] = [secret, new Set()];
-    if (suspect >= 0 && suspect !== secret && (named || !together)) out.add(suspect);
-    suspects.forEach((input, k) => setAttribute(input, "aria-description", out.has(k) ? "ruled out" : ""));
-    return NAMES.length - out.size;
-  }
+  /** Who is ruled out: those of before, and the suspect, where it is drawn as another than the box. */
+  const ruledOut = ({ secret, suspect, named, out }) =>
+    (suspect >= 0 && suspect !== secret && (named || !together) ? out | (1 << suspect) : out);
+  const change = (patch) => lab.change({ out: ruledOut(lab.state), ...patch });
 
   /** @param {State} state */
   function draw(state) {
@@ -91,22 +89,23 @@ function render(props) {
     const shown = named ? secret !== SUSPECTS.length - 1 : undefined;
     const { seen, theirs } = paint(state, SUSPECTS[secret], SUSPECTS[suspect], shown);
     const [errors, rings] = [seen, theirs ?? []].map((list) => list.map(({ error }) => error));
-    const together = suspect >= 0 && alike(errors, rings);
+    together = suspect >= 0 && alike(errors, rings);
     const text = gameLine(state, together, middle(errors), middle(rings));
     setReadout(readouts.verdict[0], suspect, gameWord(state, together));
     setAttribute(readouts.verdict[0], "data-good", named ? secret === suspect : "");
     setText(find(".bl-headline"), text);
-    setText(find(".bl-reason"), settled(state, together, strike(state, together)));
+    setText(find(".bl-reason"), settled(state, together, suspects.filter((_, k) => !(ruledOut(state) & (1 << k))).length));
+    suspects.forEach((input, k) => setAttribute(input, "aria-description", ruledOut(state) & (1 << k) ? "ruled out" : ""));
     lab.speak(`${gameWord(state, together)}. ${text}`);
   }
 
   return lab.run({
     draw,
-    onInput: (input) => lab.change(askedBy(input) ?? { suspect: +input.value, named: false }),
+    onInput: (input) => change(askedBy(input) ?? { suspect: +input.value, named: false }),
     actions: {
-      preset: ({ dataset: { preset } }) => lab.change(fromPreset(presets[preset])),
-      name: () => lab.change({ named: lab.state.suspect >= 0 }),
-      next: () => lab.change({ secret: (lab.state.secret + 4) % SUSPECTS.length, suspect: -1, named: false }),
+      preset: ({ dataset: { preset } }) => change(fromPreset(presets[preset])),
+      name: () => change({ named: lab.state.suspect >= 0 }),
+      next: () => lab.change({ secret: (lab.state.secret + 4) % SUSPECTS.length, suspect: -1, named: false, out: 0 }),
     },
     python: toPython,
   });

@@ -95,8 +95,8 @@ def _places(count, top):
 def in_precisions(rows):
     """Return {dtype: Counter of groups}: what came of it in each dtype, where it was asked.
 
-    A layer whose fault or limit shows in other dtypes alone agrees in this one. Not so in bfloat16,
-    where the judge is nearly blind: there it is "unseen".
+    A layer whose limit shows in other dtypes alone agrees in this one. One that differs in other
+    dtypes alone is "unseen".
 
     Args:
         rows: those of census.json that were compared.
@@ -110,7 +110,7 @@ def in_precisions(rows):
 def _came(row, dtype):
     if dtype in row.get("fails_in", []):
         return group_of(row)
-    if dtype == "bfloat16" and row["verdict"] == "wrong":
+    if row["verdict"] == "wrong":
         return "unseen"
     return "limit" if any(dtype in LIMITS[code] for code in row.get("limits", [])) else "agrees"
 

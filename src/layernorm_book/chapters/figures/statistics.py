@@ -83,13 +83,13 @@ def errors_of_ways(means, measured, predicted, limits):
     middle = np.sqrt(low * high)
     ax.fill_between(means, low, high, color=SOFT, alpha=0.3, linewidth=0)
     ax.plot(means, middle, color=SOFT, linewidth=2.5, alpha=0.6)
-    ax.plot(means, measured["shifted"], color=SOFT, linewidth=1)
-    ends = [("one rounded mean", middle, SOFT), ("shifted", measured["shifted"], SOFT)]
-    own = {way: measured[way] for way in ("one pass", "Welford", "centred twice")}
-    lines = _lines(ax, means, own, predicted, width=1.8)
+    own = {way: measured[way] for way in ("one pass", "shifted", "Welford", "centred twice")}
+    lines = _lines(ax, means, own, predicted, width=1.8)[len(predicted) :]
+    for label, errors in predicted.items():  # below the line, where nothing else is
+        name(ax, label, (means[8], errors[8]), SOFT, (8, -6))
     ax.set(ylim=limits, xlabel="κ: mean of the row, in standard deviations")
     ax.set_title("largest error of x̂", loc="left")
-    _name(ax, means, [*ends, *lines], (8, -9))
+    _name(ax, means, [("one rounded mean", middle, SOFT), *lines], (8, -9))
     return picture
 
 
