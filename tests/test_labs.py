@@ -142,14 +142,16 @@ def test_what_is_typed_is_taken_or_refused_with_the_reason(lab):
     fields = "nodes => [...new Set(nodes.map(node => node.name))]"
     for name in lab.eval_on_selector_all(".ln-lab [name$=typed]", fields):
         field = f"[name={name}] >> nth=0"
-        type_in(lab, field, "0,25")
-        assert 0.25 in values(lab, name[:-6])
+        text, number = {"channel-typed": ("7", 7)}.get(name, ("0,25", 0.25))
+        type_in(lab, field, text)
+        assert number in values(lab, name[:-6])
         before = lab.evaluate(PAINTED)
         for text in ("", "one", "1e99", "-1e99"):
             type_in(lab, field, text)
             assert "takes a number from" in lab.text_content(".ln-done")
             assert lab.evaluate(PAINTED) == before
-        type_in(lab, field, {"eps-typed": "1e−3", "scale-typed": "5e−1"}.get(name, "−1e0"))
+        some = {"eps-typed": "1e−3", "scale-typed": "5e−1", "channel-typed": "1e2"}
+        type_in(lab, field, some.get(name, "−1e0"))
         assert lab.text_content(".ln-done") == ""
 
 
@@ -513,7 +515,7 @@ def test_a_bad_value_is_refused_with_the_reason_and_changes_nothing(name):
         (widgets.RoundingLab(), [">centred twice<", ">PyTorch&#x27;s kernel<"]),
         (
             widgets.CensusTable(),
-            [">CumLN</a>", "<td>differs: another ε</td>", "<td>under 0.001%</td>"],
+            [">CumLN</a>", "<td>differs: takes no ε</td>", "<td>under 0.001%</td>"],
         ),
         (widgets.AxisPicker(), [">LayerNorm<", "nn.GroupNorm(2, 4)(x)"]),
         (widgets.AxisPicker("tokens"), ["nn.LayerNorm(4)(x)"]),

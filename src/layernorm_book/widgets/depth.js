@@ -138,8 +138,7 @@ function render(props) {
     kind: "ln-depth",
     label: "A row through many blocks",
     body: body(presets, choices, skip),
-    keys: ["scale", "depth", "norm", "seed"],
-    local: { own: false }, // whether the map shows each row divided by its size
+    keys: ["scale", "depth", "norm", "own", "seed"],
     fields,
     fits: ({ depth, norm, seed }) => norms.includes(norm) && Number.isInteger(depth) && Number.isInteger(seed),
   });

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm
-from traitlets import Dict, Enum, Int, List, TraitError, Unicode, validate
+from traitlets import Bool, Dict, Enum, Int, List, TraitError, Unicode, validate
 
 from layernorm_book.widgets.base import BUNDLED, Lab, html_table
 from layernorm_book.widgets.counter import noise
@@ -95,6 +95,7 @@ class DepthLab(Lab):
         depth: blocks, from 1 to 48.
         norm: what stands before each block, "none" or "layernorm"; or one of `norms`.
         seed: which weights are drawn, from 0 to 7.
+        own: whether the map shows each row divided by its own size.
         norms: what the reader may choose from: ("none", "layernorm"), or some of "none", "post",
             "pre" and "peri". With one of the last three, each block is x → x + f(x), and they are
             the places where LayerNorm may stand in it.
@@ -113,12 +114,13 @@ class DepthLab(Lab):
 
     _esm, _css = BUNDLED / "depth.js", BUNDLED / "depth.css"
 
-    STATE = ("scale", "depth", "norm", "seed")
+    STATE = ("scale", "depth", "norm", "own", "seed")
 
     scale = Number(4.0, 0.125, 8.0).tag(sync=True)
     depth = Int(MOST, min=1, max=MOST).tag(sync=True)
     norm = Enum(("none", "layernorm", *PLACES[1:]), "none").tag(sync=True)
     seed = Int(6, min=0, max=SEEDS - 1).tag(sync=True)
+    own = Bool(False).tag(sync=True)
     sizes = List(read_only=True)  # of the row before the first block and after each
 
     norms = List(Unicode(), list(NORMS), read_only=True).tag(sync=True)
@@ -158,7 +160,7 @@ class DepthLab(Lab):
 
     def ask_pytorch(self) -> dict[str, Any]:
         """Let `sizes` follow; return them, as text where JSON has no number."""
-        record = _record(*(getattr(self, name) for name in self.STATE), self.skip)
+        record = _record(self.scale, self.depth, self.norm, self.seed, self.skip)
         self.set_trait("sizes", [float(size) for size in record["sizes"]])
         return {"sizes": record["sizes"]}
 
