@@ -90,12 +90,14 @@ function render(props) {
     const { seen, theirs } = paint(state, SUSPECTS[secret], SUSPECTS[suspect], shown);
     const [errors, rings] = [seen, theirs ?? []].map((list) => list.map(({ error }) => error));
     together = suspect >= 0 && alike(errors, rings);
+    const ruled = ruledOut(state);
+    const left = NAMES.filter((_, k) => !(ruled & (1 << k))).length;
     const text = gameLine(state, together, middle(errors), middle(rings));
     setReadout(readouts.verdict[0], suspect, gameWord(state, together));
     setAttribute(readouts.verdict[0], "data-good", named ? secret === suspect : "");
     setText(find(".bl-headline"), text);
-    setText(find(".bl-reason"), settled(state, together, suspects.filter((_, k) => !(ruledOut(state) & (1 << k))).length));
-    suspects.forEach((input, k) => setAttribute(input, "aria-description", ruledOut(state) & (1 << k) ? "ruled out" : ""));
+    setText(find(".bl-reason"), settled(state, together, left));
+    suspects.forEach((input, k) => setAttribute(input, "aria-description", ruled & (1 << k) ? "ruled out" : ""));
     lab.speak(`${gameWord(state, together)}. ${text}`);
   }
 
