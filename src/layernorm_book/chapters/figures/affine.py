@@ -27,3 +27,21 @@ def line_through_two(x_hat, x, weight, bias):
     ax.axvline(0, color=SOFT, linewidth=0.8)
     ax.set(xlabel="x̂ of the third feature", ylabel="x and y of the third feature")
     return picture
+
+
+def given_back(rows, many=200):
+    """Draw what one feature is to become against what γ and β make of it, a panel for each length.
+
+    Args:
+        rows: {title: (target, y)}, arrays of shape (rows,) each.
+        many: how many rows are drawn.
+    """
+    picture, axes = new_picture(columns=len(rows), width=7, height=3.1)
+    for ax, (title, (target, y)) in zip(axes, rows.items(), strict=True):
+        ends = np.array([min(target[:many]), max(target[:many])])
+        ax.plot(ends, ends, color=SOFT, linewidth=1)
+        ax.plot(target[:many], y[:many], "o", color=Y, markersize=3, alpha=0.6, markeredgewidth=0)
+        ax.set_title(title, loc="left")
+        ax.set(xlabel="what it is to become", aspect="equal")
+    axes[0].set_ylabel("y, with the best γ and β")
+    return picture
