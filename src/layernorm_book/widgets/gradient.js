@@ -32,7 +32,7 @@ const controls = `<div class="ln-ways">${choice("mu", "way through the mean", MU
 // The key of the plot: the line that stays behind, in two numbers, and what goes on.
 const KEY = [
   ["mean_g", "stays behind: mean(g)", "line"], ["mean_g_x_hat", "and x̂ times mean(g·x̂)", "same"],
-  ["rstd", "goes on: the rest, times rstd", "rest"],
+  ["rstd", "goes on: the rest × rstd = 1/√(σ² + ε) =", "rest"],
 ];
 const TICKS = [-2, -1, 1, 2];
 
