@@ -137,11 +137,11 @@ def fading_rate(path):
     for end in (0, -1):
         left.annotate("", seen[:, end], (0, 0), arrowprops=look)
     name(left, "A", seen[:, 0] / 2, AFFINE, (0, -9), weight="bold")
-    name(left, f"A after {len(path) - 1} steps", 0.62 * seen[:, -1], AFFINE, (4, 9), weight="bold")
+    name(left, f"after {len(path) - 1} steps", seen[:, -1], AFFINE, (6, 7), weight="bold")
     corner = np.array([[0.88, 0.88, 1], [0, 0.12, 0.12]])  # the first step stands at right angles
     left.plot(*corner, color=INK, linewidth=1)
     most = 1.04 * grown[-1]
-    left.set(aspect="equal", xlim=(-most, most), ylim=(-most, most), xticks=[], yticks=[])
+    left.set(aspect="equal", xlim=(-most, most), ylim=(-most, 1.1 * most), xticks=[], yticks=[])
     left.spines[:].set_visible(False)
     left.set_anchor("N")
     left.set_title("A, step by step", loc="left")
