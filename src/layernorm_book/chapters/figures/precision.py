@@ -74,7 +74,7 @@ def errors_along_a_row(errors, step):
         ax.add_patch(PathPatch(path, linewidth=2, **look))
     n = len(off)
     ax.set(xlim=(-12, n + 4), ylim=(-top, top), xticks=(0, n // 2, n))
-    ax.set_xlabel("number of the row, one after the other", color=SOFT)
+    ax.set_xlabel(f"the {n} numbers of the row", color=SOFT)
     marks = [k * step for k in range(-9, 10) if abs(k * step) <= top]
     ax.set_yticks(marks, [_signed(mark) for mark in marks])
     ax.set_title("error of x̂", loc="left")
