@@ -54,7 +54,7 @@ def test_memory_is_kept_before_anything_is_called(monkeypatch):
 
 
 def test_the_caches_are_told_as_far_as_the_system_tells_them(tmp_path):
-    assert timing.machine(tmp_path) == "How large the caches are, this system does not tell."
+    assert timing.machine(tmp_path) == "caches: this system does not say"
     found = [("1", "Data", "48K"), ("1", "Instruction", "32K"), ("2", "Unified", "1280K")]
     for index, cache in enumerate((*found, ("3", "Unified", "32768K"), ("4", "Unified", "?"))):
         folder = tmp_path / f"index{index}"
@@ -62,7 +62,7 @@ def test_the_caches_are_told_as_far_as_the_system_tells_them(tmp_path):
         for name, text in zip(("level", "type", "size"), cache, strict=True):
             (folder / name).write_text(f"{text}\n")
     (tmp_path / "index5").mkdir()
-    assert timing.machine(tmp_path) == "Caches here: L1 48 KiB, L2 1.25 MiB, L3 32 MiB"
+    assert timing.machine(tmp_path) == "caches: L1 48 KiB, L2 1.25 MiB, L3 32 MiB"
 
 
 def test_the_ladder_is_the_layer():

@@ -41,7 +41,7 @@ def keep_memory():
 
 
 def machine(files="/sys/devices/system/cpu/cpu0/cache"):
-    """Return the caches of the first core in a sentence, as far as the system tells them.
+    """Return the caches of the first core in a line, as far as the system tells them.
 
     Args:
         files: folder where Linux describes them, and other systems have nothing.
@@ -53,8 +53,8 @@ def machine(files="/sys/devices/system/cpu/cpu0/cache"):
             if kind != "Instruction":
                 told[f"L{level}"] = kibibytes(int(size.removesuffix("K")))
     if not told:
-        return "How large the caches are, this system does not tell."
-    return "Caches here: " + ", ".join(f"{level} {size}" for level, size in told.items())
+        return "caches: this system does not say"
+    return "caches: " + ", ".join(f"{level} {size}" for level, size in told.items())
 
 
 def kibibytes(count):
@@ -94,7 +94,7 @@ class Times:
         """Return one line for each version: its median, and the quartiles around it."""
         rows = ((in_words(name), *self.ratio(name)) for name in self.seconds)
         return "\n".join(
-            f"{name:22}{m:7.1f}   ({low:.1f} to {high:.1f})" for name, m, low, high in rows
+            f"{name:18}{m:5.1f}  ({low:.1f} to {high:.1f})" for name, m, low, high in rows
         )
 
 
