@@ -105,11 +105,10 @@ def exhibit(room):
     panel.text(middle, 0.8, found.label.upper(), color=colour, weight="bold", bbox=stamp, **turned)
     outs = (found.x, F.layer_norm(*found.given()), found.layer(*found.given()))
     rows = [values[0].tolist() for values in outs]
-    names = ["comes in", "should come out", "comes out"]
+    names = ("comes in", "should come out", "comes out")
     mean = found.x[0].double().mean().item()
     if far := min(abs(v) for v in rows[0]) > 100:  # its bars would all be of one height
         rows[0] = [v - mean for v in rows[0]]
-        names[0] += f", around {mean:,.2f}"
     for k, (row, title, hue) in enumerate(zip(rows, names, (X, GREEN, VERMILION), strict=True)):
         most = max(abs(v) for v in (rows[0] if k == 0 else rows[1] + rows[2]))
         ax = panel.add_axes((0.035 + 0.31 * k, 0.17, 0.3, 0.42))
@@ -118,7 +117,9 @@ def exhibit(room):
         ax.bar(range(len(row)), row, width=0.8, color=hue)
         ax.plot([-0.6, len(row) - 0.4], [0, 0], color=LINE, linewidth=1)
         written = f"{row[-1]:,.0f}" if abs(row[-1]) >= 10 else f"{row[-1]:.2g}"
-        written = f"+ {written}" if far and k == 0 else written
+        if far and k == 0:
+            written = f"+ {written}"
+            name(ax, f"{mean:,.2f}", (len(row) - 0.6, 0), SOFT, (4, 0))
         name(ax, written.replace("-", "−"), (len(row) - 0.6, row[-1]), hue, (4, 0))
         panel.text(0.037 + 0.31 * k, 0.09, title, color=hue, va="center")
     return Picture([panel])
@@ -140,7 +141,7 @@ def hidden_and_plain(errors):
         ax.plot([ordinary, telling], [place, place], color=LINE, linewidth=1.5, zorder=1)
         ax.plot(ordinary, place, "o", color=VERMILION if ordinary <= 1 else GREEN, markersize=6.5)
         ax.plot(telling, place, "D", color=VERMILION if telling <= 1 else GREEN, markersize=6)
-    for mark, label in (("o", "torch.randn(8, 768)"), ("D", "the one input")):
+    for mark, label in (("o", "torch.randn(8, 768)"), ("D", "one other input")):
         ax.plot([], [], mark, color=INK, markersize=6, label=label)
     ax.legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1), handlelength=1, borderpad=0)
     name(ax, "passes", (least, -0.9), VERMILION, (4, 0))
