@@ -20,7 +20,7 @@ import "./axes.css";
 
 const KEYS = ["layout", "shared", "groups", "statistics", "x", "cell"];
 const TINTS = 6;
-const DEPTHS = [0.45, 1, 0.1, 0.75]; // of a tint, so that 24 groups look different
+const DEPTHS = [0.45, 1, 0.1, 0.75, 0.25, 0.6, 0.9, 0]; // of a tint, so that 48 groups look different
 const LARGEST = 10; // a cell's value goes from −10 to 10, as axes.py says too
 const STATISTICS = { variance: "μ and σ²", square: "mean square", none: "none" };
 // What the second and the third grid show, by statistics.
