@@ -1,8 +1,8 @@
 """How does a small transformer learn the book's own source code, and what happens to its tokens?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 import layernorm_book
 from layernorm_book.chapters.placement import Speller
+from layernorm_book.chapters.progress import ProgressBar
 from layernorm_book.widgets.collapse import Recording, apart
 
 TOKENS, BATCH = 32, 8
@@ -152,6 +153,26 @@ def train(
     return Run(model, np.array(losses), end, recording, *map(np.array, parts), np.array(moved))
 
 
+def train_all(
+    places: Mapping[str, type], data: Tensor, seeds: Sequence[int] = (0,), **options: Any
+) -> dict[str, list[Run]]:
+    """Train several placements, each from several seeds, under one progress bar.
+
+    Args:
+        places: for each name where LayerNorm stands, a subclass of `Sublayer`.
+        options: as in `train`; `steps` has to be among them.
+
+    Returns:
+        For each name its runs, one for each seed.
+    """
+    bar = ProgressBar(len(places) * len(seeds) * options["steps"], "steps")
+    options["advance"] = bar.advance
+    return {
+        name: [train(Place, data, seed, **options) for seed in seeds]
+        for name, Place in places.items()
+    }
+
+
 def ends(runs: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
     """Return where runs end, (runs,) each: the losses, and 1 − cosine in the last block."""
     distances = [apart(run.recording.cosines[-1, -1]) for run in runs]
@@ -168,21 +189,3 @@ def gradients(model: Speller, data: Tensor) -> np.ndarray:
     model.zero_grad()
     loss_on(model, sample(data)[:4]).backward()
     return np.array([branch.out.weight.grad.norm().item() for branch in feed_forward(model)])
-
-
-class Start(NamedTuple):
-    """A model before its first step, block by block: arrays of shape (depth,)."""
-
-    squares: np.ndarray  # mean square of the stream after the block
-    turns: np.ndarray  # 1 − cosine of what enters and what leaves, averaged over tokens
-
-
-def at_the_start(Place: type, data: Tensor, depth: int, seed: int = 0) -> Start:
-    """Return what the stream of an untrained Speller is, on four pieces."""
-    torch.manual_seed(seed)
-    model, piece = Speller(Place, depth=depth), sample(data)[:4]
-    with torch.no_grad():
-        h = torch.stack(model.states(piece[:, :-1]))  # (depth + 1, batch, tokens, d)
-    turns = 1 - F.cosine_similarity(h[1:], h[:-1], dim=-1)  # (depth, batch, tokens)
-    squares = h[1:].square().mean((1, 2, 3))  # (depth,)
-    return Start(squares.numpy(), turns.mean((1, 2)).numpy())
