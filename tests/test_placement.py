@@ -14,6 +14,7 @@ from layernorm_book.chapters.placement import (
 )
 from layernorm_book.chapters.training import (
     WATCHED,
+    at_the_start,
     entropy,
     feed_forward,
     frequencies_loss,
@@ -160,3 +161,9 @@ def test_the_own_part_is_free_of_what_tokens_share():
     assert own_part(f[:1]).abs().max() < 1e-6  # one text has nothing of its own
     assert own[:, 0].abs().max() < 1e-6  # nor has a first token
     torch.testing.assert_close(own_part(f[:, :3]), own[:, :3])  # what comes later does not count
+
+
+def test_what_a_stack_is_at_the_start(data):
+    start = at_the_start(Post, data, depth=4)
+    assert [len(part) for part in start] == [4, 4]
+    assert start.squares == pytest.approx([1] * 4, abs=1e-3)

@@ -189,3 +189,21 @@ def gradients(model: Speller, data: Tensor) -> np.ndarray:
     model.zero_grad()
     loss_on(model, sample(data)[:4]).backward()
     return np.array([branch.out.weight.grad.norm().item() for branch in feed_forward(model)])
+
+
+class Start(NamedTuple):
+    """A model before its first step, block by block: arrays of shape (depth,)."""
+
+    squares: np.ndarray  # mean square of the stream after the block
+    turns: np.ndarray  # 1 − cosine of what enters and what leaves, averaged over tokens
+
+
+def at_the_start(Place: type, data: Tensor, depth: int, seed: int = 0) -> Start:
+    """Return what the stream of an untrained Speller is, on four pieces."""
+    torch.manual_seed(seed)
+    model, piece = Speller(Place, depth=depth), sample(data)[:4]
+    with torch.no_grad():
+        h = torch.stack(model.states(piece[:, :-1]))  # (depth + 1, batch, tokens, d)
+    turns = 1 - F.cosine_similarity(h[1:], h[:-1], dim=-1)  # (depth, batch, tokens)
+    squares = h[1:].square().mean((1, 2, 3))  # (depth,)
+    return Start(squares.numpy(), turns.mean((1, 2)).numpy())

@@ -28,6 +28,7 @@ ONE = 1e-6  # tokens whose 1 − cosine is less are one
 LENGTHS = {0.25: (BLUE, "o"), 1: (PURPLE, "^"), 2: (VERMILION, "s")}
 FRACTIONS = {0.25: "¼", 0.5: "½"}
 ENDS = ("h enters", "h leaves")
+TICKS = [one * ten for ten in (0.01, 0.1, 1, 10) for one in (1, 2, 5)]
 
 
 class _Parts(torch.fx.Tracer):
@@ -262,14 +263,41 @@ def by_length(runs, level):
             said = f"length {FRACTIONS.get(length, length)}"
             name(left, said, (seen.steps[-1], seen.losses[-1]), colour, (7, 2))
             name(right, said, (seen.steps[-1], apart(seen.cosines)[-1, -1]), colour, (7, 0))
-    left.axhline(level, color=SOFT, linewidth=1, linestyle=":", zorder=0)
+    left.plot([0, 300], [level, level], ":", color=SOFT, linewidth=1, zorder=0)
     name(left, "character frequencies", (120, level), SOFT, (0, 13), ha="left")
-    name(right, "dashed: shared part out", (110, 0.02), SOFT, (0, 0), ha="left")
+    for ax, at in ((left, (4, level - 0.87)), (right, (110, 0.02))):
+        name(ax, "dashed: shared part out", at, SOFT, (0.1, 0))
     left.set(title="loss", ylim=(level - 0.95, level + 0.45))
     right.set(title="1 − cosine in the last block", yscale="log", ylim=(1e-10, 8))
     right.set_yticks([1, 1e-3, 1e-6, 1e-9])
     for ax in (left, right):
         ax.set(xlabel="step", xlim=(0, 400))
         ax.set_xticks([0, 100, 200, 300])
+        ax.minorticks_off()
+    return picture
+
+
+def by_block(panels):
+    """Draw quantities block by block, each in a panel of its own, a line for each seed.
+
+    Args:
+        panels: dict, for each title a dict, for "post" and "pre" an array of (seeds, blocks).
+    """
+    picture, axes = new_picture(1, len(panels), width=3.1 * len(panels), height=2.6)
+    for ax, (title, places) in zip(np.atleast_1d(axes), panels.items(), strict=True):
+        for place, values in places.items():
+            colour, marker = LOOKS[place]
+            block = np.arange(1, values.shape[1] + 1)
+            style = {"color": colour, "linewidth": 1.2, "marker": marker, "markevery": 4}
+            some = block % 2 == 0  # as good a line of half the points
+            some[0] = True
+            ax.plot(block[some], values.T[some], **style, markersize=4)
+            end = (block[-1], np.exp(np.log(values[:, -1]).mean()))
+            name(ax, f"{place}-LN", end, colour)
+        ax.set(yscale="log", xlabel="block", title=title, xlim=(0, 1.28 * block[-1]))
+        ax.set_xticks([1, 12, 24, 36, 48])
+        least, most = ax.get_ylim()
+        ticks = [v for v in TICKS if least <= v <= most]
+        ax.set_yticks(ticks, [f"{v:g}" for v in ticks])
         ax.minorticks_off()
     return picture
