@@ -262,10 +262,11 @@ def by_length(runs, level):
         if shared:
             said = f"length {FRACTIONS.get(length, length)}"
             name(left, said, (seen.steps[-1], seen.losses[-1]), colour, (7, 2))
-            name(right, said, (seen.steps[-1], apart(seen.cosines)[-1, -1]), colour, (7, 0))
+            below = -9 if length == 0.25 else 0  # of two dashed lines
+            name(right, said, (seen.steps[-1], apart(seen.cosines)[-1, -1]), colour, (7, below))
     left.plot([0, 300], [level, level], ":", color=SOFT, linewidth=1, zorder=0)
     name(left, "character frequencies", (120, level), SOFT, (0, 13), ha="left")
-    for ax, at in ((left, (4, level - 0.87)), (right, (110, 0.02))):
+    for ax, at in ((left, (4, level - 0.87)), (right, (110, 0.003))):
         name(ax, "dashed: shared part out", at, SOFT, (0.1, 0))
     left.set(title="loss", ylim=(level - 0.95, level + 0.45))
     right.set(title="1 − cosine in the last block", yscale="log", ylim=(1e-10, 8))
