@@ -266,8 +266,7 @@ def by_length(runs, level):
             name(right, said, (seen.steps[-1], apart(seen.cosines)[-1, -1]), colour, (7, below))
     left.plot([0, 300], [level, level], ":", color=SOFT, linewidth=1, zorder=0)
     name(left, "character frequencies", (120, level), SOFT, (0, 13), ha="left")
-    for ax, at in ((left, (4, level - 0.87)), (right, (110, 0.003))):
-        name(ax, "dashed: shared part out", at, SOFT, (0.1, 0))
+    name(left, "dashed: shared part out", (130, level - 0.82), SOFT, (0.1, 0))
     left.set(title="loss", ylim=(level - 0.95, level + 0.45))
     right.set(title="1 − cosine in the last block", yscale="log", ylim=(1e-10, 8))
     right.set_yticks([1, 1e-3, 1e-6, 1e-9])
