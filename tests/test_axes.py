@@ -629,7 +629,10 @@ def test_the_numbers_can_be_read_in_light_and_dark(show):
             assert page.evaluate(contrast) > 4.5
 
 
-@pytest.mark.parametrize(("shared", "groups"), [("CHW", 2), ("HW", 8), ("W", 16), ("N", 24), ("", 48)])
+GROUPS = {"CHW": 2, "HW": 8, "W": 16, "N": 24, "": 48}
+
+
+@pytest.mark.parametrize(("shared", "groups"), GROUPS.items())
 def test_cells_of_different_groups_have_different_colours(show, shared, groups):
     page = show(AxisPicker(shared=shared))
     numbers, colours = page.evaluate("""() => [
