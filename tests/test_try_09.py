@@ -6,11 +6,49 @@ little: what a line promises is tested with room for that.
 
 import numpy as np
 import pytest
-from browser import pixels, values
+from browser import pixels, slide, values
 from tries import tries
 
-TOKENS = ".ln-collapse"
+DEPTH, TOKENS = ".ln-depth", ".ln-collapse"
 POST, PRE = 0, 1
+
+
+def sizes(page):
+    text = page.get_attribute(f"{DEPTH} [data-quantity=sizes]", "data-value")
+    return [float(size) for size in text.split()]
+
+
+def choose(page, place):
+    page.locator(f"{DEPTH} label:has([name=norm][value={place}])").click()
+    assert page.is_checked(f"{DEPTH} [name=norm][value={place}]")
+
+
+@tries("09-pre", "Choose pre: the row grows slowly, and on the right the columns hardly change.")
+def test_pre_adds_up_and_changes_little_in_the_end(lab_page):
+    choose(lab_page, "pre")
+    found = sizes(lab_page)
+    assert 3 < found[-1] < 30
+    assert found[-1] < 1.1 * found[-5]
+    painted = pixels(lab_page.locator(f"{DEPTH} canvas"))  # (32, 49, 4)
+    signed = painted[..., 3] * np.where(painted[..., 0] > 100, 1, -1)
+    change = np.abs(np.diff(signed, axis=1)).mean(0)  # (48,)
+    assert change[-8:].mean() < change[:8].mean() / 4
+
+
+@tries("09-peri", "Choose peri and drag weights: the picture stands still.")
+def test_peri_does_not_see_the_weights(lab_page):
+    choose(lab_page, "peri")
+    canvas, before = lab_page.locator(f"{DEPTH} canvas"), None
+    for _ in slide(lab_page, f"{DEPTH} [name=scale]"):
+        painted = pixels(canvas)[..., 3], np.array(sizes(lab_page))
+        before = before or painted
+        assert np.abs(painted[0] - before[0]).max() <= 2
+        assert painted[1] == pytest.approx(before[1], rel=5e-3)
+    choose(lab_page, "pre")
+    assert np.abs(pixels(canvas)[..., 3] - before[0]).max() > 50
+
+
+# --- the tokens -----------------------------------------------------------------------------------
 
 
 def to_step(page, step):
