@@ -25,6 +25,8 @@ CHAPTER = [
     code("import secret", "colab", "remove-cell"),
     text("# Title\n\nLead.\n\n## Play"),
     code("make_lab()", "lab", "hide-input", output="the lab"),
+    text("A picture."),
+    code("draw()", "hide-input", output="the figure"),
     text("What is 2 + 2?"),
     code("2 + 2", "predict", output="four"),
     text("Twice two.", "predict"),
@@ -89,7 +91,10 @@ def plain(html):
 
 def test_a_lab_stands_before_its_code(page):
     assert page.index("the lab") < page.index("Python behind this lab")
-    assert boxes(page, "lab-code") == [("Python behind this lab", "make_lab()")]
+    assert boxes(page, "code") == [
+        ("Python behind this lab", "make_lab()"),
+        ("Python behind this figure", "draw()"),
+    ]
 
 
 def test_neighbouring_checks_are_one_line_that_counts_them(page):

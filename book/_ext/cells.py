@@ -1,10 +1,10 @@
 """Draw the cells of a chapter as their tags ask: lab, check, predict, deeper, solution.
 
-In Colab they are plain cells, one after the other. On a page a `lab` comes before the code that
-makes it, a `check` is one line that says how much was checked, and `predict`, `deeper` and
-`solution` fold what belongs together into one box. The boxes are <details>: the browser opens and
-closes them, with the keyboard too, without a script, and paper shows them open. A tag that is used
-wrongly is a warning, which fails the build.
+In Colab they are plain cells, one after the other. On a page a `lab` or a figure (`hide-input`)
+comes before the code that makes it, a `check` is one line that says how much was checked, and
+`predict`, `deeper` and `solution` fold what belongs together into one box. The boxes are <details>:
+the browser opens and closes them, with the keyboard too, without a script, and paper shows them
+open. A tag that is used wrongly is a warning, which fails the build.
 
 MyST-NB forgets which Markdown cell a paragraph came from. So each one starts, before it is parsed,
 with a block break that says so: a comment, which no page shows.
@@ -22,9 +22,10 @@ from sphinx.util import logging
 LOGGER = logging.getLogger(__name__)
 
 BOXES = {"predict": "See the answer", "deeper": None, "solution": "Solution"}
+SHOWN = {"lab": "lab", "hide-input": "figure"}
 # Tags for the machinery; they change nothing on the page, or what MyST-NB itself does with them.
-OTHERS = {"colab", "remove-cell", "hide-input", "long", "timing", "ladder"}
-TAGS = {"lab", "check", *BOXES, *OTHERS}
+OTHERS = {"colab", "remove-cell", "long", "timing", "ladder"}
+TAGS = {"check", *SHOWN, *BOXES, *OTHERS}
 
 LINKS = (nodes.reference, pending_xref)
 BREAK = re.compile(r"cell (\d+)\b *(.*)")
@@ -77,8 +78,8 @@ def draw(app, doctree):
     for parent in [doctree, *doctree.findall(nodes.section)]:
         cells = list(split(parent, docname))
         for cell in cells:
-            if "lab" in cell.tags and cell.code:
-                lab(cell, docname)
+            if cell.code and (shown := next((t for t in SHOWN if t in cell.tags), None)):
+                show(cell, docname, shown)
         for run in runs(cells, lambda c: "check" in c.tags and c.code and (c.box or "main path")):
             check(run, docname)
         for run in runs(cells, lambda cell: cell.box):
@@ -178,16 +179,18 @@ def box_around(kind, content, title):
     return box
 
 
-def lab(cell, docname):
+def show(cell, docname, tag):
     """Show what the cell shows, and below it, closed, the code."""
     code, *output = cell.code.children
-    if not output:
+    if not output and tag == "lab":
         complain(docname, cell.index, "a cell tagged `lab` shows a lab, and this one shows nothing")
         return
     cell.code.attributes.pop("hide_mode", None)
     cell.code.children = []
     cell.code += [*output, code]
-    box_around("lab-code", [code], [nodes.Text("Python behind this lab")])
+    box_around(
+        "code", [code], [nodes.Text(f"Python behind this {SHOWN[tag]}" if output else "Python")]
+    )
 
 
 def check(run, docname):

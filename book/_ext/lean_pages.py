@@ -30,7 +30,7 @@ if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = f
 addEventListener("DOMContentLoaded", () => {
   Search.htmlToText = (html) => {
     const article = new DOMParser().parseFromString(html, "text/html").querySelector("article");
-    const left_out = ".headerlink, .widget, details.hide, .ln-lab-code, .ln-check, script";
+    const left_out = ".headerlink, .widget, .ln-code, .ln-check, script";
     article.querySelectorAll(left_out).forEach((element) => element.remove());
     return article.textContent.replace(/\\s+/g, " ");
   };
