@@ -25,12 +25,16 @@ PAINTED = """() => {
     copy.querySelectorAll("[hidden], .ln-story, .ln-foot, .ln-live").forEach(node => node.remove());
     return copy.innerHTML.replaceAll(` class=""`, "");
 }"""
-# Moves the controls of the page's labs, one after the other, `count` times, and lets go.
+# Moves the controls of the page's labs, one after the other, `count` times, and lets go. To look
+# for all that can be moved takes longer than to draw some labs: it looks at every tenth time.
 PLAY = """count => {
-    let input;
+    const usable = ":not(:disabled, [hidden] *)";
+    let input, inputs;
     for (let k = 0; k < count; k++) {
-        const inputs = document.querySelectorAll(
-            ".ln-lab :is([type=range], [type=radio], [type=checkbox]):not(:disabled, [hidden] *)");
+        if (k % 10 === 0 || !inputs[(k * 7) % inputs.length].matches(usable)) {
+            inputs = document.querySelectorAll(
+                ".ln-lab :is([type=range], [type=radio], [type=checkbox])" + usable);
+        }
         input = inputs[(k * 7) % inputs.length];
         const [min, max] = [Number(input.min), Number(input.max)];
         if (input.type === "range") input.value = min + ((k % 97) / 97) * (max - min);
