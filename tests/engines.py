@@ -200,6 +200,7 @@ class WebKit(_Spoken):
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
         alone = {"WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1", "GDK_BACKEND": "x11"}
+        alone["WEBKIT_DISABLE_COMPOSITING_MODE"] = "1"  # nobody looks: half of its CPU
         self.start(driver, f"--port={port}", DISPLAY=f":{display}", **alone)
         self.address = f"http://localhost:{port}"
         wait_for(self.is_up)

@@ -18,12 +18,12 @@ def silence_in(page, words):
     page.locator(f"{LAB} .ln-choices label", has_text=words).click()
 
 
-def depth(page, channel):
-    """Return how far the bar of a channel's worst sentence hangs down, in pixels."""
+def depths(page):
+    """Return how far the bar of each channel's worst sentence hangs down, in pixels."""
     picture = page.locator(f"{LAB} .ln-cost")
     d = picture.locator(".ln-worst").get_attribute("d")
-    depths = [float(part.split("V")[1].split("h")[0]) for part in d.split("M")[1:]]
-    return depths[channel] * picture.bounding_box()["height"] / 100
+    scale = picture.bounding_box()["height"] / 100
+    return [float(part.split("V")[1].split("h")[0]) * scale for part in d.split("M")[1:]]
 
 
 def tick(page, words):
@@ -76,7 +76,7 @@ def test_among_all_bars_one_is_far_longer(lab_page):
     tick(page, "all bars")
     assert bars(page) == 384
     half = page.locator(f"{LAB} .ln-cost").bounding_box()["height"] / 2
-    assert [c for c in range(384) if depth(page, c) > half] == [99]
+    assert [c for c, depth in enumerate(depths(page)) if depth > half] == [99]
 
 
 @tries(
@@ -103,9 +103,9 @@ def test_in_cls_alone_one_bar_stays(lab_page):
     page = lab_page
     tick(page, "all bars")
     take(page, 99)
-    before = [depth(page, c) for c in range(384)]
+    before = depths(page)
     silence_in(page, "[CLS] alone")
-    after = [depth(page, c) for c in range(384)]
+    after = depths(page)
     assert after[99] > 0.95 * before[99] > 80
     seen = [c for c in range(384) if after[c] >= 1]  # a pixel
     assert len(seen) < 5
@@ -120,8 +120,8 @@ def test_in_all_other_tokens_it_is_nearly_ordinary(lab_page):
     page = lab_page
     tick(page, "all bars")
     take(page, 99)
-    before = depth(page, 99)
+    before = depths(page)[99]
     silence_in(page, "all but [CLS]")
-    after = [depth(page, c) for c in range(384)]
+    after = depths(page)
     assert after[99] < before / 10
     assert max(range(384), key=after.__getitem__) == 223
