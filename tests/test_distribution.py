@@ -104,9 +104,8 @@ def light(built, tmp_path_factory):
                 (site / top).symlink_to(wanted.locate_file(top))
     (wheel,) = built.glob("*.whl")
     command = (sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet")
-    subprocess.run(
-        (*command, "--no-index", str(wheel)), check=True, env={}
-    )  # it would find the package on PYTHONPATH
+    command += ("--no-index", str(wheel))
+    subprocess.run(command, check=True, env={})  # it would find the package on PYTHONPATH
     return python
 
 
