@@ -137,18 +137,24 @@ def scriptless(chromium):
 
 
 @pytest.fixture(scope="session")
-def run_module(chromium):
+def bench(chromium):
+    """A page for `run_module`."""
+    page = chromium.new_page()
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def run_module(bench):
     """A function that evaluates an expression with a module of the labs as `m`."""
     site, stop = serve(ROOT / "src" / "layernorm_book" / "widgets")
-    page = chromium.new_page()
-    page.goto(site.url("says.js"))
+    bench.goto(site.url("says.js"))
 
     def evaluate(module, expression, *given):
         script = f"async given => {{ const m = await import('./{module}'); return {expression}; }}"
-        return page.evaluate(script, list(given))
+        return bench.evaluate(script, list(given))
 
     yield evaluate
-    page.close()
     stop()
 
 
