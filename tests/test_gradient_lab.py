@@ -245,17 +245,16 @@ def state(x=X, grad_y=GRADIENT_Y, weight=None, eps=1e-5, ways="used used"):
 
 
 LINES = (
-    (state(), "The straight line over x̂ stays behind, and 26% of the length of g goes on, times"),
+    (state(), "The straight line over x̂ stays behind, and 26% of the length of g goes on."),
     (state(ways="used detached"), "The mean of g stays behind, and 80%"),
     (state(ways="detached used"), "The line through 0 stays behind, and 66%"),
     (state(ways="absent used"), "The line through 0 stays behind, and 54%"),
     (state(ways="detached detached"), "Nothing stays behind, and 100% of the length of g goes on"),
     (state(ways="absent detached"), "Nothing stays behind, and 100%"),
-    (state(grad_y=[1.0] * 8), "stays behind, and next to nothing goes on, times rstd = 0.5."),
+    (state(grad_y=[1.0] * 8), "stays behind, and next to nothing goes on."),
     (state(grad_y=[0.0] * 8), "No gradient arrives, so none goes on."),
     (state(weight=[0.0] * 8), "No gradient arrives"),
     (state(x=[7.0] * 8), "The mean of g stays behind"),
-    (state(x=[7.0] * 8), "times rstd = 316."),
     (state(x=[7.0] * 8, ways="detached used"), "Nothing stays behind"),
 )
 
@@ -415,18 +414,22 @@ def test_stacked_dots_stay_clear_of_the_sentence(show):
     assert page.evaluate(apart) >= 3.5  # half a dot, which the outline of a path leaves out
 
 
-def test_what_is_only_rounding_reads_as_about_zero(show):
-    """What ε lets through along x̂ is small too, but it is no noise, and keeps its number."""
-    page = show(GradientLab())
+def test_the_key_names_what_stays_behind_and_no_more(show):
+    """A term whose way is cut does not stay behind: its number gives way to a dash."""
+    page = show(GradientLab(ROW, GRAD_Y, eps=0.5))
 
-    def read(quantity):
-        return page.text_content(f"[data-quantity={quantity}]")
+    def read():
+        return [
+            page.text_content(f"[data-quantity={q}]") for q in ("mean_g", "mean_g_x_hat", "rstd")
+        ]
 
-    assert (read("sum"), read("radial")) == ("≈ 0", "1.2e−5")
+    assert read() == ["2", "−0.25", "0.5"]
     page.check("[name=mu][value=detached]", force=True)
-    assert read("sum") == "4"  # rstd · the sum of g
-    page.click("[data-preset='3']")  # x̂ is 0
-    assert (read("sum"), read("radial")) == ("≈ 0", "≈ 0")
+    assert read() == ["–", "−0.25", "0.5"]
+    page.check("[name=sigma][value=detached]", force=True)
+    assert read() == ["–", "–", "0.5"]
+    page.check("[name=mu][value=absent]", force=True)
+    assert read() == ["–", "–", "0.277"]
 
 
 def test_little_is_seen_to_be_little(show):

@@ -36,7 +36,7 @@ TERMS = {
         "When ε comes after the root": ["nan", "nan gradient"],
     },
     "06_precision": {
-        "A mean of a million": ["centre twice", "two-pass variance"],
+        "Centre twice": ["two-pass variance", "catastrophic cancellation"],
         "Which step needs float32?": ["bfloat16", "float16", "half precision", "autocast"],
         "What is left of ε": ["eps in float16", "1e-12"],
     },

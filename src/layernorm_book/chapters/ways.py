@@ -94,8 +94,18 @@ def error(way: Callable[..., Tensor], x: Tensor, *args: Any) -> float:
         x: tensor of shape (rows, n). It is taken as it is, so its own rounding does not count.
         args: what `way` takes after `x`.
     """
-    true = pytorch(x.double())  # (rows, n)
-    return (way(x, *args).double() - true).abs().max().item()
+    return errors(way, x, *args).abs().max().item()
+
+
+def errors(way: Callable[..., Tensor], x: Tensor, *args: Any) -> Tensor:
+    """Return how far a way's x̂ lies from the same row's in float64, number by number.
+
+    Arguments as in `error`.
+
+    Returns:
+        the differences, float64, of shape (rows, n).
+    """
+    return way(x, *args).double() - pytorch(x.double())
 
 
 def one_step_rounded(x: Tensor, step: str | None = None) -> Tensor:

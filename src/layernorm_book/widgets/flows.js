@@ -7,17 +7,17 @@ const ALL_BUT = 1e-3;
 
 /**
  * What of this gradient stays behind, and what goes on.
- * @param {{ g: Float32Array, xHat: Float32Array, rest: Float32Array, rstd: number }} now
+ * @param {{ g: Float32Array, xHat: Float32Array, rest: Float32Array }} now
  * @param {{ mu: string, sigma: string }} state
  */
-export function lineSays({ g, xHat, rest, rstd }, { mu, sigma }) {
+export function lineSays({ g, xHat, rest }, { mu, sigma }) {
   const size = Math.hypot(...g);
   if (!size) return "No gradient arrives, so none goes on.";
   const slope = sigma === "used" && xHat.some(Boolean);
   const what = mu === "used" ? (slope ? "straight line over x̂" : "mean of g") : slope ? "line through 0" : "";
   const share = Math.hypot(...rest) / size;
   const goes = share < ALL_BUT ? "next to nothing" : `${short(100 * share, 2)}% of the length of g`;
-  return `${what ? `The ${what} stays` : "Nothing stays"} behind, and ${goes} goes on, times rstd = ${short(rstd, 3)}.`;
+  return `${what ? `The ${what} stays` : "Nothing stays"} behind, and ${goes} goes on.`;
 }
 
 /**

@@ -22,17 +22,17 @@ import "./gradient.css";
  * @property {import("./backward.js").Sigma} sigma
  */
 
-const STEPS = { x: "x", grad_y: "grad_y", weight: "γ", grad_x: "grad_x" };
+const STEPS = { x: "x", grad_y: "grad_y", grad_x: "grad_x", weight: "γ" };
 const MU = { used: "through μ", detached: "detach μ", absent: "no μ: RMSNorm" };
 const SIGMA = { used: "through σ", detached: "detach σ" };
 const MOST = 20; // elements
 
 const controls = `<div class="ln-ways">${choice("mu", "way through the mean", MU)}${choice("sigma", "way through the variance", SIGMA)}</div>`;
 
-// The key of the plot: what stays behind, in two numbers, and what two sums show of what goes on.
+// The key of the plot: the line that stays behind, in two numbers, and what goes on.
 const KEY = [
-  ["mean_g", "stays behind: height mean(g)", "line"], ["mean_g_x_hat", "slope mean(g·x̂)", "same"],
-  ["sum", "goes on: sum of grad_x", "rest"], ["radial", "sum of grad_x·x̂", "same"],
+  ["mean_g", "stays behind: mean(g)", "line"], ["mean_g_x_hat", "and x̂ times mean(g·x̂)", "same"],
+  ["rstd", "goes on: the rest × rstd = 1/√(σ² + ε) =", "rest"],
 ];
 const TICKS = [-2, -1, 1, 2];
 
@@ -60,10 +60,6 @@ function show(state) {
   const factors = singularValues(backwardMatrix({ ...state, x: now.x, weight, eps: Math.fround(state.eps) }));
   const most = rstd * largest(weight);
   const quarter = (rstd * largest(g)) / 4; // of what would go on untouched: so little is seen to be little
-  const along = (direction) => gradX.reduce((a, v, i) => a + v * direction[i], 0);
-  const [sum, radial] = [along(g.map(() => 1)), along(xHat)];
-  const noise = g.length * ulp(rstd * largest(g)); // what rounding alone leaves of a sum that is 0
-  const size = (v) => [v, Math.abs(v) < noise ? "≈ 0" : short(v, 2)];
   const [said, through] = [lineSays(now, state), spectrumSays(factors, most)];
   return {
     scales: {
@@ -77,7 +73,8 @@ function show(state) {
       grad_x: { values: gradX },
     },
     facts: {
-      mean_g: [[now.meanG, short(now.meanG, 3)]], mean_g_x_hat: [[now.meanGXHat, short(now.meanGXHat, 3)]], sum: [size(sum)], radial: [size(radial)],
+      mean_g: [[now.meanG, state.mu === "used" ? short(now.meanG, 3) : "–"]], mean_g_x_hat: [[now.meanGXHat, state.sigma === "used" ? short(now.meanGXHat, 3) : "–"]],
+      rstd: [[rstd, short(rstd, 3)]],
       through: [[through, through]], singular: [[factors.join(" "), listed(factors, most)]],
     },
     knees: {},
@@ -145,9 +142,9 @@ const render = (props) => rowsLab(props, {
   rows: ["x", "grad_y", "weight"],
   choices: ["mu", "sigma"],
   steps: STEPS,
-  controls,
-  after: { weight: middle },
-  below: "",
+  controls: "",
+  after: { grad_x: middle },
+  below: controls,
   compared: true,
   hidden: [],
   behind,

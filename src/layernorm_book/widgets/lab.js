@@ -14,7 +14,6 @@ import "./lab.css";
 
 const DIVIDED = { x: "x", centred: "x − μ", x_hat: "x̂" };
 const STEPS = { normalize: DIVIDED, affine: { ...DIVIDED, weight: "γ", bias: "β", y: "y" } };
-const fill = (value, { length }) => Array(length).fill(value);
 
 // --- the page -------------------------------------------------------------------------------------
 
@@ -90,7 +89,10 @@ const showIn = (affine, count) => (state, pytorch) => {
 };
 
 /** A new γ and β for the same rows. */
-const setAffine = (lab, weight, bias) => lab.change({ weight: fill(weight, lab.state.weight), bias: fill(bias, lab.state.bias), held: null, base: null });
+const setAffine = (lab, ...values) => {
+  const [weight, bias] = values.map((value) => lab.state.weight.map(() => value));
+  lab.change({ weight, bias, held: null, base: null });
+};
 
 function render(props) {
   const count = props.model.get("rows");

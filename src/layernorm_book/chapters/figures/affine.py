@@ -27,3 +27,25 @@ def line_through_two(x_hat, x, weight, bias):
     ax.axvline(0, color=SOFT, linewidth=0.8)
     ax.set(xlabel="x̂ of the third feature", ylabel="x and y of the third feature")
     return picture
+
+
+def given_back(rows, many=200):
+    """Draw what one feature is to become against what γ and β make of it, a panel for each length.
+
+    Args:
+        rows: {n: (target, y)}, for rows of n numbers; arrays of shape (rows,) each.
+        many: how many rows are drawn.
+    """
+    shown = {n: [part[:many] for part in pair] for n, pair in rows.items()}
+    every = np.concatenate([target for target, _ in shown.values()])
+    ends = np.array([every.min(), every.max()])
+    picture, axes = new_picture(columns=len(rows), width=7, height=3.2)
+    for ax, (n, (target, y)) in zip(axes, shown.items(), strict=True):
+        ax.plot(ends, ends, color=SOFT, linewidth=1)
+        ax.plot(target, y, "o", color=Y, markersize=3.5, alpha=0.6, markeredgewidth=0)
+        ax.set_title(f"{n} numbers in a row", loc="left")
+        ax.set(xlabel="what it is to become", aspect="equal")
+        ticks = np.arange(-5, 16, 5)
+        ax.set(xticks=ticks, yticks=ticks)
+    axes[0].set_ylabel("y, with the best γ and β")
+    return picture

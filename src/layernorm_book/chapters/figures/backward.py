@@ -1,4 +1,4 @@
-"""What does the backward pass lose: two directions, two ranks, digits in a sum over rows?"""
+"""Which two directions does the backward pass lose, and what does that do to the weights before?"""
 
 import numpy as np
 from matplotlib.patches import Rectangle
@@ -8,7 +8,6 @@ from layernorm_book.chapters.figures.style import (
     BLUE,
     CENTRED,
     GRADIENT,
-    GREEN,
     INK,
     LINE,
     SOFT,
@@ -18,8 +17,6 @@ from layernorm_book.chapters.figures.style import (
     name,
     new_picture,
 )
-
-UNIT_ROUNDOFF = 2.0**-24  # float32: half a unit in the last place of 1
 
 
 def three_pushes():
@@ -76,6 +73,7 @@ def jacobian(matrix, singular):
         singular: array of shape (n,), largest first: n − 2 that are alike, then those of a
             direction along x̂ and of a flat one.
     """
+    matrix, singular = np.asarray(matrix), np.asarray(singular)
     floor, zero, n = 1e-8, 1e-9, len(matrix)  # below the floor the axis is broken, for a 0
     picture, (left, right) = new_picture(1, 2, width=6.4, height=3.4)
     largest = np.abs(matrix).max()
@@ -114,45 +112,46 @@ def jacobian(matrix, singular):
     return picture
 
 
-def fading_rate(sizes):
+def fading_rate(path):
     """Draw how a weight matrix in front of the layer grows, and what that does to its steps.
 
-    Args:
-        sizes: the norms of the matrix, one for each step.
-    """
-    picture, ax = new_picture(height=2.6)
-    grown = np.array(sizes)[:: max(1, len(sizes) // 50)] / sizes[0]
-    steps = np.linspace(0, len(sizes) - 1, len(grown))
-    felt = 1 / grown**2
-    ax.plot(steps, grown, color=AFFINE, linewidth=2)
-    ax.plot(steps, felt, color=GRADIENT, linewidth=2)
-    middle = len(steps) // 2
-    name(ax, "size of A", (steps[middle], grown[middle]), AFFINE, (0, 14), ha="right")
-    name(ax, "learning rate that A feels", (steps[middle], felt[middle]), GRADIENT, (0, 14))
-    ax.set(xlabel="steps", xlim=(0, steps[-1]), ylim=(0, 1.08 * grown[-1]))
-    ax.set_title("times what it was at the start", loc="left")
-    return picture
-
-
-def sum_over_rows(rows, errors):
-    """Draw the error of grad_weight against the number of rows in the sum, with two estimates.
+    On the left the matrix is a point, at its size from the middle and turned as far as all steps
+    so far have turned it. The triangle of the middle and two points that follow each other is the
+    one that they make in their own space, so a right angle there is a right angle here.
 
     Args:
-        rows: array of shape (sizes,).
-        errors: {label: array of shape (sizes,)}, largest errors against float64.
+        path: the matrix before the first step and after each.
     """
-    picture, ax = new_picture(height=3.4)
-    # The first marks are open and large, so that marks on top of them do not hide them.
-    looks = ((BLUE, "o", 9, "none"), (VERMILION, "s", 5, "full"), (GREEN, "^", 6, "full"))
-    for (label, error), (colour, marker, size, fill) in zip(errors.items(), looks, strict=True):
-        look = {"color": colour, "markersize": size, "fillstyle": fill}
-        ax.plot(rows, error, marker, label=label, **look)
-    serial, paired = rows / 2**0.5, np.sqrt(rows * np.log2(rows))  # (sizes,) each, in units of u
-    for line, label in ((serial, "u·R/√2"), (paired, "u·√(R·log₂ R)")):
-        at = line > 0
-        ax.plot(rows[at], UNIT_ROUNDOFF * line[at], color=SOFT, linewidth=1, linestyle="--")
-        name(ax, label, (rows[-1], UNIT_ROUNDOFF * line[-1]), SOFT, (9, 0))
-    ax.set(xscale="log", yscale="log", xlabel="R, rows in the sum", xlim=(0.7, 2 * rows[-1]))
-    ax.set_title("largest error of grad_weight", loc="left")
-    ax.legend(loc="upper left", handlelength=1)
+    picture, (left, right) = new_picture(1, 2, width=6.4, height=3.1)
+    points = np.stack([np.ravel(matrix) for matrix in path])  # (steps + 1, weights)
+    sizes = np.linalg.norm(points, axis=1)  # (steps + 1,)
+    cosine = (points[1:] * points[:-1]).sum(1) / (sizes[1:] * sizes[:-1])  # (steps,)
+    turned = np.concatenate([[0], np.cumsum(np.arccos(np.clip(cosine, -1, 1)))])  # (steps + 1,)
+    grown = sizes / sizes[0]
+    seen = grown * np.stack([np.cos(turned), np.sin(turned)])  # (2, steps + 1)
+    around = np.linspace(0, 2 * np.pi, 91)
+    left.plot(np.cos(around), np.sin(around), color=SOFT, linewidth=1, linestyle=":")
+    left.plot(*seen, color=GRADIENT, linewidth=1.2)
+    left.plot(*seen[:, :12], "o", color=GRADIENT, markersize=3)
+    look = {"arrowstyle": "-|>", "color": AFFINE, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
+    for end in (0, -1):
+        left.annotate("", seen[:, end], (0, 0), arrowprops=look)
+    name(left, "A", seen[:, 0] / 2, AFFINE, (0, -9), weight="bold")
+    name(left, f"after {len(path) - 1} steps", seen[:, -1], AFFINE, (6, 7), weight="bold")
+    corner = np.array([[0.88, 0.88, 1], [0, 0.12, 0.12]])  # the first step stands at right angles
+    left.plot(*corner, color=INK, linewidth=1)
+    most = 1.04 * grown[-1]
+    left.set(aspect="equal", xlim=(-most, most), ylim=(-most, 1.1 * most), xticks=[], yticks=[])
+    left.spines[:].set_visible(False)
+    left.set_anchor("N")
+    left.set_title("A, step by step", loc="left")
+    steps = np.arange(len(path))
+    shown = slice(None, None, max(1, len(path) // 50))
+    for values, colour in ((grown, AFFINE), (grown**-2, GRADIENT)):
+        right.plot(steps[shown], values[shown], color=colour, linewidth=2)
+    middle = len(path) // 2
+    name(right, "size of A", (middle, grown[middle]), AFFINE, (0, 14), ha="right")
+    name(right, "learning rate that A feels", (middle, grown[middle] ** -2), GRADIENT, (0, 14))
+    right.set(xlabel="steps", xlim=(0, steps[-1]), ylim=(0, 1.08 * grown[-1]))
+    right.set_title("times what it was at the start", loc="left")
     return picture

@@ -1,58 +1,24 @@
-"""In which bits is a number stored, and how many of its digits are right?"""
+"""Where do the digits of x̂ go, and which step loses them?"""
 
-import math
-
-from matplotlib.patches import Rectangle
+import numpy as np
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 
 from layernorm_book.chapters.figures.statistics import WAYS
 from layernorm_book.chapters.figures.style import (
-    BLUE,
     CENTRED,
-    GREEN,
     INK,
     LINE,
     SOFT,
     VERMILION,
     Picture,
     X,
+    name_all,
     new_panel,
+    new_picture,
 )
 
 ARROW = {"arrowstyle": "-|>", "color": VERMILION, "linewidth": 1.2, "shrinkA": 2, "shrinkB": 1}
-
-
-def bit_fields(rows):
-    """Draw numbers as they are stored: a cell for each bit, tinted by field.
-
-    Args:
-        rows: list of (name, (sign, exponent, fraction), text), the fields being strings of bits
-            and the text what stands below them.
-    """
-    widest = max(sum(map(len, fields)) for _, fields, _ in rows) + 0.8
-    panel = new_panel(4.5, 0.78 * len(rows) + 0.25, layout=None)
-    ax = panel.add_axes((0, 0, 1, 1))
-    for line, (name, fields, text) in enumerate(rows):
-        top, left = 5.6 * line + 2.4, 0.0
-        ax.text(0, top - 0.5, name, weight="bold")
-        ax.text(7, top - 0.5, text, color=SOFT)
-        for field, tint in zip(fields, (VERMILION, GREEN, BLUE), strict=True):
-            for bit in field:
-                style = {"facecolor": tint, "alpha": 0.6 if bit == "1" else 0.18}
-                ax.add_patch(Rectangle((left + 0.05, top), 0.9, 2, linewidth=0, **style))
-                ax.text(left + 0.5, top + 1.05, bit, ha="center", va="center")
-                left += 1
-            left += 0.4
-    below = 5.6 * len(rows) - 0.4
-    sign, exponent, _ = map(len, rows[-1][1])
-    for left, field, tint in (
-        (0, "sign", VERMILION),
-        (sign + 3, "exponent", GREEN),
-        (sign + exponent + 3, "fraction", BLUE),
-    ):
-        ax.text(left, below, field, color=tint, va="top")
-    ax.set(xlim=(0, widest), ylim=(below + 2, 0.2))
-    ax.set_axis_off()
-    return Picture([panel])
 
 
 def shifted_alike(row, rounded):
@@ -90,22 +56,64 @@ def shifted_alike(row, rounded):
     return Picture([panel])
 
 
-def digits(errors):
-    """Draw how many digits each way gets right: a bar for each, none where the error is NaN.
+def errors_along_a_row(errors, step):
+    """Draw the error of x̂ at each place of one row, a dot for each number.
 
     Args:
-        errors: {way: its largest error of x̂}, from the top.
+        errors: {way: tensor of shape (n,)}, the ways being those of `statistics.WAYS`.
+        step: from one mark of the axis to the next. Two are drawn above 0, at least, and below.
     """
-    panel = new_panel(4.5, 0.3 * len(errors) + 0.6, layout=None)
-    ax = panel.add_axes((0.22, 0.25, 0.58, 0.75))
-    for line, (way, error) in enumerate(errors.items()):
-        lost = not error < 1
-        right = 0.0 if lost else -math.log10(error)
-        ax.barh(line, right, height=0.62, color=WAYS[way][0])
-        ax.text(-0.1, line, way, ha="right", va="center")
-        text = "NaN: none" if math.isnan(error) else f"off by {error:.1e}".replace("e-0", "e-")
-        ax.text(right + 0.1, line, text, color=SOFT, va="center")
-    ax.set(xlim=(0, 7), ylim=(len(errors) - 0.5, -0.5), yticks=[])
-    ax.set_xlabel("digits of x̂ that are right, at the worst place of 64 rows", color=SOFT)
-    ax.spines[["left", "right", "top"]].set_visible(False)
+    picture, ax = new_picture(height=2.3)
+    top = max(2 * step, *(1.15 * off.abs().max().item() for off in errors.values()))
+    ax.axhline(0, color=LINE, linewidth=1)
+    for way, off in errors.items():
+        dots = [(place, size) for place, size in enumerate(off.tolist()) for _ in (1, 2)]
+        path = Path(dots, [Path.MOVETO, Path.LINETO] * len(off))
+        path.should_simplify = False  # or all dots but one are gone
+        look = {"facecolor": "none", "edgecolor": WAYS[way][0], "capstyle": "round"}
+        ax.add_patch(PathPatch(path, linewidth=2, **look))
+    n = len(off)
+    ax.set(xlim=(-12, n + 4), ylim=(-top, top), xticks=(0, n // 2, n))
+    ax.set_xlabel(f"the {n} numbers of the row", color=SOFT)
+    marks = [k * step for k in range(-9, 10) if abs(k * step) <= top]
+    ax.set_yticks(marks, [_signed(mark) for mark in marks])
+    ax.set_title("error of x̂", loc="left")
+    ax.spines["bottom"].set_visible(False)
+    ax.tick_params(axis="x", length=0)
+    name_all(ax, [(way, (n, off.mean().item()), WAYS[way][0]) for way, off in errors.items()])
+    return picture
+
+
+def _signed(number):
+    """Return 0.001 as +0.001, and -1e-07 as −1e-7."""
+    text = f"{abs(number):.3g}".replace("e-0", "e-")
+    return text if number == 0 else ("+" if number > 0 else "−") + text
+
+
+def harms(table):
+    """Draw a table of errors with a bar in each cell, the worst of each column lit.
+
+    Args:
+        table: {(step, mean): error of x̂ when only this step is rounded}, row by row; the step
+            None stands for a row in which only the output is.
+    """
+    steps, means = (list(dict.fromkeys(key[k] for key in table)) for k in (0, 1))
+    words = {None: "output alone", "the sums": "sums, one by one", "in a tree": "sums, in a tree"}
+    panel = new_panel(4.5, 0.29 * (len(steps) + 1), layout=None)
+    low, high = (f(table.values()) for f in (min, max))
+    for column, mean in enumerate(means):
+        ax = panel.add_axes((0.27 + 0.375 * column, 0, 0.24, 1))
+        worst = max(table[step, mean] for step in steps)
+        for line, step in enumerate(steps):
+            size = table[step, mean]
+            lit = {"color": VERMILION} if size == worst else {"color": SOFT, "alpha": 0.45}
+            ax.barh(line, np.log(size / low) + 0.35, height=0.62, **lit)
+            end = np.log(size / low) + 0.6
+            heavy = "bold" if size == worst else "normal"
+            ax.text(end, line, f"{size:.3f}", va="center", weight=heavy)
+            if not column:
+                ax.text(-0.3, line, words.get(step, step), ha="right", va="center")
+        ax.text(0, -0.95, f"mean {mean}", color=SOFT, va="center")
+        ax.set(xlim=(0, np.log(high / low) + 0.35), ylim=(len(steps) - 0.4, -1.4))
+        ax.set_axis_off()
     return Picture([panel])

@@ -32,17 +32,20 @@ const MOST_COLUMNS = 20; // a longer row shows a window of WINDOW elements
 const WINDOW = 8;
 const NUMBER = [-LARGEST, LARGEST];
 
-const skeleton = (presets, hint, { title, controls, below, behind, compared }) => `
-  <div class="ln-presets" role="group" aria-label="${title}"><button type="button" data-do="start">Start</button>${presetButtons(presets)}</div>
+/** Of two rows what the table shows is much: it comes first, and what changes it all at once below. */
+const skeleton = (presets, hint, two, { title, controls, below, behind, compared }) => {
+  const top = `<div class="ln-presets" role="group" aria-label="${title}"><button type="button" data-do="start">Start</button>${presetButtons(presets)}</div>
   <p class="ln-story">${hint}</p>
-  ${controls}
+  ${controls}`;
+  return `${two ? "" : top}
   <div class="ln-window" hidden>
     <label><span></span><input type="range" name="window" min="0"></label>
   </div>
   <div class="ln-scroll"><table class="ln-main"></table></div>
-  ${below}
+  ${two ? top : below}
   ${more(`${behind}<div class="ln-scroll" tabindex="0"><table class="ln-behind"></table></div>
     ${compared ? `<p class="ln-says"></p>` : ""}`)}`;
+};
 
 /**
  * @param {object} props  what the host hands to `render`
@@ -74,7 +77,7 @@ export function rowsLab(props, own) {
   const lengthOf = (state) => state.x.length / count; // of one row
   const lab = createLab(props, {
     ...own,
-    body: skeleton(presets, hint, own),
+    body: skeleton(presets, hint, count > 1, own),
     keys: [...rows, "eps", ...own.choices],
     fields: { ...Object.fromEntries(rows.map((name) => [name, [steps[name], ...NUMBER]])), eps: EPS },
     fits: (state) => rows.every((name) => name === "x" || state[name].length === lengthOf(state)) && own.fits(state),
