@@ -629,6 +629,20 @@ def test_the_numbers_can_be_read_in_light_and_dark(show):
             assert page.evaluate(contrast) > 4.5
 
 
+GROUPS = {"CHW": 2, "HW": 8, "W": 16, "N": 24, "": 48}
+
+
+@pytest.mark.parametrize(("shared", "groups"), GROUPS.items())
+def test_cells_of_different_groups_have_different_colours(show, shared, groups):
+    page = show(AxisPicker(shared=shared))
+    numbers, colours = page.evaluate("""() => [
+        [...document.querySelectorAll(".ln-cells .ln-cell")].map(cell => cell.dataset.group),
+        [...document.querySelectorAll(".ln-means .ln-cell")].map(
+            cell => getComputedStyle(cell).backgroundColor)]""")
+    assert len(set(numbers)) == len(set(colours)) == groups
+    assert len(set(zip(numbers, colours, strict=True))) == groups
+
+
 def test_a_finger_drags_a_cell_sideways_and_scrolls_the_page_up_and_down(phone, show):
     open_lab(phone, show(AxisPicker("tokens")).url)
     phone.evaluate("document.body.style.paddingBottom = '900px'")

@@ -89,11 +89,20 @@ def test_an_exhibit_bears_its_label_and_what_its_layer_makes(room):
     assert f">{found.maker}</text>" in html
     assert f">{found.label.upper()}</text>" in html
     assert VARIABLES[STAMPS[found.label]] in html
+    assert f">{found.told_by}</text>" in html
     wrong = found.layer(*found.given())[0]
     last = f"{wrong[-1]:.0f}" if wrong[-1] >= 10 else f"{wrong[-1]:.2g}"
     assert f">{last}</text>" in html
     right = F.layer_norm(*found.given())[0]
     assert (wrong - right).abs().max() > 0.5, "and it is not what it should be"
+
+
+def test_the_row_of_an_exhibit_far_from_zero_shows_what_is_beside_its_mean():
+    """Four bars of about 2001 look alike."""
+    row = EXHIBITS["precision"].x[0].double()
+    html = exhibit("precision")._repr_html_()
+    assert f">{row.mean():,.0f}</text>" in html
+    assert f">+ {row[-1] - row.mean():.2g}</text>" in html
 
 
 THEMES = {  # what a host sets: how, and whether the operating system asks for dark

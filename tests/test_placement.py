@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from layernorm_book.chapters.placement import Attention, FeedForward, Speller, Sublayer, norms_used
+from layernorm_book.chapters.placement import (
+    Attention,
+    FeedForward,
+    Speller,
+    Sublayer,
+    norms_used,
+    own_part,
+)
 from layernorm_book.chapters.training import (
     WATCHED,
     at_the_start,
@@ -16,6 +23,7 @@ from layernorm_book.chapters.training import (
     sample,
     source_code,
     train,
+    train_all,
 )
 from layernorm_book.widgets.collapse import apart
 
@@ -134,6 +142,25 @@ def test_the_warm_up_rises_to_the_rate(data):
     moved = train(Pre, data, steps=2).losses
     assert still[0] == moved[0]
     assert abs(still[1] - moved[1]) > 0.05
+
+
+def test_several_places_train_from_several_seeds_under_one_bar(data, capsys):
+    places = {"after": Post, "before": Pre}
+    every = train_all(places, data, seeds=(2, 5), steps=2, frames=(2,))
+    assert "0 of 8 steps" in capsys.readouterr().out
+    assert {name: len(runs) for name, runs in every.items()} == {"after": 2, "before": 2}
+    alone = train(Pre, data, 5, steps=2, frames=(2,))
+    assert np.array_equal(every["before"][1].losses, alone.losses)
+
+
+def test_the_own_part_is_free_of_what_tokens_share():
+    torch.manual_seed(0)
+    f = torch.randn(3, 5, 4)  # (batch, tokens, d)
+    own = own_part(f)
+    torch.testing.assert_close(own_part(f + torch.randn(5, 4)), own)  # the same in all texts
+    assert own_part(f[:1]).abs().max() < 1e-6  # one text has nothing of its own
+    assert own[:, 0].abs().max() < 1e-6  # nor has a first token
+    torch.testing.assert_close(own_part(f[:, :3]), own[:, :3])  # what comes later does not count
 
 
 def test_what_a_stack_is_at_the_start(data):

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from layernorm_book.chapters import timing
+from layernorm_book.chapters import ladder, timing
 from layernorm_book.chapters import triton_kernels as kernels
 from layernorm_book.chapters.timing import Times, measure, side_by_side
 from layernorm_book.chapters.traffic import Passes, count
@@ -46,14 +46,34 @@ def test_the_clock_stands_still_while_the_core_works_for_others():
     assert timing.on_cpu(x.clone) > 1e-4
 
 
-def test_memory_is_kept_or_new_as_asked(monkeypatch):
+def test_memory_is_kept_before_anything_is_called(monkeypatch):
     asked = []
-    monkeypatch.setattr(timing, "keep_memory", lambda keep=True: asked.append(keep))
+    monkeypatch.setattr(timing, "keep_memory", lambda: asked.append("keep"))
     measure({"copy": lambda: asked.append("call")}, rounds=2)
-    assert asked == [True, "call", "call", "call"]
-    asked.clear()
-    measure({"copy": lambda: asked.append("call")}, rounds=2, new_memory=True)
-    assert asked == [False, "call", False, "call", False, "call"]
+    assert asked == ["keep", "call", "call", "call"]
+
+
+def test_the_caches_are_told_as_far_as_the_system_tells_them(tmp_path):
+    assert timing.machine(tmp_path) == "caches: this system does not say"
+    found = [("1", "Data", "48K"), ("1", "Instruction", "32K"), ("2", "Unified", "1280K")]
+    for index, cache in enumerate((*found, ("3", "Unified", "32768K"), ("4", "Unified", "?"))):
+        folder = tmp_path / f"index{index}"
+        folder.mkdir()
+        for name, text in zip(("level", "type", "size"), cache, strict=True):
+            (folder / name).write_text(f"{text}\n")
+    (tmp_path / "index5").mkdir()
+    assert timing.machine(tmp_path) == "caches: L1 48 KiB, L2 1.25 MiB, L3 32 MiB"
+
+
+def test_the_ladder_is_the_layer():
+    x, weight, bias = torch.randn(1024, 8), *torch.randn(2, 8)
+    right = ladder.fused(x, weight, bias)
+    torch.testing.assert_close(right, torch.layer_norm(x, (8,), weight, bias))
+    for write, rows in ((ladder.in_place, 1024), (ladder.in_blocks, 1024), (ladder.one_block, 512)):
+        y = torch.zeros_like(x)
+        write(x, weight, bias, y)
+        torch.testing.assert_close(y[:rows], right[:rows])
+        assert not y[rows:].any()
 
 
 def test_a_table_has_what_was_counted_beside_what_was_measured():

@@ -6,71 +6,11 @@ little: what a line promises is tested with room for that.
 
 import numpy as np
 import pytest
-from browser import move, pixels, slide, values
+from browser import pixels, values
 from tries import tries
 
-DEPTH, TOKENS = ".ln-depth", ".ln-collapse"
+TOKENS = ".ln-collapse"
 POST, PRE = 0, 1
-
-
-def sizes(page):
-    text = page.get_attribute(f"{DEPTH} [data-quantity=sizes]", "data-value")
-    return [float(size) for size in text.split()]
-
-
-def choose(page, place):
-    page.locator(f"{DEPTH} label:has([name=norm][value={place}])").click()
-    assert page.is_checked(f"{DEPTH} [name=norm][value={place}]")
-
-
-@tries("09-none", "Leave it on none: the row grows into the millions, and so does its gradient.")
-def test_without_a_norm_row_and_gradient_grow(lab_page):
-    assert lab_page.is_checked(f"{DEPTH} [name=norm][value=none]")
-    assert 1e6 < sizes(lab_page)[-1] < 1e8
-    assert 1e6 < values(lab_page, "grad", DEPTH)[0] < 1e8
-
-
-@tries(
-    "09-post",
-    "Choose post and drag weights from end to end: the row keeps size 1, and the gradient at "
-    "block 1 stays between 0.001 and 10.",
-)
-def test_post_keeps_the_row_and_its_gradient(lab_page):
-    choose(lab_page, "post")
-    for _ in slide(lab_page, f"{DEPTH} [name=scale]"):
-        assert sizes(lab_page)[1:] == pytest.approx([1] * 48, rel=1e-3)
-    for stop in range(-48, 49):
-        move(lab_page, f"{DEPTH} [name=scale]", stop / 16)
-        assert sizes(lab_page)[1:] == pytest.approx([1] * 48, rel=1e-3)
-        assert 0.001 < values(lab_page, "grad", DEPTH)[0] < 10
-
-
-@tries("09-pre", "Choose pre: the row grows slowly, and on the right the columns hardly change.")
-def test_pre_adds_up_and_changes_little_in_the_end(lab_page):
-    choose(lab_page, "pre")
-    found = sizes(lab_page)
-    assert 3 < found[-1] < 30
-    assert found[-1] < 1.1 * found[-5]
-    painted = pixels(lab_page.locator(f"{DEPTH} canvas"))  # (32, 49, 4)
-    signed = painted[..., 3] * np.where(painted[..., 0] > 100, 1, -1)
-    change = np.abs(np.diff(signed, axis=1)).mean(0)  # (48,)
-    assert change[-8:].mean() < change[:8].mean() / 4
-
-
-@tries("09-peri", "Choose peri and drag weights: the picture stands still.")
-def test_peri_does_not_see_the_weights(lab_page):
-    choose(lab_page, "peri")
-    canvas, before = lab_page.locator(f"{DEPTH} canvas"), None
-    for _ in slide(lab_page, f"{DEPTH} [name=scale]"):
-        painted = pixels(canvas)[..., 3], np.array(sizes(lab_page))
-        before = before or painted
-        assert np.abs(painted[0] - before[0]).max() <= 2
-        assert painted[1] == pytest.approx(before[1], rel=5e-3)
-    choose(lab_page, "pre")
-    assert np.abs(pixels(canvas)[..., 3] - before[0]).max() > 50
-
-
-# --- the tokens -----------------------------------------------------------------------------------
 
 
 def to_step(page, step):

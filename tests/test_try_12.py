@@ -4,7 +4,7 @@ from collections import Counter
 
 import torch
 import torch.nn.functional as F
-from browser import open_lab, values
+from browser import values
 from census import measure
 from tries import tries
 
@@ -100,18 +100,3 @@ def test_the_field_finds_a_package(lab_page):
     assert all(name.startswith("diffusers ") for name in packages(page))
     lit = page.locator("circle:not(.ln-away)").count()
     assert lit == sum(counts[1:7])
-
-
-@tries(
-    "12-link",
-    "Open a row and press “Copy link”: whoever follows the link finds that row open.",
-)
-def test_a_link_opens_the_row(lab_page):
-    page = lab_page
-    page.click("[data-row='92'] label")
-    page.get_by_role("button", name="Copy link").click()
-    page.wait_for_function("document.querySelector('.ln-done').textContent === 'Link copied.'")
-    open_lab(page, page.evaluate("navigator.clipboard.readText()"))
-    assert page.locator(".ln-opened").is_visible()
-    assert "keras-hub" in page.inner_text(".ln-source")
-    assert values(page, "open") == [92]

@@ -1,7 +1,8 @@
 """Repeat the measurements of the chapter on speed on this machine, and print them as one table.
 
-The versions are the chapter's own cells, those tagged `ladder`, and they are measured as there:
-in turns, each beside a copy of the same round, with memory ready. More rounds, and one size more.
+The versions are those of the chapter, whose plain one stands in its cell tagged `ladder`, and they
+are measured as there: in turns, each beside a copy of the same round, with memory ready. More
+rounds, and one size more.
 """
 
 import platform
@@ -10,24 +11,25 @@ from pathlib import Path
 import nbformat
 import torch
 
+from layernorm_book.chapters.ladder import WRITING, fused
 from layernorm_book.chapters.timing import backward, calls, compiled, keep_memory, measure
 
 CHAPTER = Path(__file__).parents[1] / "book" / "07_speed.ipynb"
 SIZES = {(1, 768): 401, (64, 768): 401, (1024, 768): 101, (8192, 768): 31, (4096, 4096): 11}
 
 
-def chapter():
-    """Return the names that the tagged cells define."""
+def from_the_chapter():
+    """Return the plain version, which its tagged cell defines."""
     names = {}
     for cell in nbformat.read(CHAPTER, as_version=4).cells:
         if "ladder" in cell.metadata.get("tags", []):
             exec(cell.source, names)
-    return names
+    return names["plain"]
 
 
 def main():
     """Measure every version at every size; print medians and quartiles, in copies."""
-    names = chapter()
+    plain = from_the_chapter()
     ready = "is kept" if keep_memory() else "is what the C library makes of it"
     print(f"{platform.machine()}, torch {torch.__version__}, one core")
     print(f"the memory of arrays {ready}")
@@ -35,13 +37,12 @@ def main():
     for (rows, n), rounds in SIZES.items():
         x = torch.randn(rows, n)  # (rows, n)
         weight, bias = torch.randn(2, n)  # (n,) each
-        functions = [names[f] for f in ("plain", "fused")], [names["in_place"], names["in_blocks"]]
-        ways = calls(*functions, x, weight, bias) | compiled(names["plain"], x, weight, bias)
+        ways = calls((plain, fused), WRITING, x, weight, bias) | compiled(plain, x, weight, bias)
         print(f"\n{rows} × {n}, {rounds} rounds")
         print(measure(ways, rounds=rounds).table())
         back = {"copy": ways["copy"]}
-        for name in ("plain", "fused"):
-            back[f"{name}, backward"] = backward(names[name], x, weight, bias)
+        for function in (plain, fused):
+            back[f"{function.__name__}, backward"] = backward(function, x, weight, bias)
         print(measure(back, rounds=max(9, rounds // 3)).table().partition("\n")[2])
 
 

@@ -1,5 +1,6 @@
 """On which input does which fault hide?"""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -31,6 +32,18 @@ def layers_with_a_fault() -> dict[str, Formula]:
         ((_, choice),) = set(parts.items()) - set(RIGHT.items())
         found[NAMES[choice]] = formula(**parts)
     return found
+
+
+def usual() -> tuple:
+    """Return what a layer is tried on first: x of shape (8, 768), fresh parameters, ε = 1e-5."""
+    x = torch.randn(8, 768, generator=torch.Generator().manual_seed(0))
+    return x, (768,), torch.ones(768), torch.zeros(768), 1e-5
+
+
+def turned_around() -> tuple:
+    """Return the opposite in all: x of shape (6, 4) near 2000, drawn parameters, ε = 0.5."""
+    g = torch.Generator().manual_seed(0)
+    return 2000 + torch.randn(6, 4, generator=g), (4,), *torch.randn(2, 4, generator=g), 0.5
 
 
 def error(layer: Formula, given: tuple, tolerance: float = 1e-3) -> float:

@@ -135,6 +135,16 @@ class Speller(nn.Module):
         return self.answer(self.states(ids)[-1])
 
 
+def own_part(f: Tensor) -> Tensor:
+    """Take out of what a branch gives, (batch, tokens, d), what tokens share.
+
+    That is the mean over the batch at each position, and then the mean over the tokens so far.
+    """
+    f = f - f.mean(0)
+    so_far = torch.arange(1, f.shape[1] + 1)[:, None]  # (tokens, 1)
+    return f - f.cumsum(1) / so_far
+
+
 def norms_used(model: Speller) -> int:
     """Return how many LayerNorms a forward pass of a model goes through."""
     layers = [layer for layer in model.modules() if isinstance(layer, nn.LayerNorm)]

@@ -10,9 +10,10 @@ and with nothing else.
 import ctypes
 import statistics
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -20,8 +21,8 @@ FINE = time.get_clock_info("thread_time").resolution < 1e-6
 CLOCK = time.thread_time if FINE else time.perf_counter
 
 
-def keep_memory(keep=True):
-    """Let this process keep the memory of arrays that are gone for those that come, or let it not.
+def keep_memory():
+    """Let this process keep the memory of arrays that are gone for those that come.
 
     glibc, the C library of most Linux systems, can give a large array's memory back to the system,
     and then the next one comes as new pages that have to be filled with zeros first. Or it keeps
@@ -30,18 +31,35 @@ def keep_memory(keep=True):
     Returns:
         Whether that worked; other C libraries have their own ways.
 
-    Source: mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD; malloc_trim(3).
+    Source: mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD.
     """
     try:
-        library = ctypes.CDLL(None)
-        mallopt, trim = library.mallopt, library.malloc_trim
+        mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    if keep:
-        return bool(mallopt(-3, 2**25) and mallopt(-1, 2**31 - 1))
-    done = bool(mallopt(-3, 2**20) and mallopt(-1, 2**17))
-    trim(0)
-    return done
+    return bool(mallopt(-3, 2**25) and mallopt(-1, 2**31 - 1))
+
+
+def machine(files="/sys/devices/system/cpu/cpu0/cache"):
+    """Return the caches of the first core in a line, as far as the system tells them.
+
+    Args:
+        files: folder where Linux describes them, and other systems have nothing.
+    """
+    told = {}
+    for cache in sorted(Path(files).glob("index*")):
+        with suppress(OSError, ValueError):
+            level, kind, size = ((cache / f).read_text().strip() for f in ("level", "type", "size"))
+            if kind != "Instruction":
+                told[f"L{level}"] = kibibytes(int(size.removesuffix("K")))
+    if not told:
+        return "caches: this system does not say"
+    return "caches: " + ", ".join(f"{level} {size}" for level, size in told.items())
+
+
+def kibibytes(count):
+    """Return a number of KiB in words."""
+    return f"{count} KiB" if count < 1024 else f"{count / 1024:g} MiB"
 
 
 @contextmanager
@@ -76,7 +94,7 @@ class Times:
         """Return one line for each version: its median, and the quartiles around it."""
         rows = ((in_words(name), *self.ratio(name)) for name in self.seconds)
         return "\n".join(
-            f"{name:22}{m:7.1f}   ({low:.1f} to {high:.1f})" for name, m, low, high in rows
+            f"{name:18}{m:5.1f}  ({low:.1f} to {high:.1f})" for name, m, low, high in rows
         )
 
 
@@ -104,7 +122,7 @@ def side_by_side(counted, **measured):
     return "\n".join(lines)
 
 
-def measure(calls, unit="copy", rounds=15, device="cpu", new_memory=False):
+def measure(calls, unit="copy", rounds=15, device="cpu"):
     """Time calls in turn, on one core or on a GPU.
 
     Args:
@@ -113,8 +131,6 @@ def measure(calls, unit="copy", rounds=15, device="cpu", new_memory=False):
         rounds: how often each is called. Every round starts with another of them.
         device: "cpu", or "cuda", where a call comes back before its work is done. There two events
             are put into the queue around each call, and the GPU itself notes when it reached them.
-        new_memory: whether arrays that a call makes are new memory, or what earlier ones left.
-            See `keep_memory`, which says where this has an effect.
 
     Returns:
         Times.
@@ -122,13 +138,11 @@ def measure(calls, unit="copy", rounds=15, device="cpu", new_memory=False):
     once = on_gpu if device == "cuda" else on_cpu
     seconds, names = {name: [] for name in calls}, list(calls)
     with one_core():
-        keep_memory(not new_memory)
+        keep_memory()  # where that works, no version waits for new memory
         for call in calls.values():  # warm up: caches, pages, a compiler
             call()
         for _ in range(rounds):
             for name in names:
-                if new_memory:
-                    keep_memory(False)  # what other calls have left goes back
                 seconds[name].append(once(calls[name]))
             names.append(names.pop(0))
     return Times(seconds, unit)

@@ -1,8 +1,8 @@
 """How does a small transformer learn the book's own source code, and what happens to its tokens?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 import layernorm_book
 from layernorm_book.chapters.placement import Speller
+from layernorm_book.chapters.progress import ProgressBar
 from layernorm_book.widgets.collapse import Recording, apart
 
 TOKENS, BATCH = 32, 8
@@ -150,6 +151,26 @@ def train(
     at, seen, watched, *parts = zip(*recorded, strict=True) if recorded else [()] * 6
     recording = Recording(at, seen, np.array(watched))
     return Run(model, np.array(losses), end, recording, *map(np.array, parts), np.array(moved))
+
+
+def train_all(
+    places: Mapping[str, type], data: Tensor, seeds: Sequence[int] = (0,), **options: Any
+) -> dict[str, list[Run]]:
+    """Train several placements, each from several seeds, under one progress bar.
+
+    Args:
+        places: for each name where LayerNorm stands, a subclass of `Sublayer`.
+        options: as in `train`; `steps` has to be among them.
+
+    Returns:
+        For each name its runs, one for each seed.
+    """
+    bar = ProgressBar(len(places) * len(seeds) * options["steps"], "steps")
+    options["advance"] = bar.advance
+    return {
+        name: [train(Place, data, seed, **options) for seed in seeds]
+        for name, Place in places.items()
+    }
 
 
 def ends(runs: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:

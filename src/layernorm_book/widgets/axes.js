@@ -20,6 +20,7 @@ import "./axes.css";
 
 const KEYS = ["layout", "shared", "groups", "statistics", "x", "cell"];
 const TINTS = 6;
+const DEPTHS = [0.45, 1, 0.1, 0.75, 0.25, 0.6, 0.9, 0]; // of a tint, so that 48 groups look different
 const LARGEST = 10; // a cell's value goes from −10 to 10, as axes.py says too
 const STATISTICS = { variance: "μ and σ²", square: "mean square", none: "none" };
 // What the second and the third grid show, by statistics.
@@ -208,7 +209,7 @@ function render(props) {
       setAttribute(cell, "data-group", group);
       paint(cell, (state.x[i] + LARGEST) / (2 * LARGEST), moved.cells[i], i === picked);
       paint(output, (out[i] + 2) / 4, moved.out[i], lit);
-      paint(mean, 0.5, moved.statistic[group], lit && !none);
+      paint(mean, DEPTHS[Math.floor(group / TINTS) % DEPTHS.length], moved.statistic[group], lit && !none);
       setAttribute(mean, "data-tint", none ? "none" : group % TINTS);
       setReadout(readouts.x[i], Math.fround(state.x[i]), rounded(state.x[i]));
       setReadout(readouts.mean[i], none ? "" : statistic[group], none ? "–" : narrow(statistic[group]));

@@ -216,7 +216,7 @@ function render(props) {
     setText(readouts.sentence[0], said);
     const moved = copies(now);
     write("copies", moved, inCopies(moved));
-    write("through", now.loaded + now.stored, `${now.loaded + now.stored} rows`);
+    write("through", through(now), inCopies(through(now)));
     write("held", now.cache.size, `${now.cache.size} of ${state.cache} rows`);
     write("read", now.read, `${now.read} rows`);
     write("written", now.written, `${now.written} rows`);

@@ -44,13 +44,27 @@ BRIEF = {
 LOOKS = {
     group: {"facecolor": hue, "alpha": 0.8, "edgecolor": GROUND} for group, hue in HUES.items()
 } | {"unseen": {"facecolor": "none", "hatch": "////", "edgecolor": SOFT, "linewidth": 0}}
-ACROSS = 22  # dots in a line
+ACROSS, BEFORE = 22, 38  # dots in a line
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 LIMITS = {  # the dtypes in which a limit is felt
     "narrows-float64": ("float64",),
     "rounds-before-scale": ("float16", "bfloat16"),
     "float32-parameters": ("float64", "float16", "bfloat16"),
 }
+
+
+def before(rows):
+    """Draw a dot for each layer that was compared, all alike: nobody has asked them yet.
+
+    Args:
+        rows: those of census.json.
+    """
+    picture, ax = new_picture(height=0.75)
+    across, lines = _places(sum("against" in row for row in rows), 0, BEFORE)
+    ax.plot(across, lines, "o", color=SOFT, markersize=5.6, markeredgewidth=0)
+    ax.set(xlim=(-0.6, BEFORE - 0.4), ylim=(lines[-1] + 0.6, -0.6))
+    ax.axis("off")
+    return picture
 
 
 def each_layer(rows):
@@ -87,8 +101,8 @@ def each_layer(rows):
     return picture
 
 
-def _places(count, top):
-    places = [divmod(at, ACROSS) for at in range(count)]
+def _places(count, top, across=ACROSS):
+    places = [divmod(at, across) for at in range(count)]
     return [across for _, across in places], [top + line for line, _ in places]
 
 
@@ -108,7 +122,8 @@ def in_precisions(rows):
 
 
 def _came(row, dtype):
-    if dtype in row.get("fails_in", []):
+    returned = row.get("message", {}).get("wrong-dtype", "")  # "float16: returned y of ..."
+    if dtype in row.get("fails_in", []) or returned.startswith(f"{dtype}:"):
         return group_of(row)
     if row["verdict"] == "wrong":
         return "unseen"
@@ -116,24 +131,15 @@ def _came(row, dtype):
 
 
 def agreement(rows):
-    """Draw which share of the layers agrees in each precision, and of each kind.
+    """Draw which share of the layers agrees in each precision.
 
     Args:
         rows: those of census.json.
     """
-    judged = [row for row in rows if "against" in row]
-    kinds = {
-        "LayerNorms": [row for row in judged if row["against"] == "layer_norm"],
-        "RMSNorms": [row for row in judged if row["against"] == "rms_norm"],
-        "on PyTorch": [row for row in judged if row["framework"] == "pytorch"],
-        "on other frameworks": [row for row in judged if row["framework"] != "pytorch"],
-    }
-    bars = in_precisions(judged)
-    bars |= {name: Counter(map(group_of, group)) for name, group in kinds.items()}
-    picture, ax = new_picture(height=5.6)
+    bars = in_precisions([row for row in rows if "against" in row])
+    picture, ax = new_picture(height=3.9)
     down = _legend(ax)
     for name, parts in bars.items():
-        down += 0.35 * (name == "LayerNorms")  # the first of the kinds
         _bar(ax, name, parts, down)
         down += 1
     ax.set(xlim=(0, 1), ylim=(down - 0.6, -0.3))
@@ -146,22 +152,22 @@ def _legend(ax):
     for at, (group, look) in enumerate(LOOKS.items()):
         x, y = 0.5 * (at % 2), 0.42 * (at // 2)
         ax.barh(y, 0.035, left=x, height=0.26, **look)
-        ax.text(x + 0.05, y, BRIEF[group], color=INK, va="center", size=9)
+        ax.text(x + 0.05, y, BRIEF[group], color=INK, va="center")
     return 0.42 * (len(LOOKS) + 1) // 2 + 1.3
 
 
 def _bar(ax, name, parts, down):
-    """Draw shares of a whole in a line, each with its number of layers."""
+    """Draw shares of a whole in a line, each with its number of layers, above it where narrow."""
     whole, start = sum(parts.values()), 0.0
-    ax.text(0, down - 0.3, f"{name}: {whole}", color=INK, va="bottom")
+    ax.text(0, down - 0.32, f"{name}: {whole}", color=INK, va="bottom")
     for group, look in LOOKS.items():
         share = parts[group] / whole
         ax.barh(down, share, left=start, height=0.5, **look)
-        if share > 0.012:
-            ground = (
-                {"facecolor": GROUND, "edgecolor": "none", "pad": 1} if group == "unseen" else None
-            )
-            at = start + share / 2
-            size = 9 if share > 0.05 else 7
-            ax.text(at, down, f"{parts[group]}", ha="center", va="center", size=size, bbox=ground)
+        at = start + share / 2
+        if share > 0.05:
+            hatched = {"facecolor": GROUND, "edgecolor": "none", "pad": 1}
+            ground = hatched if group == "unseen" else None
+            ax.text(at, down, f"{parts[group]}", ha="center", va="center", bbox=ground)
+        elif share:
+            ax.text(at, down - 0.29, f"{parts[group]}", ha="center", va="bottom")
         start += share

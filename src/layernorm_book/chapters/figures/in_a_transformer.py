@@ -9,6 +9,8 @@ from layernorm_book.chapters.figures.style import (
     GREEN,
     GROUND,
     INK,
+    LINE,
+    PURPLE,
     SOFT,
     VERMILION,
     name,
@@ -17,18 +19,15 @@ from layernorm_book.chapters.figures.style import (
     power_of_ten,
 )
 from layernorm_book.chapters.placement import Sublayer
+from layernorm_book.widgets.collapse import apart
 
 LOOKS = {"post": (VERMILION, "s"), "pre": (BLUE, "o")}
 """Colour and marker of each place of the norm, told apart without colour too."""
 WORDS = {"LayerNorm": "norm", "Attention": "attention", "FeedForward": "feed-forward"}
 ONE = 1e-6  # tokens whose 1 − cosine is less are one
+LENGTHS = {0.25: (BLUE, "o"), 1: (PURPLE, "^"), 2: (VERMILION, "s")}
+FRACTIONS = {0.25: "¼", 0.5: "½"}
 ENDS = ("h enters", "h leaves")
-NAMED = {  # in `by_length`, left and right: the dot by which the name of a line stands, and how
-    ("post", True): (1, (-9, 9), "right"),
-    ("pre", True): (1, (8, -10), "left"),
-    ("post", False): (2, (8, 6), "left"),
-    ("pre", False): (3, (2, -13), "right"),
-}
 TICKS = [one * ten for ten in (0.01, 0.1, 1, 10) for one in (1, 2, 5)]
 
 
@@ -115,30 +114,6 @@ def curves(runs, levels, window=8):
     return picture
 
 
-def by_rate(ends, level, steps):
-    """Draw the loss after so many steps of training against the learning rate.
-
-    Args:
-        ends: dict, for "post" and "pre" a dict, for each learning rate, rising, the loss.
-        level: the loss to draw as a horizontal line.
-    """
-    picture, ax = new_picture(height=2.7)
-    rates = sorted({rate for losses in ends.values() for rate in losses})
-    for place, losses in ends.items():
-        colour, marker = LOOKS[place]
-        look = {"color": colour, "marker": marker, "linewidth": 1.8, "markersize": 5}
-        ax.plot(losses.keys(), losses.values(), **look)
-        name(ax, f"{place}-LN", (rates[-1], losses[rates[-1]]), colour)
-    ax.plot([rates[0], rates[-1]], [level, level], color=SOFT, linewidth=1, linestyle="--")
-    name(ax, "character frequencies", (rates[0], level), SOFT, (0, 8), ha="left")
-    ax.set(xscale="log", xlabel="learning rate", ylabel=f"loss after {steps} steps")
-    ax.set_xlim(0.85 * rates[0], 1.5 * rates[-1])
-    ax.set_ylim(min(min(losses.values()) for losses in ends.values()) - 0.1, level + 0.15)
-    ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
-    ax.minorticks_off()
-    return picture
-
-
 def rows(runs, level, words):
     """Draw the loss at the end of several runs, a row for each place of the norm, the best on top.
 
@@ -213,6 +188,40 @@ def divided(steps, runs):
     return picture
 
 
+def parts(s2, sublayers):
+    """Draw what two tokens are made of: a part of their own, of variance 1 at first, and a shared.
+
+    Each sublayer adds a shared part of variance `s2`; post-LN then divides by the variance.
+    """
+    picture, axes = new_picture(1, 2, width=6.6, height=2.9)
+    for ax, divides in zip(axes, (True, False), strict=True):
+        own, shared, bars = 1.0, 0.0, [("start", 1.0, 0.0)]
+        for _ in range(sublayers):
+            shared += s2
+            bars.append(("+ c", own, shared))
+            if divides:
+                own, shared = own / (own + shared), shared / (own + shared)
+                bars.append((f"÷ {(1 + s2) ** 0.5:g}", own, shared))
+        words, below, above = zip(*bars, strict=True)
+        at = np.arange(len(bars))
+        ax.bar(at, above, 0.62, bottom=below, color=LINE)
+        ax.bar(at, below, 0.62, color=GREEN)
+        for x, (_, own, shared) in enumerate(bars):
+            share = (own + shared) / own
+            text = "1" if share == 1 else f"1/{share:.0f}"
+            name(ax, text, (x, own + shared), INK, (0, 8), ha="center")
+        ax.set_xticks(at, words)
+        ax.set(ylim=(0, 1.15 * (1 + s2 * sublayers)), title=f"{'post' if divides else 'pre'}-LN")
+        ax.tick_params(axis="x", length=0)
+    left, _ = axes
+    left.set_ylabel("variance of a token")
+    top = ax.get_ylim()[1]
+    said = {"its own part": GREEN, "shared part": SOFT, "above: own / all = 1 − cosine": INK}
+    for line, (text, colour) in enumerate(said.items(), 1):
+        name(left, text, (-0.4, top * (0.52 + 0.12 * line)), colour, (0.1, 0), ha="left")
+    return picture
+
+
 def by_step(places, recorded, steps):
     """Draw the gradient of each block, a panel for each place and a line for each step.
 
@@ -237,32 +246,33 @@ def by_step(places, recorded, steps):
 
 
 def by_length(runs, level):
-    """Draw the loss and how far apart tokens are against the length of a branch.
+    """Draw the loss, and how far apart tokens are, step by step for branches of fixed lengths.
 
     Args:
-        runs: dict, for each of two kinds a dict, for each length, rising, two arrays of shape
-            (seeds,): losses, and 1 − cosine.
+        runs: dict, for each (length, whether the shared part is in) a `Recording`.
         level: the loss to draw as a horizontal line.
     """
-    picture, panels = new_picture(1, 2, width=6.2, height=2.8)
-    for (kind, found), place in zip(runs.items(), LOOKS, strict=True):
-        colour, marker = LOOKS[place]
-        at = np.arange(len(found))
-        for ax, values in zip(panels, np.moveaxis(np.array([*found.values()]), 1, 0), strict=True):
-            middle = np.exp(np.log(values).mean(1))  # (lengths,)
-            ax.plot(at, middle, color=colour, linewidth=1.8)
-            ax.plot(at, values, marker, color=colour, markersize=5, alpha=0.75)
-            at_length, offset, side = NAMED[place, ax is panels[0]]
-            name(ax, kind, (at_length, middle[at_length]), colour, offset, ha=side)
-    left, right = panels
-    left.axhline(level, color=SOFT, linewidth=1, linestyle="--", zorder=0)
-    name(left, "character frequencies", (-0.5, level), SOFT, (4, 9), ha="left")
-    left.set(title="loss after 60 steps", ylim=(None, level + 0.15))
+    picture, (left, right) = new_picture(1, 2, width=6.6, height=3.1)
+    for (length, shared), seen in runs.items():
+        colour, marker = LENGTHS[length]
+        look = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.7}
+        look["linestyle"] = "-" if shared else (0, (3, 1.6))
+        left.plot(seen.steps, seen.losses, **look)
+        right.plot(seen.steps, apart(seen.cosines)[:, -1], **look)
+        if shared:
+            said = f"length {FRACTIONS.get(length, length)}"
+            name(left, said, (seen.steps[-1], seen.losses[-1]), colour, (7, 2))
+            below = -9 if length == 0.25 else 0  # of two dashed lines
+            name(right, said, (seen.steps[-1], apart(seen.cosines)[-1, -1]), colour, (7, below))
+    left.plot([0, 300], [level, level], ":", color=SOFT, linewidth=1, zorder=0)
+    name(left, "character frequencies", (120, level), SOFT, (0, 13), ha="left")
+    name(left, "dashed: shared part out", (130, level - 0.82), SOFT, (0.1, 0))
+    left.set(title="loss", ylim=(level - 0.95, level + 0.45))
     right.set(title="1 − cosine in the last block", yscale="log", ylim=(1e-10, 8))
     right.set_yticks([1, 1e-3, 1e-6, 1e-9])
-    for ax in panels:
-        ax.set(xlabel="length of a branch", xlim=(-0.5, len(at) - 0.85))
-        ax.set_xticks(at, [{0.25: "¼", 0.5: "½"}.get(length, length) for length in found])
+    for ax in (left, right):
+        ax.set(xlabel="step", xlim=(0, 400))
+        ax.set_xticks([0, 100, 200, 300])
         ax.minorticks_off()
     return picture
 

@@ -25,6 +25,7 @@ from layernorm_book.chapters.figures.style import (
 from layernorm_book.parity.formula import Formula
 from layernorm_book.widgets.bugs import formula
 
+HEIGHT = 1.95  # of a card, in inches
 STAMPS = {"shipped bug": VERMILION, "documented choice": BLUE}
 
 
@@ -34,6 +35,7 @@ class Exhibit(NamedTuple):
     maker: str
     when: str
     label: str
+    told_by: str  # what about the input gives the layer away
     layer: Formula
     x: Tensor
     weight: Tensor = torch.ones(4)
@@ -62,6 +64,7 @@ EXHIBITS = {
         "PyTorch Geometric",
         "fixed for batches in July 2021",
         "shipped bug",
+        "a quiet row",
         formula(divide="outside"),
         ROW / 10_000,
     ),
@@ -69,6 +72,7 @@ EXHIBITS = {
         "attention-is-all-you-need-pytorch",
         "fixed in July 2017",
         "shipped bug",
+        "one of three tokens",
         formula(axes="column", count="n-1", divide="outside"),
         SENTENCE,
     ),
@@ -76,6 +80,7 @@ EXHIBITS = {
         "PyTorch",
         "reported in January 2021, replaced in June",
         "shipped bug",
+        "far from 0",
         ONE_PASS,
         loudest(),
     ),
@@ -83,6 +88,7 @@ EXHIBITS = {
         "Apple’s layer",
         "2022, here without its hook",
         "documented choice",
+        "γ not 1, β not 0",
         formula(affine="shift-scale"),
         ROW,
         *TRAINED,
@@ -93,29 +99,36 @@ EXHIBITS = {
 def exhibit(room):
     """Draw an exhibit's label, and what its layer makes of the first row that it is given."""
     found = EXHIBITS[room]
-    panel, colour = new_panel(ALONE, 1.75, layout=None), STAMPS[found.label]
+    panel, colour = new_panel(ALONE, HEIGHT, layout=None), STAMPS[found.label]
     edge = {"boxstyle": "round,pad=0,rounding_size=0.02", "edgecolor": LINE, "facecolor": "none"}
-    place = {"transform": panel.transFigure, "mutation_aspect": panel.get_figwidth() / 1.75}
+    place = {"transform": panel.transFigure, "mutation_aspect": panel.get_figwidth() / HEIGHT}
     panel.add_artist(FancyBboxPatch((0.005, 0.01), 0.99, 0.98, **edge, **place))
-    panel.text(0.035, 0.86, found.maker, weight="bold", va="center")
-    panel.text(0.035, 0.73, found.when, color=SOFT, va="center")
+    panel.text(0.035, 0.875, found.maker, weight="bold", va="center")
+    panel.text(0.035, 0.76, found.when, color=SOFT, va="center")
     stamp = {"boxstyle": "round,pad=0.35", "facecolor": "none", "edgecolor": colour, "linewidth": 2}
     turned = {"rotation": 4, "rotation_mode": "anchor", "ha": "center", "va": "center"}
     middle = 0.96 - 0.0125 * len(found.label)
-    panel.text(middle, 0.8, found.label.upper(), color=colour, weight="bold", bbox=stamp, **turned)
+    panel.text(middle, 0.82, found.label.upper(), color=colour, weight="bold", bbox=stamp, **turned)
     outs = (found.x, F.layer_norm(*found.given()), found.layer(*found.given()))
     rows = [values[0].tolist() for values in outs]
     names = ("comes in", "should come out", "comes out")
+    mean = found.x[0].double().mean().item()
+    if far := min(abs(v) for v in rows[0]) > 100:  # its bars would all be of one height
+        rows[0] = [v - mean for v in rows[0]]
     for k, (row, title, hue) in enumerate(zip(rows, names, (X, GREEN, VERMILION), strict=True)):
         most = max(abs(v) for v in (rows[0] if k == 0 else rows[1] + rows[2]))
-        ax = panel.add_axes((0.035 + 0.31 * k, 0.17, 0.3, 0.42))
-        ax.set(xlim=(-0.6, len(row) + 2.2), ylim=(-most if k else 0, most))
+        ax = panel.add_axes((0.035 + 0.31 * k, 0.265, 0.3, 0.37))
+        ax.set(xlim=(-0.6, len(row) + 2.2), ylim=(-most if k or far else 0, most))
         ax.set_axis_off()
         ax.bar(range(len(row)), row, width=0.8, color=hue)
         ax.plot([-0.6, len(row) - 0.4], [0, 0], color=LINE, linewidth=1)
         written = f"{row[-1]:,.0f}" if abs(row[-1]) >= 10 else f"{row[-1]:.2g}"
+        if far and k == 0:
+            written = f"+ {written}"
+            name(ax, f"{mean:,.0f}", (len(row) - 0.6, 0), SOFT, (4, 0))
         name(ax, written.replace("-", "−"), (len(row) - 0.6, row[-1]), hue, (4, 0))
-        panel.text(0.037 + 0.31 * k, 0.09, title, color=hue, va="center")
+        panel.text(0.037 + 0.31 * k, 0.185, title, color=hue, va="center")
+    panel.text(0.037, 0.085, found.told_by, color=SOFT, va="center")
     return Picture([panel])
 
 
@@ -135,7 +148,7 @@ def hidden_and_plain(errors):
         ax.plot([ordinary, telling], [place, place], color=LINE, linewidth=1.5, zorder=1)
         ax.plot(ordinary, place, "o", color=VERMILION if ordinary <= 1 else GREEN, markersize=6.5)
         ax.plot(telling, place, "D", color=VERMILION if telling <= 1 else GREEN, markersize=6)
-    for mark, label in (("o", "torch.randn(8, 768)"), ("D", "the one input")):
+    for mark, label in (("o", "torch.randn(8, 768)"), ("D", "one other input")):
         ax.plot([], [], mark, color=INK, markersize=6, label=label)
     ax.legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1), handlelength=1, borderpad=0)
     name(ax, "passes", (least, -0.9), VERMILION, (4, 0))

@@ -38,7 +38,7 @@ def ladder(times, copies):
     medians = {version: times.ratio(version)[0] for version in names}
     right = 1.1 * max(*medians.values(), *copies.values())
     columns = (
-        (30, copies, "{:g}", "predicted", SOFT),
+        (30, copies, "{:.2g}", "predicted", SOFT),
         (90, medians, "{:.1f}", "measured", VERMILION),
     )
     for level, version in enumerate(names):
@@ -59,14 +59,14 @@ def ladder(times, copies):
 
 
 def lanes(row, block, masks=(True, False)):
-    """Draw what the lanes of a kernel hold, with a mask on the distances and without.
+    """Draw what the lanes of a kernel hold, by its variables, with a mask on `centred` and without.
 
     Args:
         row: list of numbers, fewer than there are lanes.
         block: how many lanes there are.
         masks: a panel for each, with the mask or without.
     """
-    picture, axes = new_picture(1, len(masks), width=6.4, height=2.5)
+    picture, axes = new_picture(1, len(masks), width=6.4, height=2.8)
     mean = sum(row) / len(row)
     for ax, masked in zip(np.atleast_1d(axes), masks, strict=True):
         idle = 0.0 if masked else -mean
@@ -74,7 +74,7 @@ def lanes(row, block, masks=(True, False)):
         loaded = [*row] + [0] * (block - len(row))
         squares = [value**2 for value in centred]
         for level, (words, held, colour) in enumerate(
-            (("loaded", loaded, X), ("minus μ", centred, CENTRED), ("squared", squares, CENTRED))
+            (("value", loaded, X), ("centred", centred, CENTRED), ("squared", squares, CENTRED))
         ):
             ax.text(-0.7, -level, words, ha="right", va="center")
             for lane, value in enumerate(held):
@@ -84,9 +84,12 @@ def lanes(row, block, masks=(True, False)):
         ax.text(-0.7, -3, "sum", ha="right", va="center")
         said = f"{total:g}, so σ² = {total:g}/{len(row)}"
         ax.text(-0.42, -3, said, color=INK if masked else VERMILION, va="center", weight="bold")
-        ax.text(block - 1, 0.62, "idle", color=ends, ha="center", va="bottom")
-        ax.text(-0.42, 1.3, "with the mask" if masked else "without it", weight="bold", va="center")
-        ax.set(xlim=(-2.4, block - 0.4), ylim=(-3.45, 1.7))
+        ax.text(-0.7, 0.8, "lane i", color=SOFT, ha="right", va="center")
+        for lane in range(block):
+            ax.text(lane, 0.8, f"{lane}", color=SOFT, ha="center", va="center")
+        ax.text(block - 1, 1.2, "idle", color=ends, ha="center", va="bottom")
+        ax.text(-0.42, 2, "with the mask" if masked else "without it", weight="bold", va="center")
+        ax.set(xlim=(-2.4, block - 0.4), ylim=(-3.45, 2.4))
         ax.set_axis_off()
     return picture
 

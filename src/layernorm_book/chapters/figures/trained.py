@@ -19,11 +19,13 @@ from layernorm_book.chapters.trained import NAMES
 
 
 def gammas(weight, outliers, traced):
-    """Draw for each layer where its γ lie and each outlier as a dot, and follow a few channels.
+    """Draw for each layer where its γ lie and its outliers, and follow a few channels.
+
+    An outlier is a dot, and on the line of a channel that is followed it has a ring.
 
     Args:
         weight: array of shape (n, layers), the layers as in `NAMES`.
-        outliers: array of bool of that shape, true for the γ to draw as dots.
+        outliers: array of bool of that shape, true for the γ to mark.
         traced: list of up to four channels to follow.
     """
     picture, panels = new_picture(1, 2, width=7.0, height=3.3)
@@ -44,6 +46,8 @@ def gammas(weight, outliers, traced):
         marks = zip(traced, (VERMILION, BLUE, GREEN, PURPLE), "osD^", strict=False)
         for channel, colour, marker in marks:
             ax.plot(at, part[channel], color=colour, marker=marker, markersize=4.5)
+            out = outliers[channel, layers]
+            ax.plot(at[out], part[channel, out], "o", color=INK, markersize=9, fillstyle="none")
             end = round(float(part[channel, -1]), 3)
             ends.setdefault(end, []).append((f"{channel}", colour))
         ax.set(xlim=(at[0] - 0.5, at[-1] + 2.0), ylim=(-0.1, 1.65))
