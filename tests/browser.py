@@ -40,7 +40,7 @@ HTML = """<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8
 <main>{views}</main><script type="application/vnd.jupyter.widget-state+json">{state}</script>"""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium():
     """A browser; the test run fails, and says why, where there is none to be had."""
     try:
@@ -53,19 +53,34 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture
-def page(chromium):
-    """A fresh page. At the end it must have been silent and asked no other origin for anything."""
-    context = chromium.new_context(viewport={"width": 900, "height": 900})
+@pytest.fixture(scope="session")
+def tab(chromium):
+    """The tab that the tests use in turn: a new one starts a process, for 0.8 s of CPU."""
+    context = chromium.new_context()
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page = context.new_page()
-    page.complaints = []
-    page.on("console", lambda m: m.type == "error" and page.complaints.append(m.text))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    page.on("request", lambda request: page.complaints.extend(foreign(request.url)))
-    yield page
-    complaints = page.complaints
+    tab = context.new_page()
+    tab.complaints = []
+    tab.on("console", lambda m: m.type == "error" and tab.complaints.append(m.text))
+    tab.on("pageerror", lambda error: tab.complaints.append(str(error)))
+    tab.on("request", lambda request: tab.complaints.extend(foreign(request.url)))
+    tab.expose_function("save", lambda changed: tab.save(changed))  # for join_to_python
+    yield tab
     context.close()
+
+
+@pytest.fixture
+def page(tab):
+    """A page as good as new. At the end it must have been silent and asked no other origin."""
+    tab.set_viewport_size({"width": 900, "height": 900})
+    tab.emulate_media(media="null", color_scheme="null", reduced_motion="null")
+    with devtools_of(tab) as devtools:
+        devtools.send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "all"})
+    yield tab
+    tab.mouse.up()
+    tab.mouse.move(-1, -1)  # over nothing: the next page would feel it there
+    tab.goto("about:blank")  # whatever still ran has ended, and has said what it had to say
+    complaints = tab.complaints.copy()
+    tab.complaints.clear()
     assert not complaints
 
 
@@ -80,19 +95,66 @@ def show(page, tmp_path):
     return open_page
 
 
+@contextlib.contextmanager
+def devtools_of(page):
+    """A session of the page's developer tools; while it is open, no medium is emulated."""
+    devtools = page.context.new_cdp_session(page)
+    yield devtools
+    devtools.detach()
+
+
+@pytest.fixture
+def devtools(page):
+    """What can be asked of the page's developer tools."""
+    with devtools_of(page) as devtools:
+        yield devtools
+
+
+@pytest.fixture(scope="session")
+def phone(chromium):
+    """A page on a touch screen, and as its `touch` a function: what fingers do to it."""
+    context = chromium.new_context(
+        viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True
+    )
+    phone = context.new_page()
+    devtools = context.new_cdp_session(phone)
+
+    def touch(kind, *points):
+        points = [{"x": x, "y": y} for x, y in points]
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    phone.touch = touch
+    yield phone
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def scriptless(chromium):
+    """A page that runs no script."""
+    context = chromium.new_context(java_script_enabled=False)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def bench(chromium):
+    """A page for `run_module`."""
+    page = chromium.new_page()
+    yield page
+    page.close()
+
+
 @pytest.fixture(scope="module")
-def run_module(chromium):
+def run_module(bench):
     """A function that evaluates an expression with a module of the labs as `m`."""
     site, stop = serve(ROOT / "src" / "layernorm_book" / "widgets")
-    page = chromium.new_page()
-    page.goto(site.url("says.js"))
+    bench.goto(site.url("says.js"))
 
     def evaluate(module, expression, *given):
         script = f"async given => {{ const m = await import('./{module}'); return {expression}; }}"
-        return page.evaluate(script, list(given))
+        return bench.evaluate(script, list(given))
 
     yield evaluate
-    page.close()
     stop()
 
 
@@ -234,7 +296,8 @@ def type_in(page, selector, text):
 
 def open_lab(page, address):
     """Open a page and wait until all of its labs are alive."""
-    page.goto("about:blank")  # a new fragment alone would not load anything
+    if page.url != "about:blank":  # a new fragment alone would not load anything
+        page.goto("about:blank")
     page.goto(address)
     page.wait_for_function("""() => !document.querySelector("script[type$='view+json']")""")
     page.wait_for_selector(".ln-lab [data-value]", state="attached")
@@ -276,7 +339,7 @@ def join_to_python(page, widget):
         page.evaluate("messages => messages.forEach(fromPython)", messages)
         return messages
 
-    page.expose_function("save", save)
+    page.save = save
     page.evaluate(
         """async (state) => {
             const { default: widget } = await import(URL.createObjectURL(

@@ -18,9 +18,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from browser import FLAGS
-from browser_path import find_browser, find_firefox, find_webkit
-from playwright.sync_api import sync_playwright
+from browser_path import find_firefox, find_webkit
 from websocket import create_connection
 
 WIDTH, HEIGHT = 1280, 800
@@ -40,11 +38,9 @@ PROFILE = {
 class Chromium:
     """Chromium, driven by Playwright."""
 
-    def __init__(self):
+    def __init__(self, browser):
         self.heard = []
-        self.playwright = sync_playwright().start()
-        self.browser = self.playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
-        self.page = self.browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        self.page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.heard.append(str(error)))
 
@@ -77,8 +73,7 @@ class Chromium:
         self.page.screenshot(path=path)
 
     def close(self):
-        self.browser.close()
-        self.playwright.stop()
+        self.page.close()
 
 
 class _Spoken:
@@ -205,6 +200,7 @@ class WebKit(_Spoken):
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
         alone = {"WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1", "GDK_BACKEND": "x11"}
+        alone["WEBKIT_DISABLE_COMPOSITING_MODE"] = "1"  # nobody looks: half of its CPU
         self.start(driver, f"--port={port}", DISPLAY=f":{display}", **alone)
         self.address = f"http://localhost:{port}"
         wait_for(self.is_up)

@@ -643,23 +643,17 @@ def test_cells_of_different_groups_have_different_colours(show, shared, groups):
     assert len(set(zip(numbers, colours, strict=True))) == groups
 
 
-def test_a_finger_drags_a_cell_sideways_and_scrolls_the_page_up_and_down(chromium, show, page):
-    address = show(AxisPicker("tokens")).url
-    context = chromium.new_context(
-        viewport={"width": 390, "height": 500}, has_touch=True, is_mobile=True
-    )
-    phone = open_lab(context.new_page(), address)
+def test_a_finger_drags_a_cell_sideways_and_scrolls_the_page_up_and_down(phone, show):
+    open_lab(phone, show(AxisPicker("tokens")).url)
     phone.evaluate("document.body.style.paddingBottom = '900px'")
-    devtools = context.new_cdp_session(phone)
 
     def swipe(dx, dy):
         box = phone.locator(f"{CELLS}[data-index='5']").bounding_box()
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         for k in range(9):
             kind = "touchMove" if k else "touchStart"
-            point = {"x": x + dx * k / 8, "y": y + dy * k / 8}
-            devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
-        devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+            phone.touch(kind, (x + dx * k / 8, y + dy * k / 8))
+        phone.touch("touchEnd")
 
     swipe(48, 0)
     assert values(phone, "x")[5] > 5
@@ -668,4 +662,3 @@ def test_a_finger_drags_a_cell_sideways_and_scrolls_the_page_up_and_down(chromiu
     swipe(0, -160)
     phone.wait_for_function("scrollY > 50")
     assert max(abs(a - b) for a, b in zip(values(phone, "x"), before, strict=True)) <= 2
-    context.close()

@@ -179,6 +179,7 @@ def test_a_dot_opens_its_row_and_the_list_scrolls_to_it(table):
     number = next(i for i, row in reversed(list(enumerate(ROWS))) if "off" in row)
     table.locator(f"circle[data-at='{number}']").dispatch_event("click")
     assert values(table, "open") == [number]
+    table.evaluate("() => new Promise(requestAnimationFrame)")
     line, list_ = (table.locator(s).bounding_box() for s in (f"[data-row='{number}']", ".ln-list"))
     assert list_["y"] <= line["y"] < list_["y"] + list_["height"]
     assert table.locator("circle.ln-here").count() == 1

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from browser import ROOT, serve, values
+from browser import values
 from traitlets import TraitError
 
 from layernorm_book.chapters.trained import load_layer_norms, load_measured
@@ -103,9 +103,8 @@ def test_a_pointer_picks_the_channel_that_is_under_it(show, picture):
     assert values(page, "channel") == [383]
 
 
-def test_a_finger_picks_a_channel_and_may_still_scroll(chromium, show):
+def test_a_finger_picks_a_channel_and_may_still_scroll(devtools, show):
     page = show(ChannelLab())
-    devtools = page.context.new_cdp_session(page)
     devtools.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
     y = middle_of(page, ".ln-map", 0)[1]
     for kind, channel in (("touchStart", 100), ("touchMove", 150), ("touchMove", 200)):
@@ -186,21 +185,6 @@ def test_the_other_bars_wait_until_they_are_asked_for(show):
     page.emulate_media(media="screen")
 
 
-@pytest.fixture(scope="module")
-def said(chromium):
-    site, stop = serve(ROOT / "src" / "layernorm_book" / "widgets")
-    page = chromium.new_page()
-    page.goto(site.url("channels.js"))
-
-    def say(**state):
-        script = """async state => (await import("./channels.js")).channelSays(state)"""
-        return page.evaluate(script, state)
-
-    yield say
-    page.close()
-    stop()
-
-
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -221,9 +205,9 @@ def said(chromium):
         ({"hints": 5}, "Its γ is an outlier in 5 layers of 13."),
     ],
 )
-def test_the_sentence_says_what_silencing_a_channel_costs(said, change, says):
+def test_the_sentence_says_what_silencing_a_channel_costs(run_module, change, says):
     state = {"channel": 99, "rows": "all", "worst": 0.5, "median": 0.9, "above": 7, "hints": 0}
-    assert says in said(**state | change)
+    assert says in run_module("channels.js", "m.channelSays(given[0])", state | change)
 
 
 def test_the_sentence_counts_as_numpy_does(show):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from browser import ROOT, move, serve, values
+from browser import move, values
 
 from layernorm_book.widgets import DescentLab
 from layernorm_book.widgets.descent import STEPS, task
@@ -37,26 +37,17 @@ def test_the_averages_are_those_of_the_task():
     assert target.std(0).max() > 3.8
 
 
-@pytest.fixture(scope="module")
-def said(chromium):
-    site, stop = serve(ROOT / "src" / "layernorm_book" / "widgets")
-    page = chromium.new_page()
-    page.goto(site.url("descends.js"))
+SAID = """(([averages, rate]) => {
+    const [points, best] = [m.path(averages, rate, 40), m.bestOf(averages)];
+    return points.map((_, k) => m.descentSays(points, best, k));
+})(given)"""
 
+
+@pytest.fixture
+def said(run_module):
+    """A function that returns what is said at every step at a rate."""
     averages = DescentLab().averages
-
-    def say(rate, step=None):  # at every step, where none is given
-        script = """async ([averages, rate, step]) => {
-            const m = await import("./descends.js");
-            const [points, best] = [m.path(averages, rate, 40), m.bestOf(averages)];
-            const say = (k) => m.descentSays(points, best, k);
-            return step === null ? points.map((_, k) => say(k)) : say(step);
-        }"""
-        return page.evaluate(script, [averages, rate, step])
-
-    yield say
-    page.close()
-    stop()
+    return lambda rate: run_module("descends.js", SAID, averages, rate)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +64,7 @@ def said(chromium):
     ],
 )
 def test_the_sentence_says_what_becomes_of_the_loss(said, rate, step, says):
-    assert said(rate, step).startswith(says)
+    assert said(rate)[step].startswith(says)
 
 
 def test_what_it_says_of_the_bars_and_the_loss_is_so_at_every_rate_and_step(said):

@@ -95,7 +95,7 @@ def closure(*names):
 def light(built, tmp_path_factory):
     """The Python of an environment with NumPy, torch, what they ask for, and the wheel."""
     folder = tmp_path_factory.mktemp("light")
-    venv.create(folder, with_pip=True, symlinks=True)
+    venv.create(folder, symlinks=True)  # without pip: that of this environment serves
     python = folder / "bin" / "python"
     (site,) = folder.glob("lib/python*/site-packages")
     for wanted in closure("numpy", "torch"):
@@ -103,7 +103,8 @@ def light(built, tmp_path_factory):
             if not (site / top).exists():  # a second torch takes 1.4 GB
                 (site / top).symlink_to(wanted.locate_file(top))
     (wheel,) = built.glob("*.whl")
-    command = (python, "-m", "pip", "install", "--quiet", "--no-index", str(wheel))
+    command = (sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet")
+    command += ("--no-index", str(wheel))
     subprocess.run(command, check=True, env={})  # it would find the package on PYTHONPATH
     return python
 

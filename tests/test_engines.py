@@ -97,9 +97,10 @@ def book(built_book):
 @pytest.fixture(scope="module", params=ENGINES)
 def engine(request):
     try:
-        engine = ENGINES[request.param]()
+        own = request.param == "Chromium"
+        engine = ENGINES[request.param](*([request.getfixturevalue("chromium")] if own else []))
     except NoBrowser as problem:
-        if request.param == "Chromium" or os.environ.get("EVERY_ENGINE"):
+        if os.environ.get("EVERY_ENGINE"):
             pytest.fail(str(problem))
         pytest.skip(str(problem))
     yield engine

@@ -5,10 +5,13 @@ failing cell, at last with a wrong package. What each build printed is read many
 """
 
 import re
+import signal
+import subprocess
 
 import nbformat
 import pytest
 from conftest import build, copy_tree
+from forked_kernels import Kernel
 
 PARITY = """from layernorm_book import LayerNorm, check_parity, layer_norm, layer_norm_backward
 
@@ -78,6 +81,15 @@ def builds(tmp_path_factory):
         source.write_text(broken, encoding="utf-8")
     found["package"] = build_in_vain(tree)
     return found
+
+
+def test_a_kernel_that_does_not_end_in_time_is_ended():
+    for end, signum in ((Kernel.terminate, signal.SIGTERM), (Kernel.kill, signal.SIGKILL)):
+        with subprocess.Popen(("sleep", "60")) as program:
+            kernel = Kernel(program.pid)
+            assert kernel.poll() is None
+            end(kernel)
+            assert program.wait(10) == -signum
 
 
 def test_a_sound_book_is_built(builds):

@@ -47,13 +47,10 @@ def test_the_host_is_loaded_where_a_lab_is_and_nowhere_else(site):
         assert all("defer" in script for script in scripts)
 
 
-def test_without_javascript_every_lab_is_a_table(chromium, site):
-    context = chromium.new_context(java_script_enabled=False)
-    page = context.new_page()
+def test_without_javascript_every_lab_is_a_table(scriptless, site):
     for name in PAGES:
-        page.goto(site.url(f"book/{name}.html"))
-        assert page.locator("table.ln-still caption").count() >= 1, name
-    context.close()
+        scriptless.goto(site.url(f"book/{name}.html"))
+        assert scriptless.locator("table.ln-still caption").count() >= 1, name
 
 
 def test_dark_is_the_readers_choice(page, site):

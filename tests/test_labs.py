@@ -25,12 +25,16 @@ PAINTED = """() => {
     copy.querySelectorAll("[hidden], .ln-story, .ln-foot, .ln-live").forEach(node => node.remove());
     return copy.innerHTML.replaceAll(` class=""`, "");
 }"""
-# Moves the controls of the page's labs, one after the other, `count` times, and lets go.
+# Moves the controls of the page's labs, one after the other, `count` times, and lets go. To look
+# for all that can be moved takes longer than to draw some labs: it looks at every tenth time.
 PLAY = """count => {
-    let input;
+    const usable = ":not(:disabled, [hidden] *)";
+    let input, inputs;
     for (let k = 0; k < count; k++) {
-        const inputs = document.querySelectorAll(
-            ".ln-lab :is([type=range], [type=radio], [type=checkbox]):not(:disabled, [hidden] *)");
+        if (k % 10 === 0 || !inputs[(k * 7) % inputs.length].matches(usable)) {
+            inputs = document.querySelectorAll(
+                ".ln-lab :is([type=range], [type=radio], [type=checkbox])" + usable);
+        }
         input = inputs[(k * 7) % inputs.length];
         const [min, max] = [Number(input.min), Number(input.max)];
         if (input.type === "range") input.value = min + ((k % 97) / 97) * (max - min);
@@ -171,17 +175,8 @@ def test_nothing_is_wider_than_the_screen_nor_cut_off_in_large_type(lab):
     assert lab.evaluate(hidden) == []
 
 
-def test_a_finger_drags_what_a_mouse_drags(chromium, site, name):
-    context = chromium.new_context(
-        viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True
-    )
-    page = open_lab(context.new_page(), site.url(f"{name}.html"))
-    devtools = context.new_cdp_session(page)
-
-    def touch(kind, *points):
-        points = [{"x": x, "y": y} for x, y in points]
-        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-
+def test_a_finger_drags_what_a_mouse_drags(phone, site, name):
+    page, touch = open_lab(phone, site.url(f"{name}.html")), phone.touch
     page.evaluate(OPEN)
     for selector in (".ln-plot label >> nth=2", "[name=eps]", "label:has([type=radio])"):
         target = page.locator(selector).last
@@ -215,7 +210,6 @@ def test_a_finger_drags_what_a_mouse_drags(chromium, site, name):
                 page.evaluate("top => scrollTo(0, top)", top)
         page.wait_for_function(f"before => ({PAINTED})() !== before", arg=before)
         assert page.evaluate("scrollY") == top
-    context.close()
 
 
 TALL_ON_A_PHONE = ("AxisPicker",)  # the cells and what they show are; the choices are above
@@ -351,9 +345,7 @@ def test_a_screen_reader_is_told_once_the_controls_rest(lab):
     assert lab.evaluate("document.querySelectorAll('[aria-live], [role=status]').length") == 2
 
 
-def test_thousands_of_events_leave_heap_and_nodes_where_they_were(lab):
-    devtools = lab.context.new_cdp_session(lab)
-
+def test_thousands_of_events_leave_heap_and_nodes_where_they_were(lab, devtools):
     def settled():
         lab.evaluate(PLAY, 500)  # to the same state again
         lab.wait_for_timeout(900)  # longer than the wait before a screen reader is told
@@ -370,13 +362,10 @@ def test_thousands_of_events_leave_heap_and_nodes_where_they_were(lab):
     assert heap_after - heap < 300_000  # 30 bytes an event
 
 
-def test_without_javascript_it_is_a_table(chromium, site, name):
-    context = chromium.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto(site.url(f"{name}.html"))
-    assert page.locator("table.ln-still caption").count() == 1
-    assert page.locator("table.ln-still td").count() > 5
-    context.close()
+def test_without_javascript_it_is_a_table(scriptless, site, name):
+    scriptless.goto(site.url(f"{name}.html"))
+    assert scriptless.locator("table.ln-still caption").count() == 1
+    assert scriptless.locator("table.ln-still td").count() > 5
 
 
 # --- with Python ----------------------------------------------------------------------------------

@@ -18,12 +18,12 @@ def silence_in(page, words):
     page.locator(f"{LAB} .ln-choices label", has_text=words).click()
 
 
-def depth(page, channel):
-    """Return how far the bar of a channel's worst sentence hangs down, in pixels."""
+def depths(page):
+    """Return how far the bar of each channel's worst sentence hangs down, in pixels."""
     picture = page.locator(f"{LAB} .ln-cost")
     d = picture.locator(".ln-worst").get_attribute("d")
-    depths = [float(part.split("V")[1].split("h")[0]) for part in d.split("M")[1:]]
-    return depths[channel] * picture.bounding_box()["height"] / 100
+    scale = picture.bounding_box()["height"] / 100
+    return [float(part.split("V")[1].split("h")[0]) * scale for part in d.split("M")[1:]]
 
 
 def tick(page, words):
@@ -52,7 +52,7 @@ def test_five_long_bars_tell_their_cost(lab_page):
     picture = page.locator(f"{LAB} .ln-cost")
     picture.scroll_into_view_if_needed()
     box = picture.bounding_box()
-    deep = [depth(page, c) for c in range(384)]
+    deep = depths(page)
     five = [c for c in range(384) if deep[c] > 0.9 * box["height"]]
     assert five == [63, 99, 157, 223, 267]
     assert sorted(deep)[-6] < 0.7 * box["height"]
@@ -79,9 +79,9 @@ def test_among_all_bars_one_is_far_longer(lab_page):
     page = lab_page
     tick(page, "zoom in")
     assert bars(page) == 384
-    height = page.locator(f"{LAB} .ln-cost").bounding_box()["height"]
-    assert [c for c in range(384) if depth(page, c) > height / 2] == [99]
-    assert max(depth(page, c) for c in (63, 157, 223, 267)) < height / 6
+    height, hang = page.locator(f"{LAB} .ln-cost").bounding_box()["height"], depths(page)
+    assert [c for c, depth in enumerate(hang) if depth > height / 2] == [99]
+    assert max(hang[c] for c in (63, 157, 223, 267)) < height / 6
 
 
 @tries(
@@ -108,9 +108,9 @@ def test_in_cls_alone_one_bar_stays(lab_page):
     page = lab_page
     tick(page, "zoom in")
     take(page, 99)
-    before = [depth(page, c) for c in range(384)]
+    before = depths(page)
     silence_in(page, "[CLS] alone")
-    after = [depth(page, c) for c in range(384)]
+    after = depths(page)
     assert after[99] > 0.95 * before[99] > 80
     seen = [c for c in range(384) if after[c] >= 1]  # a pixel
     assert len(seen) < 5
@@ -125,8 +125,8 @@ def test_in_all_other_tokens_it_is_nearly_ordinary(lab_page):
     page = lab_page
     tick(page, "zoom in")
     take(page, 99)
-    before = depth(page, 99)
+    before = depths(page)[99]
     silence_in(page, "all but [CLS]")
-    after = [depth(page, c) for c in range(384)]
+    after = depths(page)
     assert after[99] < before / 10
     assert max(range(384), key=after.__getitem__) == 223

@@ -48,6 +48,14 @@ class Kernel:
         """Send a signal to it."""
         os.kill(self.pid, signum)
 
+    def terminate(self):
+        """End it, where it did not when it was asked: on a busy machine it takes its time."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
 
 class ForkedProvisioner(LocalProvisioner):
     """Has the waiting process fork where others start a program."""

@@ -73,7 +73,7 @@ def head_of(chapters):
     return "".join([*sheets, *(f"<style>{s}</style>" for s in (*styles, STYLE))])
 
 
-def print_book(target=PDF):
+def print_book(browser, target=PDF):
     """Print the book; return the path of the PDF.
 
     Raises:
@@ -81,35 +81,31 @@ def print_book(target=PDF):
     """
     if not (HTML / "book").is_dir():
         raise FileNotFoundError("There is no built book to print. Build it with: make book")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_browser(), args=["--no-sandbox", "--disable-gpu"]
+    page = browser.new_page(viewport={"width": PAPER, "height": 1000}, color_scheme="light")
+    page.emulate_media(media="print")
+    chapters = {}
+    for name in pages():
+        page.goto((HTML / "book" / f"{name}.html").as_uri())
+        chapters[name] = page.evaluate(TAKE, name)
+    head, numbers = head_of(chapters), {}
+    source = HTML / "printed.html"
+    for last in (False, True):  # at first, where it breaks is all that counts
+        source.write_text(compose(chapters, numbers, head), encoding="utf-8")
+        page.goto(source.as_uri())
+        page.evaluate("document.fonts.ready")
+        page.pdf(
+            path=target,
+            format="A4",
+            outline=last,
+            tagged=last,
+            print_background=last,
+            display_header_footer=last,
+            header_template="<span></span>",
+            footer_template=FOOTER,
+            margin=dict.fromkeys(("top", "bottom", "left", "right"), "16mm"),
         )
-        page = browser.new_page(viewport={"width": PAPER, "height": 1000}, color_scheme="light")
-        page.emulate_media(media="print")
-        chapters = {}
-        for name in pages():
-            page.goto((HTML / "book" / f"{name}.html").as_uri())
-            chapters[name] = page.evaluate(TAKE, name)
-        head, numbers = head_of(chapters), {}
-        source = HTML / "printed.html"
-        for _ in range(2):
-            source.write_text(compose(chapters, numbers, head), encoding="utf-8")
-            page.goto(source.as_uri())
-            page.evaluate("document.fonts.ready")
-            page.pdf(
-                path=target,
-                format="A4",
-                outline=True,
-                tagged=True,
-                print_background=True,
-                display_header_footer=True,
-                header_template="<span></span>",
-                footer_template=FOOTER,
-                margin=dict.fromkeys(("top", "bottom", "left", "right"), "16mm"),
-            )
-            numbers = starts(target)
-        browser.close()
+        numbers = starts(target)
+    page.close()
     source.unlink()
     return target
 
@@ -125,7 +121,9 @@ def starts(path):
 
 if __name__ == "__main__":
     try:
-        made = print_book()
+        with sync_playwright() as playwright:
+            path, flags = find_browser(), ["--no-sandbox", "--disable-gpu"]
+            made = print_book(playwright.chromium.launch(executable_path=path, args=flags))
     except FileNotFoundError as problem:
         sys.exit(str(problem))
     reader = PdfReader(made)

@@ -73,6 +73,7 @@ function render(props) {
   const narrow = matchMedia("(max-width: 600px)");
   const inAll = searched(census);
   const drawn = {}; // what the page shows now, so that only what changes is written
+  let revealing = 0;
 
   function open(i) {
     const { p, c, f = "", l, n, b, w, k, s, r, t, h, g, m } = rows[i];
@@ -119,11 +120,14 @@ function render(props) {
     }
   }
 
-  /** Scroll the list, as little as shows a row and what is opened below it. */
+  /** Scroll the list, as little as shows a row and what is opened below it: once a frame, for the table is laid out then anyway. */
   function reveal(line) {
-    const list = find(".ln-list");
-    const end = opened.offsetTop + opened.offsetHeight - list.clientHeight;
-    list.scrollTop = Math.min(Math.max(list.scrollTop, end), line.offsetTop - find("thead").offsetHeight);
+    cancelAnimationFrame(revealing);
+    revealing = requestAnimationFrame(() => {
+      const list = find(".ln-list");
+      const end = opened.offsetTop + opened.offsetHeight - list.clientHeight;
+      list.scrollTop = Math.min(Math.max(list.scrollTop, end), line.offsetTop - find("thead").offsetHeight);
+    });
   }
 
   function draw({ query, group, given, chosen, sort }) {
