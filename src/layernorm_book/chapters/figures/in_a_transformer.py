@@ -262,17 +262,17 @@ def by_length(runs, level):
         if shared:
             said = f"length {FRACTIONS.get(length, length)}"
             name(left, said, (seen.steps[-1], seen.losses[-1]), colour, (7, 2))
-            below = -9 if length == 0.25 else 0  # of two dashed lines
-            name(right, said, (seen.steps[-1], apart(seen.cosines)[-1, -1]), colour, (7, below))
-    left.plot([0, 300], [level, level], ":", color=SOFT, linewidth=1, zorder=0)
+            at, beside = (0, (2, -14)) if length == 0.25 else (-1, (7, 0))  # not among other lines
+            name(right, said, (seen.steps[at], apart(seen.cosines)[at, -1]), colour, beside)
+    left.plot([0, 250], [level, level], ":", color=SOFT, linewidth=1, zorder=0)
     name(left, "character frequencies", (120, level), SOFT, (0, 13), ha="left")
     name(left, "dashed: shared part out", (130, level - 0.82), SOFT, (0.1, 0))
     left.set(title="loss", ylim=(level - 0.95, level + 0.45))
     right.set(title="1 − cosine in the last block", yscale="log", ylim=(1e-10, 8))
     right.set_yticks([1, 1e-3, 1e-6, 1e-9])
     for ax in (left, right):
-        ax.set(xlabel="step", xlim=(0, 400))
-        ax.set_xticks([0, 100, 200, 300])
+        ax.set(xlabel="step", xlim=(0, 340))
+        ax.set_xticks([0, 100, 200])
         ax.minorticks_off()
     return picture
 
