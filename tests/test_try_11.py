@@ -38,7 +38,7 @@ def test_level_rows_hide_that_all_rows_share(lab_page):
     "11-far",
     "Let each row have its own μ and σ again, and take the variance in one pass. The usual randn "
     "shows nothing. Press mean 2000, and the two lower tests catch it in every draw. (assert_close "
-    "fails it too, but there it fails a right layer as well.)",
+    "fails a right layer there too.)",
 )
 def test_one_pass_shows_far_from_zero(lab_page):
     choose(lab_page, LAB, "axes", "row")
@@ -53,8 +53,8 @@ def test_one_pass_shows_far_from_zero(lab_page):
 
 @tries(
     "11-quiet",
-    "Go back to two passes and compute in bfloat16: on each of the four buttons the two lower "
-    "tests catch it in every draw. Now press usual randn, drag σ to its left end and ε to its "
+    "Go back to two passes and compute in bfloat16: on all four buttons the two lower tests "
+    "catch it in every draw. Now press usual randn, drag σ to its left end and ε to its "
     "right end, and assert_close passes it in all twenty draws.",
 )
 def test_bfloat16_hides_where_eps_is_large_and_rows_are_quiet(lab_page):
