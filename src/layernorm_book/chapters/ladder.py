@@ -23,13 +23,13 @@ def in_place(x: Tensor, weight: Tensor, bias: Tensor, y: Tensor) -> None:
         weight, bias: tensors of shape (n,).
         y: tensor of the shape of x.
     """
-    # the mean ½, the difference 1
+    # the mean: ½, the difference: 1
     torch.sub(x, x.mean(-1, keepdim=True), out=y)
     # squared and added up: ½
     norm = torch.linalg.vector_norm(y, dim=-1, keepdim=True)
-    # 1
+    # times 1/σ: 1
     y *= torch.rsqrt(norm.square() / x.shape[-1] + 1e-5)
-    # 1 and 1
+    # times γ: 1, plus β: 1
     y.mul_(weight).add_(bias)
 
 
