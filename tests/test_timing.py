@@ -37,6 +37,7 @@ def test_an_explained_table_says_what_its_numbers_are():
     assert table == times.table()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile's own imports
 def test_a_compiled_version_has_the_name_it_is_given():
     found = timing.compiled(torch.neg, torch.ones(2), name="minus")
     assert list(found) in ([], ["minus"])  # [] where there is no C++ compiler
