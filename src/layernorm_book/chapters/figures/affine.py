@@ -45,8 +45,10 @@ def one_line_for_all(rows, many=200):
         ax.plot(x_hat[ends], y[ends], color=AFFINE, linewidth=2)
         for k, text in enumerate(names):
             last = x_hat[k :: len(names)].argmax() * len(names) + k
-            name(ax, text, (x_hat[last], target[last]), X, (-6, 4))
+            away = (-7, 3) if target[last] > y[last] else (0, -19)
+            name(ax, text, (x_hat[last], target[last]), X, away)
         ax.set_title(title, loc="left")
-        ax.set(xlabel="x̂", xticks=[-2, 0, 2], xlim=(-4, 4), ylim=(-22, 30))
+        ax.set(xlabel="x̂", xticks=[-2, 0, 2], xlim=(-3.3, 3.6), ylim=(-19, 28))
     axes[0].set_ylabel("what it is to become")
+    name(axes[0], "y = γ · x̂ + β", (0, target.mean()), AFFINE, (4, -22))
     return picture
