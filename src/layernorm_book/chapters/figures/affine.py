@@ -37,7 +37,7 @@ def one_line_for_all(rows, many=200):
             the names in turn.
         many: how many rows are drawn.
     """
-    picture, axes = new_picture(columns=len(rows), width=7, height=3.1)
+    picture, axes = new_picture(columns=len(rows), width=6.4, height=2.8)
     for ax, (title, (names, *parts)) in zip(axes, rows.items(), strict=True):
         x_hat, target, y = (np.asarray(part)[:many] for part in parts)
         ax.plot(x_hat, target, "o", color=X, markersize=3, alpha=0.6, markeredgewidth=0)
