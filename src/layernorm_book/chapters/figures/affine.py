@@ -50,5 +50,5 @@ def one_line_for_all(rows, many=200):
         ax.set_title(title, loc="left")
         ax.set(xlabel="x̂", xticks=[-2, 0, 2], xlim=(-3.3, 3.6), ylim=(-19, 28))
     axes[0].set_ylabel("what it is to become")
-    name(axes[0], "y = γ · x̂ + β", (3.6, 0), AFFINE, (-1, -10))
+    name(axes[0], "y = γ · x̂ + β", (3.6, 0), AFFINE, (-1, -16))
     return picture
