@@ -29,7 +29,7 @@ const skeleton = `
     <div class="ln-loss"><p><b>loss</b> = ${readout("loss")}, over the steps</p>
       <svg viewBox="0 -6 206 136" aria-hidden="true">
         <path class="ln-axis" d="M34 4V112H198"/>
-        <text x="30" y="12">10⁴</text><text x="30" y="55">100</text><text x="30" y="84">10</text><text x="30" y="113">1</text><text x="36" y="126">0</text><text x="79" y="126">10</text><text x="120" y="126">20</text><text x="161" y="126">30</text><text x="200" y="126">40</text>
+        <text x="30" y="8">10⁴</text><text x="30" y="62">100</text><text x="30" y="89">10</text><text x="30" y="116">1</text><text x="36" y="126">0</text><text x="79" y="126">10</text><text x="120" y="126">20</text><text x="161" y="126">30</text><text x="200" y="126">40</text>
         <path class="ln-floor"/><path class="ln-curve"/><path class="ln-off"/><path class="ln-dot"/>
       </svg></div>
   </div>

@@ -22,17 +22,23 @@ def task(n: int = 8, rows: int = 512, seed: int = 0) -> tuple[torch.Tensor, torc
         −3 to 4.
     """
     generator = torch.Generator().manual_seed(seed)
-    scale, shift = torch.linspace(0.5, 4, n), torch.linspace(-3, 4, n)  # (n,) each
     z = torch.randn(rows, n, generator=generator)  # (rows, n)
-    return z, z * scale + shift
+    return z, wanted(z)
+
+
+def wanted(z: torch.Tensor) -> torch.Tensor:
+    """Return what rows z of shape (rows, n) are to become, in the same shape and dtype."""
+    n = z.shape[-1]
+    scale, shift = torch.linspace(0.5, 4, n), torch.linspace(-3, 4, n)  # (n,) each
+    return z * scale + shift
 
 
 class DescentLab(Lab):
     """Drag the step and the learning rate, and watch γ, β and the loss.
 
-    A LayerNorm gets standardized rows and is to give back eight features, each with a scale and a
-    shift of its own. Its loss is half the squared error of a row, averaged over 512 rows. Of these
-    the browser needs five averages for each feature, and descends by itself.
+    A LayerNorm gets rows drawn with mean 0 and variance 1, and is to give back eight features, each
+    with a scale and a shift of its own. Its loss is half the squared error of a row, averaged over
+    512 rows. Of these the browser needs five averages for each feature, and descends by itself.
 
     Args:
         step: from 0 to 40.

@@ -29,23 +29,26 @@ def line_through_two(x_hat, x, weight, bias):
     return picture
 
 
-def given_back(rows, many=200):
-    """Draw what one feature is to become against what γ and β make of it, a panel for each length.
+def one_line_for_all(rows, many=200):
+    """Draw what one feature is to become over its x_hat, and the one line for all rows.
 
     Args:
-        rows: {n: (target, y)}, for rows of n numbers; arrays of shape (rows,) each.
+        rows: {title: (names, x_hat, target, y)}; arrays of shape (rows,) each. The rows belong to
+            the names in turn.
         many: how many rows are drawn.
     """
-    shown = {n: [part[:many] for part in pair] for n, pair in rows.items()}
-    every = np.concatenate([target for target, _ in shown.values()])
-    ends = np.array([every.min(), every.max()])
-    picture, axes = new_picture(columns=len(rows), width=7, height=3.2)
-    for ax, (n, (target, y)) in zip(axes, shown.items(), strict=True):
-        ax.plot(ends, ends, color=SOFT, linewidth=1)
-        ax.plot(target, y, "o", color=Y, markersize=3.5, alpha=0.6, markeredgewidth=0)
-        ax.set_title(f"{n} numbers in a row", loc="left")
-        ax.set(xlabel="what it is to become", aspect="equal")
-        ticks = np.arange(-5, 16, 5)
-        ax.set(xticks=ticks, yticks=ticks)
-    axes[0].set_ylabel("y, with the best γ and β")
+    picture, axes = new_picture(columns=len(rows), width=6.4, height=2.8)
+    for ax, (title, (names, *parts)) in zip(axes, rows.items(), strict=True):
+        x_hat, target, y = (np.asarray(part)[:many] for part in parts)
+        ax.plot(x_hat, target, "o", color=X, markersize=3, alpha=0.6, markeredgewidth=0)
+        ends = [x_hat.argmin(), x_hat.argmax()]
+        ax.plot(x_hat[ends], y[ends], color=AFFINE, linewidth=2)
+        for k, text in enumerate(names):
+            last = x_hat[k :: len(names)].argmax() * len(names) + k
+            away = (-7, 3) if target[last] > y[last] else (0, -19)
+            name(ax, text, (x_hat[last], target[last]), X, away)
+        ax.set_title(title, loc="left")
+        ax.set(xlabel="x̂", xticks=[-2, 0, 2], xlim=(-3.3, 3.6), ylim=(-19, 28))
+    axes[0].set_ylabel("what it is to become")
+    name(axes[0], "y = γ · x̂ + β", (3.6, 0), AFFINE, (-1, -16))
     return picture
