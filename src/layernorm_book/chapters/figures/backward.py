@@ -139,6 +139,8 @@ def fading_rate(path, turn):
     name(left, "A", seen[:, 0] / 2, AFFINE, (0, -9), weight="bold")
     name(left, f"after {turn} steps", seen[:, turn], AFFINE, (8, 4), weight="bold")
     name(left, f"after {len(path) - 1}", seen[:, -1], AFFINE, (8, -3), weight="bold")
+    middle = (turn + len(path)) // 4
+    name(left, "to and fro", seen[:, middle], GRADIENT, (8, 0))
     high = 1.04 * grown[-1]
     left.set(aspect="equal", xlim=(-0.3, 2.3), ylim=(-0.3, high), xticks=[], yticks=[])
     left.spines[:].set_visible(False)
