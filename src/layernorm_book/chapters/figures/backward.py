@@ -112,39 +112,40 @@ def jacobian(matrix, singular):
     return picture
 
 
-def fading_rate(path):
+def fading_rate(path, turn):
     """Draw how a weight matrix in front of the layer grows, and what that does to its steps.
 
-    On the left the matrix is a point, at its size from the middle and turned as far as all steps
-    so far have turned it. The triangle of the middle and two points that follow each other is the
-    one that they make in their own space, so a right angle there is a right angle here.
+    On the left the matrix is an arrow: its length, and its angle to the first one, are what they
+    are in the space of its weights. Two steps that stand equally far from the first may be drawn
+    on the same place.
 
     Args:
         path: the matrix before the first step and after each.
+        turn: the step after which it only grows.
     """
     picture, (left, right) = new_picture(1, 2, width=6.4, height=3.1)
     points = np.stack([np.ravel(matrix) for matrix in path])  # (steps + 1, weights)
     sizes = np.linalg.norm(points, axis=1)  # (steps + 1,)
-    cosine = (points[1:] * points[:-1]).sum(1) / (sizes[1:] * sizes[:-1])  # (steps,)
-    turned = np.concatenate([[0], np.cumsum(np.arccos(np.clip(cosine, -1, 1)))])  # (steps + 1,)
     grown = sizes / sizes[0]
-    seen = grown * np.stack([np.cos(turned), np.sin(turned)])  # (2, steps + 1)
-    around = np.linspace(0, 2 * np.pi, 91)
-    left.plot(np.cos(around), np.sin(around), color=SOFT, linewidth=1, linestyle=":")
+    angle = np.arccos(np.clip(points @ points[0] / (sizes * sizes[0]), -1, 1))  # (steps + 1,)
+    seen = grown * np.stack([np.cos(angle), np.sin(angle)])  # (2, steps + 1)
+    quarter = np.linspace(0, np.pi / 2, 31)
+    left.plot(np.cos(quarter), np.sin(quarter), color=SOFT, linewidth=1, linestyle=":")
     left.plot(*seen, color=GRADIENT, linewidth=1.2)
-    left.plot(*seen[:, :12], "o", color=GRADIENT, markersize=3)
-    look = {"arrowstyle": "-|>", "color": AFFINE, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
-    for end in (0, -1):
+    left.plot(*seen[:, : turn + 1], "o", color=GRADIENT, markersize=3)
+    for end in (0, turn, -1):
+        look = {"arrowstyle": "-|>", "color": AFFINE, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
         left.annotate("", seen[:, end], (0, 0), arrowprops=look)
     name(left, "A", seen[:, 0] / 2, AFFINE, (0, -9), weight="bold")
-    name(left, f"after {len(path) - 1} steps", seen[:, -1], AFFINE, (6, 7), weight="bold")
-    corner = np.array([[0.88, 0.88, 1], [0, 0.12, 0.12]])  # the first step stands at right angles
-    left.plot(*corner, color=INK, linewidth=1)
-    most = 1.04 * grown[-1]
-    left.set(aspect="equal", xlim=(-most, most), ylim=(-most, 1.1 * most), xticks=[], yticks=[])
+    name(left, f"after {turn} steps", seen[:, turn], AFFINE, (8, 4), weight="bold")
+    name(left, f"after {len(path) - 1}", seen[:, -1], AFFINE, (8, -3), weight="bold")
+    middle = (turn + len(path)) // 4
+    name(left, "to and fro", seen[:, middle], GRADIENT, (8, 0))
+    high = 1.04 * grown[-1]
+    left.set(aspect="equal", xlim=(-0.3, 2.3), ylim=(-0.3, high), xticks=[], yticks=[])
     left.spines[:].set_visible(False)
-    left.set_anchor("N")
-    left.set_title("A, step by step", loc="left")
+    left.set_anchor("NW")
+    left.set_title("A, by length and angle", loc="left")
     steps = np.arange(len(path))
     shown = slice(None, None, max(1, len(path) // 50))
     for values, colour in ((grown, AFFINE), (grown**-2, GRADIENT)):
