@@ -101,7 +101,7 @@ def harms(table):
     panel = new_panel(4.5, 0.28 * (len(steps) + 3), layout=None)
     decades = (0.01, 0.1, 1)
     for column, mean in enumerate(means):
-        ax = panel.add_axes((0.27 + 0.375 * column, 0, 0.24, 1))
+        ax = panel.add_axes((0.27 + 0.38 * column, 0, 0.22, 1))
         worst = max(table[step, mean] for step in steps)
         for mark in decades:
             ax.plot([mark, mark], [-0.5, len(steps) - 0.5], color=LINE, linewidth=1)
@@ -110,11 +110,11 @@ def harms(table):
             size = table[step, mean]
             colour, heavy = (VERMILION, "bold") if size == worst else (INK, "normal")
             ax.plot(size, line, "o", color=colour, markersize=6)
-            ax.text(size * 1.5, line, f"{size:.3f}", va="center", weight=heavy)
+            ax.text(9, line, f"{size:.3f}", va="center", weight=heavy)
             if not column:
                 ax.text(0.007, line, words.get(step, step), ha="right", va="center")
         ax.text(0.01, -0.95, f"mean {mean}", color=SOFT, va="center")
-        ax.set(xscale="log", xlim=(0.0085, 5), ylim=(len(steps) + 0.4, -2.2))
+        ax.set(xscale="log", xlim=(0.0085, 7), ylim=(len(steps) + 0.4, -2.2))
         ax.set_axis_off()
     panel.text(0, 1, "largest error of x̂, if one step alone is rounded", va="top")
     return Picture([panel])

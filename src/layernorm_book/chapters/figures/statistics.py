@@ -94,8 +94,8 @@ def errors_of_ways(means, measured, predicted, limits):
     ax.yaxis.set_major_formatter(_power)
     ax.yaxis.set_minor_formatter("")
     ax.set_title("largest error of x̂", loc="left")
-    ends = [(f"{w}{'' if np.isfinite(e[-1]) else ', then NaN'}", e, c) for w, e, c in lines]
-    _name(ax, means, [("two passes, PyTorch", middle, SOFT), *ends], (8, -9))
+    ends = [(w if np.isfinite(e[-1]) else f"{w},\nthen NaN", e, c) for w, e, c in lines]
+    _name(ax, means, [("two passes, PyTorch", middle, SOFT), *ends], (8, -14))
     return picture
 
 
