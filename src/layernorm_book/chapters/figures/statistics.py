@@ -75,7 +75,8 @@ def errors_of_ways(means, measured, predicted, limits):
 
     Args:
         means: array of the means, in standard deviations, which is κ.
-        measured: {way: array of the errors found}, of the shape of `means`; the ways of `WAYS`.
+        measured: {way: array of the errors found}, of the shape of `means`; the ways of `WAYS`,
+            of which "shifted" is left out.
         predicted: {label: array of the errors expected}, of the shape of `means`.
         limits: the smallest and the largest error that is shown.
     """
@@ -86,7 +87,7 @@ def errors_of_ways(means, measured, predicted, limits):
     middle = np.sqrt(low * high)
     ax.fill_between(means, low, high, color=SOFT, alpha=0.3, linewidth=0)
     ax.plot(means, middle, color=SOFT, linewidth=2.5, alpha=0.6)
-    own = {way: measured[way] for way in ("one pass", "shifted", "Welford", "centred twice")}
+    own = {way: measured[way] for way in ("one pass", "Welford", "centred twice")}
     lines = _lines(ax, means, own, predicted, width=1.8)[len(predicted) :]
     for label, errors in predicted.items():  # below the line, where nothing else is
         name(ax, label, (means[8], errors[8]), SOFT, (8, -6))
