@@ -205,6 +205,11 @@ SAY = "m.sentence(given[0], (await import('./rounded.js')).lookAt(given[0]))"
         (("float32", "one", 1e3, 1), "x̂ is off by up to "),
         (("float32", "one", 1e4, 1), "σ² comes out as −"),
         (("float32", "welford", 1e4, 1), "x̂ is off by up to 0.0036. Welford’s mean is rounded 768"),
+        (
+            ("float32", "two", 100, 0.01),
+            "x̂ is off by up to 7.1e−4. The step that rounds away the most is μ: it is 7.5e−6 off, "
+            "and shifts every number of the row alike, before all is divided by σ.",
+        ),
         (("float32", "two", 1e6, 0.01), "In float32 all 768 numbers of this row are stored as 1e6"),
         (("float32", "two", 1, 10), "x̂ is off by up to "),
         (("bfloat16", "two", 1e4, 1), "In bfloat16 all 768 numbers of this row are stored as 9,98"),

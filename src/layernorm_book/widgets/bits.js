@@ -44,14 +44,14 @@ const number = (name) => `
   </div>`;
 
 const fieldOf = (name, words) => `= <span data-quantity="${name}">${field(name, words)}</span>`;
-const strips = `<rect class="lb-none" y="3" height="7" rx="2"/><text class="lb-none-name" y="11" dx="4">stored as 0</text>`;
+const strips = `<rect class="lb-none" y="3" height="7" rx="2"/><text class="lb-none-name" y="-2">stored as 0</text>`;
 const lost = `<rect class="lb-lost" y="3" height="7" rx="2"/><text class="lb-lost-name" y="11" dx="4">lost beside σ²</text>`;
 
 const body = (presets) => `
   <p class="lb-says" data-answer data-quantity="sentence"></p>
   ${choice("format", "The format of every number", Object.fromEntries(FORMATS.map(({ name }) => [name, name])))}
   <div class="lb-axis" data-main>
-    ${dial("var", "σ²", fieldOf("var", "σ² as a number"), AXIS, [], { words: "σ² on a logarithmic scale", extra: strips })}
+    ${dial("var", "σ²", fieldOf("var", "σ² as a number"), AXIS, TICKS, { words: "σ² on a logarithmic scale", extra: strips })}
     ${dial("eps", "ε", fieldOf("eps", "ε as a number"), AXIS, TICKS, { words: "ε on a logarithmic scale", extra: lost + strips })}
   </div>
   <p class="lb-key"><span class="lb-sign"><i></i>sign</span> <span class="lb-exponent"><i></i>exponent</span> <span class="lb-fraction"><i></i>fraction</span>

@@ -40,7 +40,7 @@ const plot = `<svg class="lr-plot" role="img"><svg viewBox="0 0 1000 100" preser
     ${[...TICKS.map((p) => up(10 ** p)), 100].map((y) => `<path class="lr-grid" d="M0 ${y}H1000"/>`).join("")}
     <path class="lr-gone"/>${WAYS.map((way) => `<path class="lr-way lr-${way}"/>`).join("")}${WAYS.map((way) => `<path class="lr-ghost lr-${way}"/>`).join("")}<path class="lr-dot"/></svg>
   ${TICKS.map((p) => `<text class="lr-end" x="-6" y="${up(10 ** p)}%" dy="4">${powerOfTen(p)}</text>`).join("")}
-  <text class="lr-end" x="-6" dy="4">NaN</text><text class="lr-top" x="6" dy="4">error of x̂</text>
+  <text class="lr-end" x="-6" dy="4">NaN</text><text class="lr-top" x="6" dy="17">error of x̂</text>
   ${KAPPAS.map((p) => `<text class="lr-kappa" y="100%" dy="17">${powerOfTen(p)}</text>`).join("")}<text class="lr-axis" x="50%" y="100%" dy="31">κ = |μ|/σ</text>
   <text class="lr-gone-name" y="100%" dy="-8">no digits left in x</text></svg>`;
 

@@ -40,7 +40,7 @@ function cause({ way, mean, sigma }, seen) {
     const off = short(Math.abs(found.mean - truth.mean), 2);
     const how = way === "welford" ? `Welford’s mean is rounded ${N} times on its way and ends ${off} off`
       : `The step that rounds away the most is μ: it is ${off} off, and shifts every number of the row alike`;
-    return `${how}.`;
+    return `${how}${sigma === 1 ? "" : ", before all is divided by σ"}.`;
   }
   return `The step that rounds away the most is ${worst === "var" ? `σ²: ${variance(seen).replace("σ²", "it")}` : worst === "again" ? "the second centring" : TITLES[worst]}.`;
 }

@@ -1,6 +1,5 @@
 """Where do the digits of x̂ go, and which step loses them?"""
 
-import numpy as np
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
@@ -91,7 +90,7 @@ def _signed(number):
 
 
 def harms(table):
-    """Draw a table of errors with a bar in each cell, the worst of each column lit.
+    """Draw a table of errors with a dot in each cell, on one scale, the worst of each column lit.
 
     Args:
         table: {(step, mean): error of x̂ when only this step is rounded}, row by row; the step
@@ -99,21 +98,23 @@ def harms(table):
     """
     steps, means = (list(dict.fromkeys(key[k] for key in table)) for k in (0, 1))
     words = {None: "output alone", "the sums": "sums, one by one", "in a tree": "sums, in a tree"}
-    panel = new_panel(4.5, 0.29 * (len(steps) + 1), layout=None)
-    low, high = (f(table.values()) for f in (min, max))
+    panel = new_panel(4.5, 0.28 * (len(steps) + 3), layout=None)
+    decades = (0.01, 0.1, 1)
     for column, mean in enumerate(means):
-        ax = panel.add_axes((0.27 + 0.375 * column, 0, 0.24, 1))
+        ax = panel.add_axes((0.27 + 0.38 * column, 0, 0.22, 1))
         worst = max(table[step, mean] for step in steps)
+        for mark in decades:
+            ax.plot([mark, mark], [-0.5, len(steps) - 0.5], color=LINE, linewidth=1)
+            ax.text(mark, len(steps) - 0.1, f"{mark:g}", color=SOFT, ha="center", va="center")
         for line, step in enumerate(steps):
             size = table[step, mean]
-            lit = {"color": VERMILION} if size == worst else {"color": SOFT, "alpha": 0.45}
-            ax.barh(line, np.log(size / low) + 0.35, height=0.62, **lit)
-            end = np.log(size / low) + 0.6
-            heavy = "bold" if size == worst else "normal"
-            ax.text(end, line, f"{size:.3f}", va="center", weight=heavy)
+            colour, heavy = (VERMILION, "bold") if size == worst else (INK, "normal")
+            ax.plot(size, line, "o", color=colour, markersize=6)
+            ax.text(9, line, f"{size:.3f}", va="center", weight=heavy)
             if not column:
-                ax.text(-0.3, line, words.get(step, step), ha="right", va="center")
-        ax.text(0, -0.95, f"mean {mean}", color=SOFT, va="center")
-        ax.set(xlim=(0, np.log(high / low) + 0.35), ylim=(len(steps) - 0.4, -1.4))
+                ax.text(0.007, line, words.get(step, step), ha="right", va="center")
+        ax.text(0.01, -0.95, f"mean {mean}", color=SOFT, va="center")
+        ax.set(xscale="log", xlim=(0.0085, 7), ylim=(len(steps) + 0.4, -2.2))
         ax.set_axis_off()
+    panel.text(0, 1, "largest error of x̂, if one step alone is rounded", va="top")
     return Picture([panel])

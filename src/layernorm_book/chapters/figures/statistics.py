@@ -1,5 +1,7 @@
 """Which cells share a mean and a variance, how do these look, and how is a variance lost?"""
 
+import math
+
 import numpy as np
 from matplotlib.patches import Rectangle
 
@@ -9,6 +11,7 @@ from layernorm_book.chapters.figures.style import (
     INK,
     ORANGE,
     PURPLE,
+    RAISED,
     SKY,
     SOFT,
     VERMILION,
@@ -72,7 +75,8 @@ def errors_of_ways(means, measured, predicted, limits):
 
     Args:
         means: array of the means, in standard deviations, which is κ.
-        measured: {way: array of the errors found}, of the shape of `means`; the ways of `WAYS`.
+        measured: {way: array of the errors found}, of the shape of `means`; the ways of `WAYS`,
+            of which "shifted" is left out.
         predicted: {label: array of the errors expected}, of the shape of `means`.
         limits: the smallest and the largest error that is shown.
     """
@@ -83,14 +87,22 @@ def errors_of_ways(means, measured, predicted, limits):
     middle = np.sqrt(low * high)
     ax.fill_between(means, low, high, color=SOFT, alpha=0.3, linewidth=0)
     ax.plot(means, middle, color=SOFT, linewidth=2.5, alpha=0.6)
-    own = {way: measured[way] for way in ("one pass", "shifted", "Welford", "centred twice")}
+    own = {way: measured[way] for way in ("one pass", "Welford", "centred twice")}
     lines = _lines(ax, means, own, predicted, width=1.8)[len(predicted) :]
     for label, errors in predicted.items():  # below the line, where nothing else is
         name(ax, label, (means[8], errors[8]), SOFT, (8, -6))
     ax.set(ylim=limits, xlabel="κ: mean of the row, in standard deviations")
+    ax.yaxis.set_major_formatter(_power)
+    ax.yaxis.set_minor_formatter("")
     ax.set_title("largest error of x̂", loc="left")
-    _name(ax, means, [("one rounded mean", middle, SOFT), *lines], (8, -9))
+    ends = [(w if np.isfinite(e[-1]) else f"{w},\nthen NaN", e, c) for w, e, c in lines]
+    _name(ax, means, [("two passes, PyTorch", middle, SOFT), *ends], (8, -14))
     return picture
+
+
+def _power(value, _position=None):
+    """Return 0.01 as 10⁻² and 0.1 as 10⁻¹, in the one form on the whole axis."""
+    return "1" if value == 1 else "10" + f"{round(math.log10(value))}".translate(RAISED)
 
 
 def _lines(ax, means, measured, predicted, width):
