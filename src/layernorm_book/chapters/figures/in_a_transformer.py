@@ -10,7 +10,6 @@ from layernorm_book.chapters.figures.style import (
     GROUND,
     INK,
     LINE,
-    PURPLE,
     SOFT,
     VERMILION,
     name,
@@ -25,7 +24,7 @@ LOOKS = {"post": (VERMILION, "s"), "pre": (BLUE, "o")}
 """Colour and marker of each place of the norm, told apart without colour too."""
 WORDS = {"LayerNorm": "norm", "Attention": "attention", "FeedForward": "feed-forward"}
 ONE = 1e-6  # tokens whose 1 − cosine is less are one
-LENGTHS = {0.25: (BLUE, "o"), 1: (PURPLE, "^"), 2: (VERMILION, "s")}
+LENGTHS = {0.25: (BLUE, "o"), 2: (VERMILION, "s")}
 FRACTIONS = {0.25: "¼", 0.5: "½"}
 ENDS = ("h enters", "h leaves")
 
