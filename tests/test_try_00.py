@@ -40,7 +40,7 @@ def mark(page):
 
 @tries(
     "00-switch",
-    "With LayerNorm on, drag weights from end to end: after each of the 48 blocks the row is about "
+    "With LayerNorm on, drag weights from end to end, and read the line above: the row ends about "
     "as large as the scale you set, and nothing piles up.",
 )
 def test_with_the_layer_it_lives_at_every_scale(lab_page):
