@@ -248,7 +248,7 @@ def test_a_row_that_the_filter_hides_is_not_open(table):
     assert table.locator(".ln-opened").is_visible()
 
 
-def test_a_phone_shows_the_size_below_class_and_verdict(table):
+def test_a_phone_shows_the_size_beside_the_verdict_and_below_its_header(table):
     table.set_viewport_size({"width": 390, "height": 800})
     type_in(table, "[name=query]", "flax")
     row = table.locator("[data-row='253']")
@@ -257,11 +257,15 @@ def test_a_phone_shows_the_size_below_class_and_verdict(table):
     assert seen[0].startswith("flax 0.12.8")
     assert seen[1:] == ["LayerNorm", "differs: another way", "under 0.001%"]
     verdict, size = (row.locator("td").nth(at).bounding_box() for at in (1, 2))
-    assert size["y"] >= verdict["y"] + verdict["height"] - 1
-    assert size["width"] > verdict["width"]
+    assert abs(size["y"] - verdict["y"]) < 1
+    assert size["x"] >= verdict["x"] + verdict["width"] - 1
     assert table.locator("[data-sort=off]").is_visible()
     head = table.locator("[data-column=off]").bounding_box()
     assert abs(head["x"] - size["x"]) < 1  # above the sizes
+    heads = [table.locator("[data-column]").nth(at).bounding_box() for at in range(4)]
+    assert max(each["y"] for each in heads) - min(each["y"] for each in heads) < 1
+    wide = "node => node.scrollWidth - node.clientWidth"
+    assert table.locator(".ln-list").evaluate(wide) <= 0
 
 
 def test_every_link_leads_somewhere(table):

@@ -4,9 +4,8 @@ import re
 
 import numpy as np
 import pytest
-import torch.nn.functional as F
 
-from layernorm_book.chapters.figures.museum import EXHIBITS, STAMPS, exhibit
+from layernorm_book.chapters.figures.museum import EXHIBITS, STAMPS, exhibit, said
 from layernorm_book.chapters.figures.style import (
     COLOURS,
     GROUND,
@@ -90,11 +89,24 @@ def test_an_exhibit_bears_its_label_and_what_its_layer_makes(room):
     assert f">{found.label.upper()}</text>" in html
     assert VARIABLES[STAMPS[found.label]] in html
     assert f">{found.told_by}</text>" in html
-    wrong = found.layer(*found.given())[0]
-    last = f"{wrong[-1]:.0f}" if wrong[-1] >= 10 else f"{wrong[-1]:.2g}"
-    assert f">{last}</text>" in html
-    right = F.layer_norm(*found.given())[0]
-    assert (wrong - right).abs().max() > 0.5, "and it is not what it should be"
+    _, right, wrong = found.rows()
+    for at in found.written:
+        assert f">{said(wrong[at])}</text>" in html
+    assert not np.abs(np.subtract(wrong, right)).max() <= 0.5, "and it is not what it should be"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (-1.069, "−1.1"),
+        (0.756, "0.76"),
+        (350.4, "350"),
+        (2002.37, "2,002.4"),
+        (float("nan"), "all NaN"),
+    ],
+)
+def test_a_card_writes_numbers_short(value, words):
+    assert said(value) == words
 
 
 def test_the_row_of_an_exhibit_far_from_zero_shows_what_is_beside_its_mean():
@@ -102,7 +114,7 @@ def test_the_row_of_an_exhibit_far_from_zero_shows_what_is_beside_its_mean():
     row = EXHIBITS["precision"].x[0].double()
     html = exhibit("precision")._repr_html_()
     assert f">{row.mean():,.0f}</text>" in html
-    assert f">+ {row[-1] - row.mean():.2g}</text>" in html
+    assert f">{row[-1]:,.1f}</text>" in html
 
 
 THEMES = {  # what a host sets: how, and whether the operating system asks for dark

@@ -30,6 +30,24 @@ def test_a_ratio_is_that_of_its_own_round():
     assert times.table().splitlines()[1].split() == ["twice", "2.0", "(2.0", "to", "2.0)"]
 
 
+def test_an_explained_table_says_what_its_numbers_are():
+    times = Times({"one_loop": [1.0] * 4, "b": [2.0] * 4}, "one_loop")
+    head, _, table = times.explained().partition("\n")
+    assert head == "times as long as one loop (middle half of 4 rounds)"
+    assert table == times.table()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile's own imports
+def test_a_compiled_version_has_the_name_it_is_given():
+    found = timing.compiled(torch.neg, torch.ones(2), name="minus")
+    assert list(found) in ([], ["minus"])  # [] where there is no C++ compiler
+
+
+def test_without_a_gpu_the_verdict_names_the_interpreter():
+    name = kernels.layer(None).__qualname__
+    assert ("interpreter" in name) == (kernels.DEVICE == "cpu")
+
+
 def test_one_core_works_while_versions_are_timed():
     before, during = torch.get_num_threads(), set()
     measure({"copy": lambda: during.add(torch.get_num_threads())}, rounds=1)

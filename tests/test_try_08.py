@@ -85,21 +85,6 @@ def test_among_all_bars_one_is_far_longer(lab_page):
 
 
 @tries(
-    "08-loud",
-    "In the lab, type 63 between the two arrows, and press “x̂²” under the map: it has more than an "
-    "even share in every layer.",
-)
-def test_one_that_gamma_does_not_name_is_loud(lab_page):
-    page = lab_page
-    take(page, 63)
-    assert "Its γ is an outlier in no layer." in page.text_content(f"{LAB} .ln-story")
-    page.locator(f"{LAB} .ln-views label", has_text="x̂²").click()
-    shares = values(page, "own", LAB)
-    assert len(shares) == 13
-    assert min(shares) > 1 / 384
-
-
-@tries(
     "08-cls",
     "Type 99 between the arrows, then press “[CLS] alone”: nearly every bar vanishes, and that of "
     "99 stays.",

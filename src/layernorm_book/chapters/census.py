@@ -18,7 +18,7 @@ LEAST = 1e-5  # a share that is no longer told in digits
 GROUPS = {  # what came of it, in the order of the legend: a key, what the page says, what it means
     "agrees": ("agrees", "every comparison passes"),
     "limit": ("agrees, with a limit", "right, but most of these compute float64 in float32"),
-    "one-plus": ("differs: 1 + γ", "scaled by 1 + weight, where PyTorch scales by weight"),
+    "one-plus": ("differs: 1 + weight", "scaled by 1 + weight, where PyTorch scales by weight"),
     "half": ("differs: half precision", "right in float32, with float16 statistics in float16"),
     "no-eps": ("differs: takes no ε", "built without an ε, and PyTorch’s default is not inside"),
     "rest": ("differs: another way", "each row says which"),

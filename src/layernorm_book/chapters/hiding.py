@@ -1,11 +1,13 @@
 """On which input does which fault hide?"""
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from layernorm_book.parity.formula import Formula
-from layernorm_book.widgets.bugs import RIGHT, formula, one_fault_each
+from layernorm_book.widgets.bugs import RIGHT, TOLERANCES, formula, one_fault_each
 
 NAMES = {  # by the choice that is wrong, as the black box lists its suspects
     "outside": "σ + ε",
@@ -46,19 +48,32 @@ def turned_around() -> tuple:
     return 2000 + torch.randn(6, 4, generator=g), (4,), *torch.randn(2, 4, generator=g), 0.5
 
 
-def error(layer: Formula, given: tuple, tolerance: float = 1e-3) -> float:
-    """Return a layer's largest error, as a multiple of what `allclose` allows.
+def error(layer: Formula, given: tuple, test: str = "1e-3") -> float:
+    """Return a layer's largest error, as a multiple of what a test allows.
 
     Args:
         layer: called as `F.layer_norm` is.
         given: its arguments: x, normalized_shape, weight, bias and eps.
-        tolerance: atol and rtol.
+        test: one of `TOLERANCES`.
     """
     right: Tensor = F.layer_norm(*given)
-    return ((layer(*given) - right).abs() / (tolerance * (1 + right.abs()))).max().item()
+    allowed = TOLERANCES[test]["atol"] + TOLERANCES[test]["rtol"] * right.abs()
+    return ((layer(*given) - right).abs() / allowed).max().item()
 
 
-def errors(usual: tuple, telling: tuple) -> dict[str, tuple[float, float]]:
+class Errors(NamedTuple):
+    """A layer's errors, each as a multiple of what a test allows."""
+
+    strict: float  # on the usual input, by `assert_close`
+    loose: float  # on the usual input, by atol = rtol = 1e-3
+    telling: float  # on the telling input, by the same
+
+
+def errors(usual: tuple, telling: tuple) -> dict[str, Errors]:
     """Return the errors of each layer with a fault on two inputs, by the fault's name."""
-    layers = layers_with_a_fault().items()
-    return {name: (error(layer, usual), error(layer, telling)) for name, layer in layers}
+    return {
+        name: Errors(
+            error(layer, usual, "assert_close"), error(layer, usual), error(layer, telling)
+        )
+        for name, layer in layers_with_a_fault().items()
+    }

@@ -23,10 +23,14 @@ def in_place(x: Tensor, weight: Tensor, bias: Tensor, y: Tensor) -> None:
         weight, bias: tensors of shape (n,).
         y: tensor of the shape of x.
     """
-    torch.sub(x, x.mean(-1, keepdim=True), out=y)  # 1½ copies
-    norm = torch.linalg.vector_norm(y, dim=-1, keepdim=True)  # ½
-    y *= torch.rsqrt(norm.square() / x.shape[-1] + 1e-5)  # 1
-    y.mul_(weight).add_(bias)  # 2
+    # the mean: ½, the difference: 1
+    torch.sub(x, x.mean(-1, keepdim=True), out=y)
+    # squared and added up: ½
+    norm = torch.linalg.vector_norm(y, dim=-1, keepdim=True)
+    # times 1/σ: 1
+    y *= torch.rsqrt(norm.square() / x.shape[-1] + 1e-5)
+    # times γ: 1, plus β: 1
+    y.mul_(weight).add_(bias)
 
 
 def in_blocks(x: Tensor, weight: Tensor, bias: Tensor, y: Tensor) -> None:

@@ -181,7 +181,7 @@ CHANGES = {  # (weights, inputs)
     "v added to every row of W": (_W + _V, _X),
     "one row of W × 3": (_tripled(_W, 0), _X),
     "all inputs × 3": (_W, 3 * _X),
-    "v added to every pixel": (_W, _X + _V[:, None, None]),
+    "u added to every pixel": (_W, _X + _V[:, None, None]),
     "one image × 3": (_W, _tripled(_X, 0)),
     "one pixel × 3": (_W, _tripled(_X, (0, ..., 0, 0))),
 }

@@ -90,6 +90,11 @@ class Times:
         """Return a version's shortest time in seconds: the round that was disturbed the least."""
         return min(self.seconds[name])
 
+    def explained(self):
+        """Return the table, and a line above it that says what its numbers are."""
+        rounds, unit = len(self.seconds[self.unit]), in_words(self.unit)
+        return f"times as long as {unit} (middle half of {rounds} rounds)\n{self.table()}"
+
     def table(self):
         """Return one line for each version: its median, and the quartiles around it."""
         rows = ((in_words(name), *self.ratio(name)) for name in self.seconds)
@@ -169,12 +174,13 @@ def backward(function, x, weight, bias):
     return partial(torch.autograd.grad, *given, retain_graph=True)
 
 
-def compiled(function, *args):
-    """Return {"compiled": a call of the compiled function}, or {} and print why not.
+def compiled(function, *args, name="compiled"):
+    """Return {name: a call of the compiled function}, or {} and print why not.
 
     Args:
         function: on tensors.
         args: what it is called with.
+        name: of the version.
     """
     call = partial(torch.compile(function), *args)
     try:
@@ -183,7 +189,7 @@ def compiled(function, *args):
     except Exception as error:  # it takes a C++ compiler, or on a GPU Triton
         print(f"torch.compile does not work here: {type(error).__name__}")
         return {}
-    return {"compiled": call}
+    return {name: call}
 
 
 def on_cpu(call):

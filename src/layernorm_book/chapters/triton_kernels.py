@@ -149,7 +149,8 @@ def layer(forward):
         given = (tensor.to(DEVICE) for tensor in (x, weight, bias))
         return Layer.apply(*given, n, eps).to(x.device)
 
-    layer_norm.__qualname__ = "layer_norm in Triton"
+    where = "Triton's interpreter" if DEVICE == "cpu" else "Triton"
+    layer_norm.__qualname__ = f"layer_norm in {where}"
     return layer_norm
 
 

@@ -51,7 +51,7 @@ const body = `
   <div class="lk-ledger" data-answer>${Object.keys(WAYS).map((way) => `<div data-way="${way}"><b>${way}</b>
     <svg viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true"><path class="lk-past"/><path class="lk-thin"/></svg>
     <output data-quantity="total"></output></div>`).join("")}</div>
-  ${legend([["bar", "", "between memory and cache; above the track in each step, the last of which empties the cache"], ["line", "thin", "between cache and registers"]])}
+  ${legend([["bar", "", "to or from memory; above the track, step by step (the last step empties the cache)"], ["line", "thin", "between cache and registers"]])}
   ${more(`<p class="ln-facts"><span>from memory ${readout("read")}</span> <span>to memory ${readout("written")}</span> <span>together ${readout("bytes")} bytes, ${readout("each")} for each number</span></p>
     <div class="ln-dials lk-dials">${dialOf("rows", "rows", 1, [4, 8, 12, 16])}${dialOf("n", "n", 64, [64, 1024, 2048, 4096])}${dialOf("cache", "cache holds", 1, [2, 20, 40, 60, 80])}${dialOf("block", "rows in a block", 1, [1, 4, 8, 12, 16])}</div>
     <p class="lk-check"><label><input type="checkbox" name="allocate"> A row that is written is fetched first, if the cache does not hold it</label></p>

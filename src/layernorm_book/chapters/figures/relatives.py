@@ -114,7 +114,7 @@ def fan(h, x_hat, alpha, scale, lines=60):
     ticks = np.arange(-10, 11, 5)
     ax.set_xticks(ticks, [f"{tick}".replace("-", "−") for tick in ticks])
     ax.set(xlabel="number that the LayerNorm is given")
-    ax.set_title(f"x̂ that it makes of it, and {scale:.1f} · tanh({alpha:.1f} · x)", loc="left")
+    ax.set_title(f"x̂, and {scale:.1f} · tanh({alpha:.1f} · x)", loc="left")
     return picture
 
 

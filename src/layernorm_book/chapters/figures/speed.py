@@ -1,4 +1,4 @@
-"""What do versions of the layer move and take, what do lanes hold, how do threads add up a row?"""
+"""What do versions of the layer move and take, what do slots hold, how do threads add up a row?"""
 
 import numpy as np
 from matplotlib.patches import Rectangle
@@ -38,12 +38,12 @@ def ladder(times, copies):
     medians = {version: times.ratio(version)[0] for version in names}
     right = 1.1 * max(*medians.values(), *copies.values())
     columns = (
-        (30, copies, "{:.2g}", "predicted", SOFT),
+        (30, copies, "{:.2g}", "counted", SOFT),
         (90, medians, "{:.1f}", "measured", VERMILION),
     )
     for level, version in enumerate(names):
         median, low, high = times.ratio(version)
-        ax.barh(level, copies.get(version, 0), height=0.62, color=SOFT, alpha=0.22)
+        ax.barh(level, copies.get(version, 0), height=0.62, color=SOFT, alpha=0.4)
         ax.plot([low, high], [level, level], color=VERMILION, linewidth=4, alpha=0.4)
         ax.plot(median, level, marker="o", color=VERMILION, markersize=7)
         for away, values, form, _, colour in columns:
@@ -51,19 +51,23 @@ def ladder(times, copies):
             name(ax, text, (right, level), colour, (away, 0), ha="center", weight="bold")
     for away, *_, words, colour in columns:
         name(ax, words, (right, len(names) - 0.4), colour, (away, 0), ha="center")
-    ax.set(xlim=(0, right), ylim=(-0.55, len(names) - 0.15), xlabel="copies")
+    ax.set(
+        xlim=(0, right),
+        ylim=(-0.55, len(names) - 0.15),
+        xlabel="copies: bars are counted, dots measured",
+    )
     ax.set_yticks(range(len(names)), [in_words(version) for version in names])
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return picture
 
 
-def lanes(row, block, masks=(True, False)):
-    """Draw what the lanes of a kernel hold, by its variables, with a mask on `centred` and without.
+def slots(row, block, masks=(True, False)):
+    """Draw what the slots of a kernel hold, by its variables, with a mask on `centred` and without.
 
     Args:
-        row: list of numbers, fewer than there are lanes.
-        block: how many lanes there are.
+        row: list of numbers, fewer than there are slots.
+        block: how many slots there are.
         masks: a panel for each, with the mask or without.
     """
     picture, axes = new_picture(1, len(masks), width=6.4, height=2.8)
@@ -77,16 +81,16 @@ def lanes(row, block, masks=(True, False)):
             (("value", loaded, X), ("centred", centred, CENTRED), ("squared", squares, CENTRED))
         ):
             ax.text(-0.7, -level, words, ha="right", va="center")
-            for lane, value in enumerate(held):
-                _lane(ax, lane, -level, value, colour, lane < len(row), masked or not level)
+            for slot, value in enumerate(held):
+                _slot(ax, slot, -level, value, colour, slot < len(row), masked or not level)
         total = sum(squares)
         ends = SOFT if masked else VERMILION
         ax.text(-0.7, -3, "sum", ha="right", va="center")
         said = f"{total:g}, so σ² = {total:g}/{len(row)}"
         ax.text(-0.42, -3, said, color=INK if masked else VERMILION, va="center", weight="bold")
-        ax.text(-0.7, 0.8, "lane i", color=SOFT, ha="right", va="center")
-        for lane in range(block):
-            ax.text(lane, 0.8, f"{lane}", color=SOFT, ha="center", va="center")
+        ax.text(-0.7, 0.8, "slot i", color=SOFT, ha="right", va="center")
+        for slot in range(block):
+            ax.text(slot, 0.8, f"{slot}", color=SOFT, ha="center", va="center")
         ax.text(block - 1, 1.2, "idle", color=ends, ha="center", va="bottom")
         ax.text(-0.42, 2, "with the mask" if masked else "without it", weight="bold", va="center")
         ax.set(xlim=(-2.4, block - 0.4), ylim=(-3.45, 2.4))
@@ -94,22 +98,22 @@ def lanes(row, block, masks=(True, False)):
     return picture
 
 
-def _lane(ax, lane, level, value, colour, busy, right):
-    """Draw what one lane holds: filled where a number of the row is, hollow where none is."""
+def _slot(ax, slot, level, value, colour, busy, right):
+    """Draw what one slot holds: filled where a number of the row is, hollow where none is."""
     edge = SOFT if right else VERMILION
     look = {"color": colour, "alpha": 0.3, "linewidth": 0}
     if not busy:
         look = {"facecolor": "none", "edgecolor": edge, "linewidth": 1.4, "linestyle": (0, (2, 2))}
-    ax.add_patch(Rectangle((lane - 0.42, level - 0.38), 0.84, 0.76, **look))
+    ax.add_patch(Rectangle((slot - 0.42, level - 0.38), 0.84, 0.76, **look))
     text = f"{value:g}".replace("-", "−")
     ink = INK if busy else edge
-    ax.text(lane, level, text, color=ink, ha="center", va="center", weight="bold")
+    ax.text(slot, level, text, color=ink, ha="center", va="center", weight="bold")
 
 
 def hidden(measured):
     """Draw by how much a dropped mask makes x̂ too small, for every length of a row.
 
-    Of BLOCK lanes BLOCK − n are idle, and each adds μ² to the n squares: σ² becomes
+    Of BLOCK slots BLOCK − n are idle, and each adds μ² to the n squares: σ² becomes
     σ² + μ² (BLOCK − n) / n, where BLOCK is the next power of two.
 
     Args:

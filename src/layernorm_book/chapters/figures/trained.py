@@ -15,7 +15,6 @@ from layernorm_book.chapters.figures.style import (
     name_all,
     new_picture,
 )
-from layernorm_book.chapters.trained import NAMES
 
 
 def gammas(weight, outliers, traced):
@@ -24,7 +23,7 @@ def gammas(weight, outliers, traced):
     An outlier is a dot, and on the line of a channel that is followed it has a ring.
 
     Args:
-        weight: array of shape (n, layers), the layers as in `NAMES`.
+        weight: array of shape (n, layers), the layers as in `chapters.trained.NAMES`.
         outliers: array of bool of that shape, true for the γ to mark.
         traced: list of up to four channels to follow.
     """
@@ -135,41 +134,6 @@ def costs(distance, cost, also, beside=(157, 249)):
     ax.minorticks_off()
     ax.set_title("how far γ strays, in standard deviations", loc="left")
     ax.set_xlabel("cost of silencing: 1 − the worst cosine")
-    return picture
-
-
-def _trace(ax, values, colour, marker):
-    """Join the layers after attention by a line, and those after feed-forward parts by dots."""
-    look = {"color": colour, "marker": marker, "markersize": 4.5}
-    ax.plot(0, values[0], **look)
-    for first, style in ((1, "-"), (2, ":")):
-        ax.plot(range(first, len(values), 2), values[first::2], linestyle=style, **look)
-
-
-def first_token(rows):
-    """Draw σ of the rows that reach each layer, of [CLS] and of all other tokens.
-
-    Args:
-        rows: for each layer of `NAMES` a dict with "sigma" and "sigma of the others".
-    """
-    picture, ax = new_picture(height=3.2)
-    last = len(NAMES) - 1
-    for key, text, colour, marker in (
-        ("sigma", "[CLS]", VERMILION, "o"),
-        ("sigma of the others", "elsewhere", SOFT, "s"),
-    ):
-        values = [row[key] for row in rows]
-        _trace(ax, values, colour, marker)
-        at = int(np.argmax(values)) if key == "sigma" else last  # where the other line is far
-        name(ax, text, (at, values[at]), colour, (8, 2))
-    ax.set(yscale="log", ylabel="σ of a row, median", xlim=(-0.4, 1.25 * last))
-    blocks = range(len(NAMES) // 2)
-    ax.set_xticks([0, *(2 * block + 1.5 for block in blocks)], ["emb", *map(str, blocks)])
-    ax.set_title("solid: after attention; dotted: after the feed-forward part", loc="left")
-    ax.set_xlabel("block")
-    ticks = [0.1, 1, 10]
-    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.minorticks_off()
     return picture
 
 
