@@ -23,6 +23,11 @@ addEventListener("error", ({ message, target }) =>
     heard.push(message ?? `not loaded: ${target.src ?? target.href}`), true);
 addEventListener("unhandledrejection", ({ reason }) => heard.push(String(reason)));
 </script>"""
+# A lab may lie in a box, which is closed at first.
+OPEN = """
+    for (const box of document.querySelectorAll(".ln-fold"))
+        if (box.querySelector(".ln-lab")) box.open = true;
+"""
 # The controls of a page: one of each kind in each lab, which are taken, and all that have a handle.
 FIND = """
     const seen = new Set();
@@ -123,6 +128,7 @@ def play(engine, page, labs):
     mounted = "return [...document.querySelectorAll('.ln-lab')].filter(lab => lab.%s).length"
     wait_for(lambda: engine.evaluate(mounted % "querySelector('[data-value]')") == labs)
     assert engine.evaluate(ASTRAY) == [], page
+    engine.evaluate(OPEN)
     engine.evaluate("document.querySelectorAll('.ln-more').forEach(part => part.open = true)")
     for k, kind in engine.evaluate(FIND):
         engine.evaluate(START % k)

@@ -5,7 +5,7 @@ And at each preset, also on a phone, the handles stand where the numbers say.
 
 import pytest
 from browser import open_lab
-from test_engines import ASTRAY
+from test_engines import ASTRAY, OPEN
 
 # On a phone the cells and what they show are on one screen; the choices stand above.
 TALL_ON_A_PHONE = {"01_mean_and_variance", "10_relatives"}
@@ -32,6 +32,7 @@ def test_a_lab_and_its_answer_are_on_one_screen(page, site, screen):
         if "widget-view+json" not in path.read_text(encoding="utf-8"):
             continue
         open_lab(page, site.url(f"book/{path.name}"))
+        page.evaluate(f"() => {{ {OPEN} }}")
         assert not page.locator(".ln-more[open]").count()
         assert page.evaluate(WIDE) == 0, path.stem
         buttons = page.locator(".ln-lab [data-do=preset]").all()

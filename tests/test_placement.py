@@ -14,12 +14,12 @@ from layernorm_book.chapters.placement import (
 )
 from layernorm_book.chapters.training import (
     WATCHED,
-    at_the_start,
     entropy,
     feed_forward,
     frequencies_loss,
     gradients,
     look,
+    named,
     sample,
     source_code,
     train,
@@ -163,7 +163,16 @@ def test_the_own_part_is_free_of_what_tokens_share():
     torch.testing.assert_close(own_part(f[:, :3]), own[:, :3])  # what comes later does not count
 
 
-def test_what_a_stack_is_at_the_start(data):
-    start = at_the_start(Post, data, depth=4)
-    assert [len(part) for part in start] == [4, 4]
-    assert start.squares == pytest.approx([1] * 4, abs=1e-3)
+def test_what_came_in_is_read_off_the_last_block(data):
+    class Same(Sublayer):
+        def forward(self, h):
+            return h
+
+    class Lost(Sublayer):
+        def forward(self, h):
+            return 0 * h
+
+    torch.manual_seed(0)
+    most = (torch.bincount(data).max() / len(data)).item()  # one character for all tokens
+    assert named(Speller(Same), data) > 0.9
+    assert named(Speller(Lost), data) == pytest.approx(most, abs=0.05)

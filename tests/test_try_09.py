@@ -7,6 +7,7 @@ little: what a line promises is tested with room for that.
 import numpy as np
 import pytest
 from browser import pixels, slide, values
+from test_engines import OPEN
 from tries import tries
 
 DEPTH, TOKENS = ".ln-depth", ".ln-collapse"
@@ -19,6 +20,7 @@ def sizes(page):
 
 
 def choose(page, place):
+    page.evaluate(f"() => {{ {OPEN} }}")
     page.locator(f"{DEPTH} label:has([name=norm][value={place}])").click()
     assert page.is_checked(f"{DEPTH} [name=norm][value={place}]")
 

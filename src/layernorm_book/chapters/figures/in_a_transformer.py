@@ -10,7 +10,6 @@ from layernorm_book.chapters.figures.style import (
     GROUND,
     INK,
     LINE,
-    PURPLE,
     SOFT,
     VERMILION,
     name,
@@ -25,10 +24,9 @@ LOOKS = {"post": (VERMILION, "s"), "pre": (BLUE, "o")}
 """Colour and marker of each place of the norm, told apart without colour too."""
 WORDS = {"LayerNorm": "norm", "Attention": "attention", "FeedForward": "feed-forward"}
 ONE = 1e-6  # tokens whose 1 − cosine is less are one
-LENGTHS = {0.25: (BLUE, "o"), 1: (PURPLE, "^"), 2: (VERMILION, "s")}
+LENGTHS = {0.25: (BLUE, "o"), 2: (VERMILION, "s")}
 FRACTIONS = {0.25: "¼", 0.5: "½"}
 ENDS = ("h enters", "h leaves")
-TICKS = [one * ten for ten in (0.01, 0.1, 1, 10) for one in (1, 2, 5)]
 
 
 class _Parts(torch.fx.Tracer):
@@ -264,40 +262,14 @@ def by_length(runs, level):
             name(left, said, (seen.steps[-1], seen.losses[-1]), colour, (7, 2))
             at, beside = (0, (2, -14)) if length == 0.25 else (-1, (7, 0))  # not among other lines
             name(right, said, (seen.steps[at], apart(seen.cosines)[at, -1]), colour, beside)
-    left.plot([0, 250], [level, level], ":", color=SOFT, linewidth=1, zorder=0)
-    name(left, "character frequencies", (120, level), SOFT, (0, 13), ha="left")
-    name(left, "dashed: shared part out", (130, level - 0.82), SOFT, (0.1, 0))
-    left.set(title="loss", ylim=(level - 0.95, level + 0.45))
+    left.plot([0, 200], [level, level], ":", color=SOFT, linewidth=1, zorder=0)
+    name(left, "character frequencies", (98, level), SOFT, (0, 13), ha="left")
+    name(left, "dashed: shared part out", (105, level - 0.82), SOFT, (0.1, 0))
+    left.set(title="loss", ylim=(level - 0.95, level + 1))
     right.set(title="1 − cosine in the last block", yscale="log", ylim=(1e-10, 8))
     right.set_yticks([1, 1e-3, 1e-6, 1e-9])
     for ax in (left, right):
-        ax.set(xlabel="step", xlim=(0, 340))
+        ax.set(xlabel="step", xlim=(0, 275))
         ax.set_xticks([0, 100, 200])
-        ax.minorticks_off()
-    return picture
-
-
-def by_block(panels):
-    """Draw quantities block by block, each in a panel of its own, a line for each seed.
-
-    Args:
-        panels: dict, for each title a dict, for "post" and "pre" an array of (seeds, blocks).
-    """
-    picture, axes = new_picture(1, len(panels), width=3.1 * len(panels), height=2.6)
-    for ax, (title, places) in zip(np.atleast_1d(axes), panels.items(), strict=True):
-        for place, values in places.items():
-            colour, marker = LOOKS[place]
-            block = np.arange(1, values.shape[1] + 1)
-            style = {"color": colour, "linewidth": 1.2, "marker": marker, "markevery": 4}
-            some = block % 2 == 0  # as good a line of half the points
-            some[0] = True
-            ax.plot(block[some], values.T[some], **style, markersize=4)
-            end = (block[-1], np.exp(np.log(values[:, -1]).mean()))
-            name(ax, f"{place}-LN", end, colour)
-        ax.set(yscale="log", xlabel="block", title=title, xlim=(0, 1.28 * block[-1]))
-        ax.set_xticks([1, 12, 24, 36, 48])
-        least, most = ax.get_ylim()
-        ticks = [v for v in TICKS if least <= v <= most]
-        ax.set_yticks(ticks, [f"{v:g}" for v in ticks])
         ax.minorticks_off()
     return picture
