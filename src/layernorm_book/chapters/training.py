@@ -20,8 +20,13 @@ FRAMES = (0, 1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 80, 100, 150, 200)
 
 
 def source_code() -> Tensor:
-    """Return the ASCII characters of this package's Python files: (characters,), from 0 to 127."""
-    files = sorted(Path(layernorm_book.__file__).parent.rglob("*.py"))
+    """Return the ASCII characters of the layer and its judge: (characters,), from 0 to 127.
+
+    The rest of the package is left out, so that a change there does not change what is trained.
+    """
+    package = Path(layernorm_book.__file__).parent
+    layer = [package / f"{name}.py" for name in ("layer", "reference", "validation")]
+    files = [*layer, *sorted((package / "parity").glob("*.py"))]
     text = "".join(file.read_text(encoding="utf-8") for file in files)
     return torch.tensor(list(text.encode("ascii", "ignore")))
 
