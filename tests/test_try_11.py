@@ -37,8 +37,8 @@ def test_level_rows_hide_that_all_rows_share(lab_page):
 @tries(
     "11-far",
     "Let each row have its own μ and σ again, and take the variance in one pass. The usual randn "
-    "shows nothing. Press mean 2000, and the two lower tests catch it in every draw. (assert_close "
-    "fails a right layer there too.)",
+    "(short rows) shows nothing. Press mean 2000, and the two lower tests catch it in every draw. "
+    "(assert_close fails a right layer there too.)",
 )
 def test_one_pass_shows_far_from_zero(lab_page):
     choose(lab_page, LAB, "axes", "row")
