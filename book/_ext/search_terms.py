@@ -36,7 +36,7 @@ TERMS = {
         "When ε comes after the root": ["nan", "nan gradient"],
     },
     "06_precision": {
-        "Centre twice": ["two-pass variance", "catastrophic cancellation"],
+        "Centre twice": ["two-pass variance", "center twice"],
         "Which step needs float32?": ["bfloat16", "float16", "half precision", "autocast"],
         "What is left of ε": ["eps in float16", "1e-12"],
     },
