@@ -195,7 +195,7 @@ function render(props) {
   const presets = props.model.get("presets");
   const lab = createLab(props, {
     kind: "ln-sphere",
-    label: "Three numbers as a point in space",
+    label: `Three numbers as a point in space${props.place > 1 ? ", again" : ""}`, // one name each
     body: body(presets),
     keys: ["azimuth", "elevation", "x", "eps"],
     fields: { x: ["x", -LARGEST, LARGEST], eps: EPS, azimuth: ["turn", -180, 180], elevation: ["tilt", -90, 90] },
