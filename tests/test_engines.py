@@ -10,7 +10,7 @@ import re
 import pytest
 from browser import Quiet, serve
 from browser_path import NoBrowser
-from engines import ENGINES, wait_for
+from engines import ENGINES, Chromium, wait_for
 
 # What the console says is kept in the page too, for the engine whose driver does not pass it on.
 EAR = b"""<head><script>
@@ -102,8 +102,10 @@ def book(built_book):
 @pytest.fixture(scope="module", params=ENGINES)
 def engine(request):
     try:
-        own = request.param == "Chromium"
-        engine = ENGINES[request.param](*([request.getfixturevalue("chromium")] if own else []))
+        if request.param == "Chromium":
+            engine = Chromium(request.getfixturevalue("chromium"))
+        else:
+            engine = ENGINES[request.param]()
     except NoBrowser as problem:
         if os.environ.get("EVERY_ENGINE"):
             pytest.fail(str(problem))

@@ -24,8 +24,7 @@ LOOKS = {"post": (VERMILION, "s"), "pre": (BLUE, "o")}
 """Colour and marker of each place of the norm, told apart without colour too."""
 WORDS = {"LayerNorm": "norm", "Attention": "attention", "FeedForward": "feed-forward"}
 ONE = 1e-6  # tokens whose 1 − cosine is less are one
-LENGTHS = {0.25: (BLUE, "o"), 2: (VERMILION, "s")}
-FRACTIONS = {0.25: "¼", 0.5: "½"}
+LENGTHS = {0.25: ("¼", BLUE, "o"), 2: ("2", VERMILION, "s")}
 ENDS = ("h enters", "h leaves")
 
 
@@ -252,13 +251,13 @@ def by_length(runs, level):
     """
     picture, (left, right) = new_picture(1, 2, width=6.6, height=3.1)
     for (length, shared), seen in runs.items():
-        colour, marker = LENGTHS[length]
+        fraction, colour, marker = LENGTHS[length]
         look = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.7}
         look["linestyle"] = "-" if shared else (0, (3, 1.6))
         left.plot(seen.steps, seen.losses, **look)
         right.plot(seen.steps, apart(seen.cosines)[:, -1], **look)
         if shared:
-            said = f"length {FRACTIONS.get(length, length)}"
+            said = f"length {fraction}"
             name(left, said, (seen.steps[-1], seen.losses[-1]), colour, (7, 2))
             at, beside = (0, (2, -14)) if length == 0.25 else (-1, (7, 0))  # not among other lines
             name(right, said, (seen.steps[at], apart(seen.cosines)[at, -1]), colour, beside)

@@ -1,8 +1,5 @@
 """Where do the digits of x̂ go, and which step loses them?"""
 
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path
-
 from layernorm_book.chapters.figures.statistics import WAYS
 from layernorm_book.chapters.figures.style import (
     CENTRED,
@@ -12,6 +9,7 @@ from layernorm_book.chapters.figures.style import (
     VERMILION,
     Picture,
     X,
+    dots,
     name_all,
     new_panel,
     new_picture,
@@ -66,11 +64,7 @@ def errors_along_a_row(errors, step):
     top = max(2 * step, *(1.15 * off.abs().max().item() for off in errors.values()))
     ax.axhline(0, color=LINE, linewidth=1)
     for way, off in errors.items():
-        dots = [(place, size) for place, size in enumerate(off.tolist()) for _ in (1, 2)]
-        path = Path(dots, [Path.MOVETO, Path.LINETO] * len(off))
-        path.should_simplify = False  # or all dots but one are gone
-        look = {"facecolor": "none", "edgecolor": WAYS[way][0], "capstyle": "round"}
-        ax.add_patch(PathPatch(path, linewidth=2, **look))
+        dots(ax, range(len(off)), off, edgecolor=WAYS[way][0], linewidth=2)
     n = len(off)
     ax.set(xlim=(-12, n + 4), ylim=(-top, top), xticks=(0, n // 2, n))
     ax.set_xlabel(f"the {n} numbers of the row", color=SOFT)

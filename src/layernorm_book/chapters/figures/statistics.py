@@ -1,6 +1,6 @@
 """Which cells share a mean and a variance, how do these look, and how is a variance lost?"""
 
-import math
+from functools import partial
 
 import numpy as np
 from matplotlib.patches import Rectangle
@@ -11,7 +11,6 @@ from layernorm_book.chapters.figures.style import (
     INK,
     ORANGE,
     PURPLE,
-    RAISED,
     SKY,
     SOFT,
     VERMILION,
@@ -20,6 +19,7 @@ from layernorm_book.chapters.figures.style import (
     name_all,
     new_panel,
     new_picture,
+    power_of_ten,
 )
 
 WAYS = {
@@ -92,17 +92,12 @@ def errors_of_ways(means, measured, predicted, limits):
     for label, errors in predicted.items():  # below the line, where nothing else is
         name(ax, label, (means[8], errors[8]), SOFT, (8, -6))
     ax.set(ylim=limits, xlabel="κ: mean of the row, in standard deviations")
-    ax.yaxis.set_major_formatter(_power)
+    ax.yaxis.set_major_formatter(partial(power_of_ten, plain=0))
     ax.yaxis.set_minor_formatter("")
     ax.set_title("largest error of x̂", loc="left")
     ends = [(w if np.isfinite(e[-1]) else f"{w},\nthen NaN", e, c) for w, e, c in lines]
     _name(ax, means, [("two passes, PyTorch", middle, SOFT), *ends], (8, -14))
     return picture
-
-
-def _power(value, _position=None):
-    """Return 0.01 as 10⁻² and 0.1 as 10⁻¹, in the one form on the whole axis."""
-    return "1" if value == 1 else "10" + f"{round(math.log10(value))}".translate(RAISED)
 
 
 def _lines(ax, means, measured, predicted, width):

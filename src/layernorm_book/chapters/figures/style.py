@@ -14,8 +14,11 @@ from itertools import count
 from xml.etree import ElementTree
 
 import matplotlib
+import numpy as np
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 from matplotlib.ticker import LogFormatterSciNotation
 
 # name: (light, dark)
@@ -159,10 +162,23 @@ def name_all(ax, named, gap=12.5):
         name(ax, text, point, colour, (7, at - was))
 
 
-def power_of_ten(value, _position=None):
-    """Return 1000 as 10³: text of one size, where matplotlib would set a formula."""
+def dots(ax, x, y, **look):
+    """Draw many dots as one path: strokes of no length, with ends that are round or square."""
+    points = np.repeat(np.column_stack([x, y]), 2, axis=0)
+    path = Path(points, np.tile([Path.MOVETO, Path.LINETO], len(x)))
+    path.should_simplify = False  # or nothing would be left
+    ax.add_patch(PathPatch(path, facecolor="none", **{"capstyle": "round"} | look))
+    ax.update_datalim(points)
+    ax.autoscale_view()
+
+
+def power_of_ten(value, _position=None, plain=1):
+    """Return 1000 as 10³: text of one size, where matplotlib would set a formula.
+
+    Up to 10 to the power of `plain`, and down to its inverse, the number is written out.
+    """
     exponent = round(math.log10(value))
-    return f"10{str(exponent).translate(RAISED)}" if abs(exponent) > 1 else f"{value:g}"
+    return f"10{str(exponent).translate(RAISED)}" if abs(exponent) > plain else f"{value:g}"
 
 
 # --- From matplotlib's SVG to one that is part of a page ---

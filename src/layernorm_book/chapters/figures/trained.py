@@ -1,8 +1,6 @@
 """What are trained γ by layer, what does a channel cost, and which rows stand out?"""
 
 import numpy as np
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path
 
 from layernorm_book.chapters.figures.style import (
     BLUE,
@@ -11,6 +9,7 @@ from layernorm_book.chapters.figures.style import (
     PURPLE,
     SOFT,
     VERMILION,
+    dots,
     name,
     name_all,
     new_picture,
@@ -40,7 +39,7 @@ def gammas(weight, outliers, traced):
         low, high = np.percentile(part, [1, 99], axis=0)  # (layers,) each
         ax.vlines(at, low, high, color=SOFT, linewidth=11, alpha=0.3)
         channel, layer = np.nonzero(rest[:, layers])
-        _dots(ax, at[layer], part[channel, layer], edgecolor=INK, linewidth=4)
+        dots(ax, at[layer], part[channel, layer], edgecolor=INK, linewidth=4)
         ends = {}
         marks = zip(traced, (VERMILION, BLUE, GREEN, PURPLE), "osD^", strict=False)
         for channel, colour, marker in marks:
@@ -81,7 +80,7 @@ def tokens(sigma, limit=5):
             if (value >= limit) == lit
         ]
         look = {"edgecolor": colour, "alpha": alpha, "capstyle": "projecting", "linewidth": 5}
-        _dots(ax, *np.array(places).T, **look)
+        dots(ax, *np.array(places).T, **look)
     ax.text(-0.4, -1.1, "[CLS]", color=VERMILION, ha="left", va="bottom")
     ax.text(longest - 0.6, -1.1, "a line is a sentence, a square a token", color=SOFT, ha="right")
     ax.set(xlim=(-0.6, longest - 0.4), ylim=(len(sigma) - 0.4, -2.6))
@@ -121,7 +120,7 @@ def costs(distance, cost, also, beside=(157, 249)):
         beside: those whose names stand at the left, where there is room.
     """
     picture, ax = new_picture(height=3.4)
-    _dots(ax, cost, np.round(distance, 1), alpha=0.6, linewidth=4)
+    dots(ax, cost, np.round(distance, 1), edgecolor=SOFT, alpha=0.6, linewidth=4)
     for channel in [*np.flatnonzero(distance > 5), *also]:
         colour = VERMILION if cost[channel] > np.median(cost) else BLUE
         at = cost[channel], distance[channel]
@@ -135,17 +134,6 @@ def costs(distance, cost, also, beside=(157, 249)):
     ax.set_title("how far γ strays, in standard deviations", loc="left")
     ax.set_xlabel("cost of silencing: 1 − the worst cosine")
     return picture
-
-
-def _dots(ax, x, y, **look):
-    """Draw many dots as one path: strokes of no length, with ends that are round or square."""
-    points = np.repeat(np.column_stack([x, y]), 2, axis=0)
-    path = Path(points, np.tile([Path.MOVETO, Path.LINETO], len(x)))
-    path.should_simplify = False  # or nothing would be left
-    look = {"edgecolor": SOFT, "capstyle": "round"} | look
-    ax.add_patch(PathPatch(path, facecolor="none", **look))
-    ax.update_datalim(points)
-    ax.autoscale_view()
 
 
 def shrinkage(sigma):
