@@ -310,7 +310,30 @@ def test_every_channel_was_silenced_once_for_each_choice_of_rows():
     assert share.shape == (13, 384)
     assert share.sum(-1) == pytest.approx(np.ones(13), abs=2e-3)
     assert len(results["cls"]) == 13
-    assert [len(blocks) for blocks in results["attention to cls"].values()] == [6, 6]
+    for end in ("cls", "sep"):
+        assert [len(blocks) for blocks in results[f"attention to {end}"].values()] == [6, 6]
+    assert all(0 <= count <= 24 for count in results["same nearest sentence"].values())
+
+
+def test_the_nearest_sentence_is_another_one():
+    rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+    assert silence.nearest(rows).tolist() == [2, 2, 1]
+
+
+def test_attention_is_counted_without_padding():
+    """Of two sentences, of 3 and 2 tokens, in two heads; padding neither reads nor is the last."""
+    block = torch.rand(2, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    mask = torch.tensor([[1, 1, 1], [1, 1, 0]])
+
+    class Answer:
+        attentions = (block,)
+
+    reads = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]  # (sentence, token)
+    last = [2, 2, 2, 1, 1]
+    cls, sep = silence.attention_to_ends(lambda **_: Answer, {"attention_mask": mask})
+    assert cls == [pytest.approx(np.mean([block[s, :, t, 0].numpy() for s, t in reads]), rel=5e-3)]
+    to_last = [block[s, :, t, e].numpy() for (s, t), e in zip(reads, last, strict=True)]
+    assert sep == [pytest.approx(np.mean(to_last), rel=5e-3)]
 
 
 def test_a_measurement_that_is_off_is_told_and_one_that_differs_by_rounding_is_not(

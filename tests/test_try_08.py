@@ -13,8 +13,6 @@ def take(page, channel):
 
 
 def silence_in(page, words):
-    if not page.locator(f"{LAB} .ln-more[open]").count():
-        page.click(f"{LAB} .ln-more summary")
     page.locator(f"{LAB} .ln-choices label", has_text=words).click()
 
 
@@ -43,8 +41,8 @@ def bars(page):
 
 @tries(
     "08-hunt",
-    "Drag to the five longest bars, one by one: the sentence says what each channel costs, and how "
-    "many cost more.",
+    "Drag to the five longest bars, one by one, or step to them with ‹ and ›: the sentence says "
+    "what each channel costs.",
 )
 def test_five_long_bars_tell_their_cost(lab_page):
     page = lab_page
@@ -68,12 +66,16 @@ def test_five_long_bars_tell_their_cost(lab_page):
         assert f"keeps a cosine of {worst:.2f}" in says
         assert rank in says
     page.mouse.up()
+    for _ in range(98 - 63):
+        page.click(f"{LAB} [data-do=greater]")
+    assert values(page, "channel", LAB) == [98]  # the last drag ended on 63
+    page.click(f"{LAB} [data-do=greater]")
+    assert "it costs the most." in page.text_content(f"{LAB} .ln-story")
 
 
 @tries(
     "08-all",
-    "Then untick “zoom in”: four of the five end near the top, and a single bar of 384 reaches the "
-    "lower half.",
+    "Then untick “zoom in”, and count the bars that reach the lower half.",
 )
 def test_among_all_bars_one_is_far_longer(lab_page):
     page = lab_page
@@ -86,8 +88,7 @@ def test_among_all_bars_one_is_far_longer(lab_page):
 
 @tries(
     "08-cls",
-    "Type 99 between the arrows, then press “[CLS] alone”: nearly every bar vanishes, and that of "
-    "99 stays.",
+    "Type 99 between the arrows, then press “[CLS] alone”, and see which bars stay.",
 )
 def test_in_cls_alone_one_bar_stays(lab_page):
     page = lab_page
@@ -104,7 +105,7 @@ def test_in_cls_alone_one_bar_stays(lab_page):
 
 @tries(
     "08-others",
-    "Now “all but [CLS]”: the bar of 99 shrinks to less than a tenth, and 223 has the longest.",
+    "Now press “all but [CLS]”, and look for the longest bar and for that of 99.",
 )
 def test_in_all_other_tokens_it_is_nearly_ordinary(lab_page):
     page = lab_page

@@ -15,7 +15,7 @@ import sys
 from contextlib import contextmanager, nullcontext
 
 import torch
-from encoder import compare, digits, embed, finish, layer_norms, load
+from encoder import compare, digits, embed, finish, layer_norms, load, median
 
 ROWS = {"all": slice(None), "cls": slice(0, 1), "others": slice(1, None)}
 """The tokens for which a channel is silenced: [CLS] is the first of each sentence."""
@@ -154,13 +154,29 @@ def one_of_two(model, tokens, expected, channel):
     return {"silenced, sigma kept": left_with(True), "kept, sigma without": left_with(False)}
 
 
-def attention_to_cls(model, tokens):
-    """Return for each block the share of all attention that goes to the first token."""
+def attention_to_ends(model, tokens):
+    """Return the shares of all attention that go to the first token and to the last.
+
+    Returns:
+        (cls, sep): a list for each, with a share for each block.
+    """
     real = tokens["attention_mask"].bool()  # (sentences, tokens)
+    last = real.sum(-1) - 1  # (sentences,)
     with torch.no_grad():
         blocks = model(**tokens, output_attentions=True).attentions
-    # Each (sentences, heads, from, to): the tokens that read, padding left out.
-    return [digits(block[..., 0].transpose(1, 2)[real].mean()) for block in blocks]
+    cls, sep = [], []
+    for block in blocks:  # (sentences, heads, from, to)
+        read = block.mean(1)[real]  # (tokens, to): padding does not read
+        ends = last[:, None].expand_as(real)[real]  # (tokens,)
+        cls.append(digits(read[:, 0].mean()))
+        sep.append(digits(read.gather(1, ends[:, None]).mean()))
+    return cls, sep
+
+
+def nearest(embeddings):
+    """Return for each of some unit rows the number of the one that is nearest by its cosine."""
+    cosine = embeddings @ embeddings.T  # (sentences, sentences)
+    return cosine.fill_diagonal_(-1).argmax(-1)
 
 
 def main(arguments):
@@ -168,18 +184,21 @@ def main(arguments):
     model, tokens = load(attn_implementation="eager")  # the only one that returns its attention
     expected = embed(model, tokens)
     channels = range(expected.shape[-1])
-    cosine = {}
+    cosine, same = {}, {}
     for rows in ROWS:
-        found = []
+        found, same[rows] = [], []
         for channel in channels:
             with silenced(model, channel, rows):
-                found.append(compare(embed(model, tokens), expected))
+                left = embed(model, tokens)
+            found.append(compare(left, expected))
+            same[rows].append((nearest(left) == nearest(expected)).sum())
         cosine[rows] = {kind: [each[kind] for each in found] for kind in ("worst", "median")}
     share, cls, sigma = watch(model, tokens)
-    attention = {}
+    to_cls, to_sep = {}, {}
     for name, channel in (("untouched", None), ("without 99", 99)):
         with silenced(model, channel):
-            attention[name] = attention_to_cls(model, tokens)
+            to_cls[name], to_sep[name] = attention_to_ends(model, tokens)
+    same = torch.stack(same["all"])  # (384,)
     return finish(
         "silenced_channels.json",
         {
@@ -189,7 +208,13 @@ def main(arguments):
             "share": share,
             "cls": cls,
             "sigma of the rows": sigma[2],
-            "attention to cls": attention,
+            "same nearest sentence": {
+                "without 99": int(same[99]),
+                "without 223": int(same[223]),
+                "median channel": median(same),
+            },
+            "attention to cls": to_cls,
+            "attention to sep": to_sep,
             "99 in cls replaced": replaced_by_averages(model, tokens, expected, 99),
             "99 in cls, one of two": one_of_two(model, tokens, expected, 99),
         },

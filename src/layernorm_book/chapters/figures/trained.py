@@ -1,4 +1,4 @@
-"""What are trained γ by layer, what does a channel cost, and which rows stand out?"""
+"""What are trained γ by layer, what does a channel cost, and what is it good for?"""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from layernorm_book.chapters.figures.style import (
 )
 
 
-def gammas(weight, outliers, traced):
+def gammas(weight, outliers, traced, below=("223",)):
     """Draw for each layer where its γ lie and its outliers, and follow a few channels.
 
     An outlier is a dot, and on the line of a channel that is followed it has a ring.
@@ -25,6 +25,7 @@ def gammas(weight, outliers, traced):
         weight: array of shape (n, layers), the layers as in `chapters.trained.NAMES`.
         outliers: array of bool of that shape, true for the γ to mark.
         traced: list of up to four channels to follow.
+        below: those whose name stands below their peak, where another line runs above.
     """
     picture, panels = new_picture(1, 2, width=7.0, height=3.3)
     rest = outliers.copy()
@@ -40,22 +41,22 @@ def gammas(weight, outliers, traced):
         ax.vlines(at, low, high, color=SOFT, linewidth=11, alpha=0.3)
         channel, layer = np.nonzero(rest[:, layers])
         dots(ax, at[layer], part[channel, layer], edgecolor=INK, linewidth=4)
-        ends = {}
+        named = {}
         marks = zip(traced, (VERMILION, BLUE, GREEN, PURPLE), "osD^", strict=False)
         for channel, colour, marker in marks:
             ax.plot(at, part[channel], color=colour, marker=marker, markersize=4.5)
             out = outliers[channel, layers]
             ax.plot(at[out], part[channel, out], "o", color=INK, markersize=9, fillstyle="none")
-            end = round(float(part[channel, -1]), 3)
-            ends.setdefault(end, []).append((f"{channel}", colour))
-        ax.set(xlim=(at[0] - 0.5, at[-1] + 2.0), ylim=(-0.1, 1.65))
-        ends_of_line = [at[0] - 0.5, at[-1] + 0.3]
-        ax.plot(ends_of_line, [1, 1], color=INK, linewidth=1, linestyle="--")
-        named = []
-        for end, who in ends.items():  # two that end on one point get one name
+            # After attention lines cross at the end, and their peaks are apart.
+            peak = int(part[channel].argmax()) if first == 0 else len(at) - 1
+            point = int(at[peak]), round(float(part[channel, peak]), 3)
+            named.setdefault(point, []).append((f"{channel}", colour))
+        ax.set(xlim=(at[0] - 0.5, at[-1] + (1.6 if first else 0.6)), ylim=(-0.1, 1.8))
+        ax.plot([at[0] - 0.5, at[-1] + 0.3], [1, 1], color=INK, linewidth=1, linestyle="--")
+        for (block, top), who in named.items():  # two that end on one point get one name
             text = ", ".join(text for text, _ in who)
-            named.append((text, (at[-1], end), INK if len(who) > 1 else who[0][1]))
-        name_all(ax, named)
+            offset = (8, 0) if first else (0, -14 if text in below else 12)
+            name(ax, text, (block, top), INK if len(who) > 1 else who[0][1], offset)
         name(ax, "fresh", (at[0], 1), INK, (0, 7))
         ax.set_xticks(at, ["emb" if block < 0 else f"{block}" for block in at])
         ax.set_title(title, loc="left")
@@ -63,28 +64,56 @@ def gammas(weight, outliers, traced):
     return picture
 
 
-def tokens(sigma, limit=5):
-    """Draw a square for each token, one line a sentence; those with a large σ are lit.
+def attention(shares, even):
+    """Draw which share of all attention goes to [CLS], block by block.
 
     Args:
-        sigma: for each sentence the list of its rows' σ.
-        limit: σ from which a square is lit.
+        shares: dict, "untouched" and "without 99", each the shares by block.
+        even: the share that it would get if all tokens got the same.
     """
-    picture, ax = new_picture(height=2.3)
-    longest = max(map(len, sigma))
-    for lit, colour, alpha in ((False, SOFT, 0.35), (True, VERMILION, 1.0)):
-        places = [
-            (column, line)
-            for line, row in enumerate(sigma)
-            for column, value in enumerate(row)
-            if (value >= limit) == lit
-        ]
-        look = {"edgecolor": colour, "alpha": alpha, "capstyle": "projecting", "linewidth": 5}
-        dots(ax, *np.array(places).T, **look)
-    ax.text(-0.4, -1.1, "[CLS]", color=VERMILION, ha="left", va="bottom")
-    ax.text(longest - 0.6, -1.1, "a line is a sentence, a square a token", color=SOFT, ha="right")
-    ax.set(xlim=(-0.6, longest - 0.4), ylim=(len(sigma) - 0.4, -2.6))
-    ax.axis("off")
+    picture, ax = new_picture(height=2.4)
+    blocks = range(len(shares["untouched"]))
+    end = len(blocks) - 1
+    ax.plot([0, end], [even, even], color=SOFT, linewidth=1, linestyle="--")
+    named = [("an even share", (end, even), SOFT)]
+    looks = (("untouched", "as trained", VERMILION), ("without 99", "without 99", BLUE))
+    for key, words, colour in looks:
+        ax.plot(blocks, shares[key], "o-", color=colour, markersize=4.5)
+        named.append((words, (end, shares[key][-1]), colour))
+    name_all(ax, named)
+    ax.set(xlim=(-0.3, end + 1.9), ylim=(0, 0.7))
+    ax.set_xticks(blocks)
+    ax.set_yticks([0, 0.25, 0.5], ["0", "25%", "50%"])
+    ax.set_title("attention that goes to [CLS]", loc="left")
+    ax.set_xlabel("block")
+    return picture
+
+
+def marks(limit, low, high):
+    """Draw what each LayerNorm gives in one channel of [CLS], and what it would if that filled it.
+
+    Args:
+        limit: √(n − 1) · γ + β by layer, array of shape (layers,) as in `chapters.trained.NAMES`.
+        low, high: lists of the least and the largest number that the model gives, by layer.
+    """
+    picture, ax = new_picture(height=3.0)
+    sides = (
+        ("after attention", slice(1, None, 2), 0, BLUE),
+        ("after feed-forward", slice(0, None, 2), -1, VERMILION),
+    )
+    for words, layers, first, colour in sides:
+        at = first + np.arange(len(limit[layers]))
+        ax.plot(at, limit[layers], color=SOFT, linewidth=1.5)
+        ax.vlines(at, low[layers], high[layers], color=colour, linewidth=3)
+        middle = (np.array(low[layers]) + high[layers]) / 2
+        ax.plot(at, middle, "o", color=colour, markersize=5)
+        name(ax, words, (at[-1], middle[-1]), colour, (8, 0))
+    name(ax, "lines: √383 · γ + β", (1, limit[3]), SOFT, (0, 10))
+    ax.set(xlim=(-1.3, 8.0), ylim=(0, 36))
+    ax.set_xticks(range(-1, 6), ["start", *map(str, range(6))])
+    ax.set_yticks([0, 10, 20, 30])
+    ax.set_title("channel 99 of [CLS] in 24 sentences", loc="left")
+    ax.set_xlabel("block")
     return picture
 
 
