@@ -31,8 +31,7 @@ const SHOWS = {
 const lines = (names) => names.map((name) => `<span>${name}</span>`).join("");
 const body = (names) => `
   <p class="ln-story" data-quantity="sentence"></p>
-  <div class="ln-choices">silenced in ${choice("rows", "where the channel is silenced", { all: "every token", cls: "[CLS] alone", others: "all but [CLS]" })}
-    <div class="ln-presets" role="group" aria-label="Where to begin"><button type="button" data-do="start">Start</button></div></div>
+  <div class="ln-choices">silenced in ${choice("rows", "where the channel is silenced", { all: "every token", cls: "[CLS] alone", others: "all but [CLS]" })}</div>
   <div class="ln-channels">
     <div class="ln-title"><b>cosine that is left</b> <span class="ln-ticks"><label><input type="checkbox" name="every"> all bars</label> <label><input type="checkbox" name="zoom"> zoom in</label></span> ${legend([["bar", "y", "median"], ["band", "y", "worst of 24 sentences"]])}</div>
     <div class="ln-ends"><span>1</span><span></span><span></span></div>
@@ -43,7 +42,8 @@ const body = (names) => `
     <div class="ln-names" aria-hidden="true">${lines(names)}</div>
     <svg class="ln-map ln-pick" viewBox="0 0 ${CHANNELS} ${LAYERS}" preserveAspectRatio="none" aria-hidden="true">${PICTURES.map((view) => `<g class="ln-${view === "share" ? "x_hat" : view}" hidden></g>`).join("")}<path class="ln-frame"/></svg>
     <div class="ln-own">${names.map((_, k) => `<output data-quantity="own" data-index="${k}"></output>`).join("")}</div>
-    <div class="ln-views">${choice("view", "what the map shows", { weight: "γ", bias: "β", share: "x̂²" })} <span class="ln-shows">${PICTURES.map((view) => `<span hidden>${SHOWS[view]}</span>`).join("")}</span></div>
+    <div class="ln-views">${choice("view", "what the map shows", { weight: "γ", bias: "β", share: "x̂²" })} <span class="ln-shows">${PICTURES.map((view) => `<span hidden>${SHOWS[view]}</span>`).join("")}</span>
+      <div class="ln-presets" role="group" aria-label="Where to begin"><button type="button" data-do="start">Start</button></div></div>
   </div>
   ${more(`<p class="ln-says">A row of the map is one of the model’s 13 LayerNorms, in the order in which a token meets them: emb, the embeddings; att and ff, what follows attention and the feed-forward part of a block. A column is a channel, and it stands under its own bar. Arrow keys move the slider by one channel. All cosines were measured by <code>make wild</code> on <span class="ln-date"></span>.</p>`)}`;
 
