@@ -44,9 +44,9 @@ const plot = (shapes) => `<svg viewBox="0 0 ${WIDE} ${HIGH}" preserveAspectRatio
   shapes.map((name) => `<path class="bl-${name}"/>`).join("")}</svg>`;
 const test = (name, k) => `<div class="bl-test" data-test="${k}"><b>${name}</b>
   ${plot(["zone", "edge", "out", "out", "in", "in"])}<output data-quantity="passed" data-index="${k}"></output></div>`;
-const ticks = [-8, -6, -4, -2];
+const ticks = [-8, -6, -4, -2, 0];
 const axis = `<div class="bl-axis" aria-hidden="true"><span>${ticks.map((power) =>
-  `<i style="left: ${along(10 ** power) / 10}%">${powerOfTen(power)}</i>`).join("")}<i>≥ 10, NaN</i></span></div>`;
+  `<i style="left: ${along(10 ** power) / 10}%">${powerOfTen(power)}</i>`).join("")}<i style="left: 100%">≥ 10</i></span></div>`;
 
 /**
  * A word, a sentence, dots, and a second sentence. For one layer: a row of dots for each test, beside

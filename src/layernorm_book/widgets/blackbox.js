@@ -45,7 +45,7 @@ export function settled({ secret, suspect, named, missed }, together, left) {
 
 // --- the page -------------------------------------------------------------------------------------
 
-const legend = `<span class="bl-dot"></span>the box: its largest error in each of ${DRAWS} draws of x <span class="bl-key"><span class="bl-dot bl-ring"></span>the suspect’s</span>`;
+const legend = `<span class="bl-dot"></span>the box: largest error in each of ${DRAWS} draws (NaN at the end) <span class="bl-key"><span class="bl-dot bl-ring"></span>the suspect’s</span>`;
 const skeleton = (presets) => `
   <p class="bl-step"><b>A black box.</b> What is wrong with it?</p>
   <div class="bl-suspects">${segments("suspect", "Suspects", Object.fromEntries(NAMES.map((name, k) => [`${k}`, name])))}

@@ -183,8 +183,8 @@ def hidden_and_plain(errors):
             hue = VERMILION if value <= 1 else GREEN
             face = hue if filled else GROUND
             edge = GROUND if filled else hue  # parts a mark from one that it covers
-            look = {"markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": 1}
-            ax.plot(value, place, mark, color=hue, markersize=size, **look)
+            look = {"markerfacecolor": face, "markeredgecolor": edge, "markersize": size}
+            ax.plot(value, place, mark, color=hue, zorder=3 - (mark == "D"), **look)
     for quantity, label in (
         ("loose", "randn, 10⁻³"),
         ("strict", "randn, assert_close"),
