@@ -11,7 +11,7 @@ from torch import Tensor
 from layernorm_book.calling.call import Inputs
 from layernorm_book.parity.bugs import VARIANTS
 from layernorm_book.parity.cases import Case, max_abs
-from layernorm_book.parity.formula import LAYER_NORM, Formula
+from layernorm_book.parity.formula import LAYER_NORM
 from layernorm_book.widgets.bugs import TOLERANCES as USUAL
 
 SEEDS = range(200)
@@ -86,30 +86,6 @@ def shares_mistaken(
     passed = shares_passed(trials, tolerances, seeds)
     right = np.array([[layer == "right"] for layer, _ in trials])  # (trials, 1)
     return np.where(right, 1 - passed, passed)
-
-
-def passes_for_pytorch(layer: Formula, given: Inputs) -> bool:
-    """Return whether a layer agrees with PyTorch's within atol = rtol = 1e-3."""
-    n, parameters = given.normalized_shape, (given.weight, given.bias)
-    right = F.layer_norm(given.x, n, *parameters, given.eps)
-    return torch.allclose(layer.run(given), right, **TOLERANCES["10⁻³"])
-
-
-SEVEN = (
-    "no-centering",
-    "unbiased-variance",
-    "one-pass-variance",
-    "missing-sqrt",
-    "missing-eps",
-    "eps-outside-sqrt",
-    "shift-before-scale",
-)
-"""Wrong layers that one well chosen input catches, all of them."""
-
-
-def missed(given: Inputs) -> list[str]:
-    """Return which of the seven wrong layers pass for PyTorch's on an input."""
-    return [wrong for wrong in SEVEN if passes_for_pytorch(VARIANTS[wrong], given)]
 
 
 def distances(layer: str, case: Case, seeds: Iterable[int] = SEEDS) -> np.ndarray:
