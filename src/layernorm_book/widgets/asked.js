@@ -19,7 +19,7 @@ const STOPS = {
   sigma: ["σ", [1e-3, 3e-3, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 100]],
 };
 const SWITCHES = {
-  rows: ["mean, σ hold", { drawn: "on average", level: "in each row" }],
+  rows: ["fix mean and σ", { drawn: "on average", level: "in each row" }],
   parameters: ["γ and β", { fresh: "1 and 0", trained: "drawn" }],
 };
 export const INPUT = [...Object.keys(STOPS), ...Object.keys(SWITCHES), "eps"];
