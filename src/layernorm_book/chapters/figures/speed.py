@@ -39,9 +39,9 @@ def ladder(times, copies, fetched):
     medians = {version: times.ratio(version)[0] for version in names}
     right = 1.1 * max(*medians.values(), *copies.values())
     columns = (
-        (24, copies, "{:.2g}", "counted", SOFT),
-        (76, fetched, "{:.1f}", "with fetch", BLUE),
-        (134, medians, "{:.1f}", "measured", VERMILION),
+        (22, copies, "{:.2g}", "counted", SOFT),
+        (70, fetched, "{:.1f}", "fetched", BLUE),
+        (122, medians, "{:.1f}", "measured", VERMILION),
     )
     for level, version in enumerate(names):
         median, low, high = times.ratio(version)
@@ -83,18 +83,14 @@ def slots(row, block, masks=(True, False)):
         loaded = [*row] + [0] * (block - len(row))
         squares = [value**2 for value in centred]
         for level, (words, held, colour) in enumerate(
-            (
-                ("value  1", loaded, X),
-                ("centred  2", centred, CENTRED),
-                ("squared  3", squares, CENTRED),
-            )
+            (("value", loaded, X), ("centred", centred, CENTRED), ("squared", squares, CENTRED))
         ):
             ax.text(-0.7, -level, words, ha="right", va="center")
             for slot, value in enumerate(held):
                 _slot(ax, slot, -level, value, colour, slot < len(row), masked or not level)
         total = sum(squares)
         ends = SOFT if masked else VERMILION
-        ax.text(-0.7, -3, "sum  4", ha="right", va="center")
+        ax.text(-0.7, -3, "sum", ha="right", va="center")
         said = f"{total:g}, so σ² = {total:g}/{len(row)}"
         ax.text(-0.42, -3, said, color=INK if masked else VERMILION, va="center", weight="bold")
         ax.text(-0.7, 0.8, "slot i", color=SOFT, ha="right", va="center")
@@ -104,7 +100,11 @@ def slots(row, block, masks=(True, False)):
         if len(masks) > 1:
             title = "with the mask" if masked else "without it"
             ax.text(-0.42, 2, title, weight="bold", va="center")
-        ax.set(xlim=(-2.4, block - 0.4), ylim=(-3.45, 2.4 if len(masks) > 1 else 1.7))
+        else:  # the numbers of the comments in the kernel
+            for level in range(4):
+                ax.text(block - 0.3, -level, f"# {level + 1}", color=SOFT, va="center")
+        wide, high = (block - 0.4, 2.4) if len(masks) > 1 else (block + 0.2, 1.7)
+        ax.set(xlim=(-2.4, wide), ylim=(-3.45, high))
         ax.set_axis_off()
     return picture
 
@@ -133,8 +133,8 @@ def hidden(measured):
     picture, ax = new_picture(height=3.3)
     for share, words, colour in (
         (1, "μ = σ", VERMILION),
-        (0.5, "μ = σ / 2", ORANGE),
-        (0.25, "μ = σ / 4", SKY),
+        (0.5, "μ = σ/2", ORANGE),
+        (0.25, "μ = σ/4", SKY),
     ):
         for block in (512, 1024, 2048):
             n = np.arange(block // 2 + 1, block + 1)
