@@ -70,6 +70,5 @@ WRITING = in_place, in_blocks, one_block
 def fetches(times):
     """Return in a line whether a `Times` tells of fetches before writes; in place shows it best."""
     took, counted, fetched = times.ratio("in_place")[0], COPIES["in_place"], FETCHED["in_place"]
-    bar, ring = f"{counted} (the bar)", f"{fetched:.1f} (the ring)"
-    near, far = (ring, bar) if took < (counted + fetched) / 2 else (bar, ring)
-    return f"in place took {took:.1f}, nearer to {near} than to {far}"
+    near = f"ring ({fetched:.1f})" if took < (counted + fetched) / 2 else f"bar ({counted})"
+    return f"in place: {took:.1f}, nearer the {near}"

@@ -56,9 +56,10 @@ def machine(x, files="/sys/devices/system/cpu/cpu0/cache"):
     if not told:
         return "caches: this system does not say"
     line = ", ".join(f"{level} {kibibytes(size)}" for level, size in told.items())
-    times = x.nbytes / (1024 * max(told.values()))
-    so = "few rows stay there" if times >= 3 else "many rows may stay there"
-    return f"caches: {line}\nx is {times:.1f} times as large as the largest, so {so}"
+    largest = max(told, key=told.get)
+    times = x.nbytes / (1024 * told[largest])
+    so = "few rows stay" if times >= 3 else "many rows may stay"
+    return f"caches: {line}\nx is {times:.1f} times {largest}: {so}"
 
 
 def kibibytes(count):
@@ -99,9 +100,10 @@ class Times:
         if name not in self.seconds:
             return f"{in_words(name)}: not timed here"
         median, low, high = self.ratio(name)
-        most = f"{100 * abs(median - 1):.0f}% {'more' if median > 1 else 'less'} time than"
-        more = "about as much time as" if low < 1.05 and high > 0.95 else most
-        return f"{in_words(name)}: {more} {in_words(self.unit)}"
+        if low < 1.05 and high > 0.95:
+            return f"{in_words(name)}: about the same time"
+        more = "more" if median > 1 else "less"
+        return f"{in_words(name)}: {100 * abs(median - 1):.0f}% {more} time"
 
     def explained(self):
         """Return the table, and a line above it that says what its numbers are."""
