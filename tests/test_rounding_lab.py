@@ -353,7 +353,7 @@ def test_no_line_leads_to_nan_which_stands_in_strokes_of_its_own(lab):
         left = [x for x, lost in zip(rows, gone, strict=True) if not lost]
         nan = sum(np.isnan(largest_error(normalize(x, "float16", way), x)) for x in left)
         path = lab.get_attribute(f".lr-way.lr-{way}", "d")
-        assert path.count(" 0h28") == nan == (3 if way == "two" else 0)
+        assert path.count(" 0h28") == nan == (6 if way == "two" else 0)
         assert path.count("L") == len(left) - nan - 1
 
 
