@@ -14,14 +14,14 @@ export function setText(node, text) {
 /** Show a number: its full value in data-value, its text for the eye. */
 export function setReadout(node, value, text) {
   setAttribute(node, "data-value", value);
-  const input = node.firstElementChild?.control; // a field in its label
+  const input = node.firstElementChild?.lastElementChild; // a field in its label
   if (!input) setText(node, text);
   else if (!input.dataset.editing && input.value !== text) input.value = text;
 }
 
 /** Put a slider where a value stands, and say the value in words. */
 export function setSlider(range, value, text) {
-  range.value = value;
+  if (range.valueAsNumber !== value) range.value = value;
   setAttribute(range, "aria-valuetext", text);
 }
 
