@@ -21,7 +21,7 @@ export function setReadout(node, value, text) {
 
 /** Put a slider where a value stands, and say the value in words. */
 export function setSlider(range, value, text) {
-  if (range.valueAsNumber !== value) range.value = value;
+  range.value = value;
   setAttribute(range, "aria-valuetext", text);
 }
 
