@@ -14,7 +14,7 @@ export function setText(node, text) {
 /** Show a number: its full value in data-value, its text for the eye. */
 export function setReadout(node, value, text) {
   setAttribute(node, "data-value", value);
-  const input = node.firstElementChild?.lastElementChild; // a field in its label
+  const input = node.firstElementChild?.control; // a field in its label
   if (!input) setText(node, text);
   else if (!input.dataset.editing && input.value !== text) input.value = text;
 }
