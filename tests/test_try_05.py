@@ -28,8 +28,8 @@ def dots(page):
 
 @tries(
     "05-line",
-    "Press “all equal”, then “a straight line”, and read grad_x. Below the bars each element is a "
-    "dot, with g = γ · grad_y over its x̂, and all eight stand on one line, some behind others.",
+    "Press “all equal”, then “a straight line”, and read grad_x. Each dot below the bars is one "
+    "element: it stands over its x̂, at the height g = γ · grad_y. See how the eight lie.",
 )
 def test_a_line_stays_behind(lab_page):
     x = values(lab_page, "x")
@@ -48,7 +48,7 @@ def test_a_line_stays_behind(lab_page):
 
 @tries(
     "05-off",
-    "Now drag one bar of grad_y: its dot leaves the line, and something goes on.",
+    "Now drag one bar of grad_y, and watch its dot and grad_x.",
 )
 def test_a_dot_off_the_line_goes_on(lab_page):
     for index in range(8):
@@ -64,9 +64,9 @@ def test_a_dot_off_the_line_goes_on(lab_page):
 
 @tries(
     "05-detach",
-    "Press “Start”. The singular values are what eight directions of grad_y are multiplied by: "
-    "one is 0, and one is all but 0. Press “detach μ”, which keeps the outputs but counts μ as a "
-    "constant on the way back, then “detach σ”: first only one is stopped, then none.",
+    "In the lab at the top, press “Start”, and find these eight as dots. Press “detach μ”, which "
+    "keeps the outputs but counts μ as a constant on the way back: one dot leaves the 0. Press "
+    "“detach σ” too, and the other follows.",
 )
 def test_each_way_that_is_cut_frees_a_direction(lab_page):
     press(lab_page, "Start")

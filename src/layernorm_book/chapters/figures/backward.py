@@ -1,11 +1,9 @@
 """Which two directions does the backward pass lose, and what does that do to the weights before?"""
 
 import numpy as np
-from matplotlib.patches import Rectangle
 
 from layernorm_book.chapters.figures.style import (
     AFFINE,
-    BLUE,
     CENTRED,
     GRADIENT,
     INK,
@@ -22,10 +20,12 @@ from layernorm_book.chapters.figures.style import (
 def three_pushes():
     """Draw the circle of x̂ in a space of three numbers, and three ways to push x̂ from there.
 
-    The view is from the side, on the plane of rows that sum to 0. All x of the sheet, which stands
-    on a ray of that plane, have the same x̂. Nothing is data: each length is the circle's, or free.
+    On the left the view is from the side, on the plane of rows that sum to 0. All x of the sheet,
+    which stands on a ray of that plane, have the same x̂. No length there is data: each is the
+    circle's, or free. On the right the x̂ of 1, 2, 6 and the same pushes, as the gradient lab draws
+    them: a dot for each number, over its x̂.
     """
-    picture, ax = new_picture(height=2.75)
+    picture, (ax, right) = new_picture(1, 2, width=7, height=2.5)
     ray, tilt, radius = np.radians(-28), np.radians(22), 3**0.5  # ε is 0
 
     def seen(outward, height, angle=ray):
@@ -53,103 +53,94 @@ def three_pushes():
     name(ax, "x", x, X, (-7, 3))
     name(ax, "x − μ", foot, INK, (-5, 13))
     name(ax, "x̂", x_hat, X_HAT, (3, -13))
-    name(ax, "up: stopped", ends["up"], VERMILION, (6, 4))
+    name(ax, "up: stopped", ends["up"], VERMILION, (-2, 7), ha="left")
     name(ax, "out: stopped", ends["out"], VERMILION, (4, -9))
-    name(ax, "along: goes on", along, GRADIENT, (0, -10), weight="bold")
+    name(ax, "along: goes on", along, GRADIENT, (-9, -11), ha="left", weight="bold")
     name(ax, "(1, 1, 1)", seen(0, 2.2), SOFT, (0, 8))
     name(ax, "all these x have this x̂", sheet[:, 2], X, (0, 8))
     name(ax, "length √3", seen(radius, 0, 2.2), X_HAT, (-2, 8))
-    name(ax, "plane: sums to 0", seen(2.6, 0, -2.1), SOFT, (0, -9))
+    name(ax, "plane: sums to 0", (-2.6, -1.05), SOFT, (0, 0), ha="left")
     ax.set(aspect="equal", xlim=(-2.65, 3.5), xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
+    _over_x_hat(right)
     return picture
 
 
-def jacobian(matrix, singular):
-    """Draw a Jacobian as a matrix of colours, and its singular values on a logarithmic scale.
+def _over_x_hat(ax):
+    """Draw the three pushes of the x̂ of 1, 2, 6 over x̂: two are straight lines."""
+    x_hat = np.array([-2.0, -1.0, 3.0]) / (14 / 3) ** 0.5  # (3,), ε is 0
+    along = np.cross(np.ones(3), x_hat) / 3**0.5  # (3,), as long as x̂
+    ends = np.array([-1.4, 1.7])
+    ax.plot(ends, 0 * ends, color=LINE, linewidth=1)
+    up = 0.6 * np.ones(2)
+    for push, line, text in ((up[[0, 0, 0]], up, "up"), (x_hat, ends, "out")):
+        ax.plot(ends, line, color=VERMILION, linewidth=1.2)
+        ax.plot(x_hat, push, "o", color=VERMILION, markersize=5)
+        name(ax, text, (ends[1], line[1]), VERMILION, (4, 0))
+    ax.plot(x_hat, along, "o", color=GRADIENT, markersize=8)
+    name(ax, "along: no line", (x_hat[1], along[1]), GRADIENT, (9, 0), weight="bold")
+    ax.plot(x_hat, 0 * x_hat, "^", color=X_HAT, markersize=6)
+    name(ax, "x̂", (ends[1], 0), X_HAT, (4, 0))
+    ax.set(xlim=(-1.5, 2.1), ylim=(-1.6, 1.8), xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+
+
+def spectrum(singular):
+    """Draw the singular values of a Jacobian on a logarithmic scale.
 
     Args:
-        matrix: array of shape (n, n).
         singular: array of shape (n,), largest first: n − 2 that are alike, then those of a
             direction along x̂ and of a flat one.
     """
-    matrix, singular = np.asarray(matrix), np.asarray(singular)
-    floor, zero, n = 1e-8, 1e-9, len(matrix)  # below the floor the axis is broken, for a 0
-    picture, (left, right) = new_picture(1, 2, width=6.4, height=3.4)
-    largest = np.abs(matrix).max()
-    for (row, column), entry in np.ndenumerate(matrix):
-        alpha = 0.65 * abs(entry) / largest  # light enough to read a number on it
-        look = {"facecolor": BLUE if entry > 0 else VERMILION, "alpha": alpha, "linewidth": 0}
-        left.add_patch(Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, **look))
-        text = f"{100 * entry:.0f}".replace("-0", "0").replace("-", "−")
-        left.text(column, row + 0.03, text, ha="center", va="center")
-    position = np.arange(n)
-    left.set(xlabel="element of x", ylabel="element of x̂", xticks=position, yticks=position)
-    left.set(xlim=(-0.6, n - 0.4), ylim=(n - 0.4, -0.6), aspect="equal")
-    left.set_anchor("N")  # the titles of both panels on one line
-    left.set_title("J, in hundredths", loc="left")
-    left.spines[:].set_visible(False)
-    left.tick_params(length=0)
+    singular = np.asarray(singular)
+    floor, zero = 1e-8, 1e-9  # below the floor the axis is broken, for a 0
+    picture, ax = new_picture(height=2.4)
+    position = np.arange(len(singular))
     shown = np.where(singular < floor, zero, singular)
-    right.plot(position, shown, "o", color=GRADIENT, clip_on=False)
+    ax.plot(position, shown, "o", color=GRADIENT, clip_on=False)
     alike = np.isclose(singular, singular[0]).sum()
-    name(right, f"{alike} × {singular[0]:.3g}", ((alike - 1) / 2, shown[0]), INK, (0, 12))
+    name(ax, f"{alike} × {singular[0]:.3g}", ((alike - 1) / 2, shown[0]), INK, (0, 12))
     lost = position[alike:]  # the climax: larger, in another colour, and named
-    right.plot(lost, shown[alike:], "o", color=VERMILION, markersize=11, clip_on=False)
+    ax.plot(lost, shown[alike:], "o", color=VERMILION, markersize=11, clip_on=False)
     for k, direction in zip(lost, ("along x̂", "flat"), strict=True):
         text = "0" if singular[k] < floor else f"{singular[k]:.3g}".replace("e-0", "e−")
-        name(right, f"{direction}: {text}", (k, shown[k]), VERMILION, (-9, 6), weight="bold")
-    right.set(yscale="log", ylim=(zero / 3, 30), xlabel="largest first", xticks=[])
-    right.set_yticks([zero, 1e-6, 1e-4, 1e-2, 1], ["0", "10⁻⁶", "10⁻⁴", "10⁻²", "1"])
-    right.minorticks_off()
-    right.spines["left"].set_visible(False)
-    look = {"transform": right.get_yaxis_transform(), "clip_on": False, "linewidth": 1}
+        name(ax, f"{direction}: {text}", (k, shown[k]), VERMILION, (-9, 6), weight="bold")
+    ax.set(yscale="log", ylim=(zero / 3, 30), xlabel="largest first", xticks=[])
+    ax.set_yticks([zero, 1e-6, 1e-4, 1e-2, 1], ["0", "10⁻⁶", "10⁻⁴", "10⁻²", "1"])
+    ax.minorticks_off()
+    ax.spines["left"].set_visible(False)
+    look = {"transform": ax.get_yaxis_transform(), "clip_on": False, "linewidth": 1}
     for low, high in ((zero / 3, floor / 1.3), (floor * 1.3, 30)):  # the axis, with a gap
-        right.plot([0, 0], [low, high], color=LINE, **look)
+        ax.plot([0, 0], [low, high], color=LINE, **look)
     for at in (floor / 1.3, floor * 1.3):
-        right.plot([-0.02, 0.02], [at / 1.6, at * 1.6], color=SOFT, **look)
-    right.set_title("singular values of J", loc="left")
+        ax.plot([-0.012, 0.012], [at / 1.6, at * 1.6], color=SOFT, **look)
+    ax.set_title("singular values of J", loc="left")
     return picture
 
 
-def fading_rate(path, turn):
-    """Draw how a weight matrix in front of the layer grows, and what that does to its steps.
-
-    On the left the matrix is an arrow: its length, and its angle to the first one, are what they
-    are in the space of its weights. Two steps that stand equally far from the first may be drawn
-    on the same place.
+def fading_rate(path, shown=60):
+    """Draw how a weight matrix before the layer steps to and fro, grows, and slows down.
 
     Args:
         path: the matrix before the first step and after each.
-        turn: the step after which it only grows.
+        shown: the steps whose turns are drawn.
     """
-    picture, (left, right) = new_picture(1, 2, width=6.4, height=3.1)
+    picture, (left, right) = new_picture(1, 2, width=6.8, height=3.1)
     points = np.stack([np.ravel(matrix) for matrix in path])  # (steps + 1, weights)
-    sizes = np.linalg.norm(points, axis=1)  # (steps + 1,)
-    grown = sizes / sizes[0]
-    angle = np.arccos(np.clip(points @ points[0] / (sizes * sizes[0]), -1, 1))  # (steps + 1,)
-    seen = grown * np.stack([np.cos(angle), np.sin(angle)])  # (2, steps + 1)
-    quarter = np.linspace(0, np.pi / 2, 31)
-    left.plot(np.cos(quarter), np.sin(quarter), color=SOFT, linewidth=1, linestyle=":")
-    left.plot(*seen, color=GRADIENT, linewidth=1.2)
-    left.plot(*seen[:, : turn + 1], "o", color=GRADIENT, markersize=3)
-    for end in (0, turn, -1):
-        look = {"arrowstyle": "-|>", "color": AFFINE, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
-        left.annotate("", seen[:, end], (0, 0), arrowprops=look)
-    name(left, "A", seen[:, 0] / 2, AFFINE, (0, -9), weight="bold")
-    name(left, f"after {turn} steps", seen[:, turn], AFFINE, (8, 4), weight="bold")
-    name(left, f"after {len(path) - 1}", seen[:, -1], AFFINE, (8, -3), weight="bold")
-    middle = (turn + len(path)) // 4
-    name(left, "to and fro", seen[:, middle], GRADIENT, (8, 0))
-    high = 1.04 * grown[-1]
-    left.set(aspect="equal", xlim=(-0.3, 2.3), ylim=(-0.3, high), xticks=[], yticks=[])
-    left.spines[:].set_visible(False)
-    left.set_anchor("NW")
-    left.set_title("A, by length and angle", loc="left")
+    moves = np.diff(points, axis=0)
+    moves /= np.linalg.norm(moves, axis=1, keepdims=True)  # (steps, weights)
+    turns = np.degrees(np.arccos((moves[1:] * moves[:-1]).sum(1)))  # (steps − 1,)
+    left.axhline(90, color=LINE, linewidth=1)
+    left.plot(2 + np.arange(shown - 1), turns[: shown - 1], "o", color=GRADIENT, markersize=4)
+    left.set(xlabel="steps", xlim=(0, shown + 1), ylim=(-5, 185))
+    left.set_yticks([0, 90, 180], ["straight on", "sideways", "straight back"])
+    left.set_title("each step, seen from the last", loc="left")
+    grown = np.linalg.norm(points, axis=1)  # (steps + 1,)
+    grown /= grown[0]
     steps = np.arange(len(path))
-    shown = slice(None, None, max(1, len(path) // 50))
+    some = slice(None, None, max(1, len(path) // 50))
     for values, colour in ((grown, AFFINE), (grown**-2, GRADIENT)):
-        right.plot(steps[shown], values[shown], color=colour, linewidth=2)
+        right.plot(steps[some], values[some], color=colour, linewidth=2)
     middle = len(path) // 2
     name(right, "size of A", (middle, grown[middle]), AFFINE, (0, 14), ha="right")
     name(right, "learning rate that A feels", (middle, grown[middle] ** -2), GRADIENT, (0, 14))

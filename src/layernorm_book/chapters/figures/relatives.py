@@ -118,21 +118,18 @@ def fan(h, x_hat, alpha, scale, lines=60):
     return picture
 
 
-def senses(table, norms, hidden=()):
+def senses(table, norms):
     """Draw which change a layer does not see, as a grid: green where its output stays the same.
 
     Args:
         table: dict from a change to one bool for each layer, whether it gives the same.
         norms: the layers' names.
-        hidden: those whose column asks and does not tell.
     """
     picture, ax = new_picture(height=3.3)
     for down, (change, row) in enumerate(table.items()):
         ax.text(-0.7, down, change, ha="right", va="center", color=INK)
-        for across, (norm, same) in enumerate(zip(norms, row, strict=True)):
+        for across, same in enumerate(row):
             text, colour, alpha = ("=", GREEN, 0.85) if same else ("≠", VERMILION, 0.3)
-            if norm in hidden:
-                text, colour, alpha = "?", SOFT, 0.2
             look = {"facecolor": colour, "alpha": alpha, "edgecolor": GROUND}
             ax.add_patch(Rectangle((across - 0.46, down - 0.44), 0.92, 0.88, **look))
             ax.text(across, down, text, ha="center", va="center", color=INK)
