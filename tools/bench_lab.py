@@ -102,11 +102,16 @@ def in_browser(browser_path, make, rounds=200):
         write_page(Path(folder), "lab", make())
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
         page = browser.new_page(viewport={"width": 900, "height": 900})
-        page.goto(Path(folder, "lab.html").as_uri())
-        page.wait_for_selector(".ln-lab [data-value]", state="attached")
         devtools = page.context.new_cdp_session(page)
+
+        def begin():
+            page.goto(Path(folder, "lab.html").as_uri())
+            page.wait_for_selector(".ln-lab [data-value]", state="attached")
+
+        begin()
         times = {}
         for selector in page.evaluate(CONTROLS):
+            begin()  # anew for each control: the one before has left another state, as n = 64
             name = selector.split("]")[0] + "]"
             page.evaluate(TO_FRAME, {"selector": name, "rounds": 50})  # to warm up
             both = []
