@@ -347,6 +347,12 @@ def test_the_word_beside_a_test_says_whether_it_does_its_job(lab):
     assert words() == ["20 false alarms", "passes it"]
     choose(lab, "squares", "one-pass")
     assert words() == ["fails right too", "catches it"]
+    good = "nodes => nodes.map(node => node.dataset.good)"  # green is only what proves something
+    assert lab.eval_on_selector_all(".bl-test", good)[:2] == ["none", "true"]
+    stroke = "node => getComputedStyle(node).stroke"
+    grey, green = (lab.eval_on_selector(f"[data-test='{k}'] .bl-out", stroke) for k in (0, 1))
+    assert grey == lab.eval_on_selector(".bl-legend", "node => getComputedStyle(node).color")
+    assert grey != green
 
 
 @pytest.mark.parametrize(
@@ -403,6 +409,15 @@ def test_an_error_without_a_number_stands_at_the_end(lab):
     assert values(lab, "passed")[0] == 0
     wide = lab.eval_on_selector(".bl-test svg", "svg => svg.viewBox.baseVal.width")
     assert wide in [x for x, _ in places(lab, "[data-test='0'] .bl-out")]
+    assert lab.text_content(".bl-axis i:last-child") == "≥ 10"
+    assert "NaN at the end" in lab.text_content(".bl-legend")
+    for width in (772, 390):  # its name stands below it, beside the last power
+        lab.set_viewport_size({"width": width, "height": 800})
+        before, last = (lab.locator(".bl-axis i").nth(k).bounding_box() for k in (-2, -1))
+        plot = lab.locator(".bl-test svg").first.bounding_box()
+        end = plot["x"] + plot["width"]
+        assert last["x"] + last["width"] / 2 == pytest.approx(end, abs=1)
+        assert before["x"] + before["width"] < last["x"]
 
 
 def test_a_dot_is_as_wide_as_it_is_high_and_stands_where_its_shape_says(lab):
@@ -557,14 +572,15 @@ STATES = [  # secret, suspect, named, together: the word, and what the two sente
         "9 of 15",
     ),
     (OUTSIDE, NO_EPS, True, False, "Not this one", "errs by", "tells “no ε” from the box"),
-    (OUTSIDE, OUTSIDE, True, True, "Right", "errs as the box", "It is “σ + ε”. One question"),
+    (OUTSIDE, NO_EPS, True, False, "Not this one", "errs by", "Which? 2 wrong names so far."),
+    (OUTSIDE, OUTSIDE, True, True, "Right", "errs as the box", "“σ + ε”, after 2 wrong names. One"),
     (OUTSIDE, OUTSIDE, True, True, "Right", "errs as the box", "σ = 10 in each row, ε = 0.01,"),
 ]
 
 
 @pytest.mark.parametrize(("secret", "suspect", "named", "together", "word", "line", "end"), STATES)
 def test_the_games_sentences(page, sentences, secret, suspect, named, together, word, line, end):
-    state = {"secret": secret, "suspect": suspect, "named": named}
+    state = {"secret": secret, "suspect": suspect, "named": named, "missed": 2}
     assert said(page, sentences, "gameWord", state, together) == word
     assert line in said(page, sentences, "gameLine", state, together, 0.1, 0.2)
     assert end in said(page, sentences, "settled", state, together, 9)
@@ -592,6 +608,21 @@ def test_a_suspect_is_ruled_out_by_one_question_and_the_right_one_never(box):
     choose(box, "suspect", NO_EPS)
     box.click("[data-do=name]")
     assert box.text_content(word) == "Not this one"
+
+
+def test_wrong_names_are_counted_once_each_until_another_box_comes(box):
+    def name(suspect, times=1):
+        choose(box, "suspect", suspect)
+        for _ in range(times):
+            box.click("[data-do=name]")
+        return box.text_content(".bl-reason")
+
+    box.click("[data-do=name]")  # nobody is suspected yet
+    assert "1 wrong name so far." in name(NO_EPS, times=2)
+    assert "2 wrong names so far." in name(ALL_RIGHT)
+    assert "“σ + ε”, after 2 wrong names." in name(OUTSIDE, times=2)
+    box.click("[data-do=next]")
+    assert "“ε is always 10⁻⁶”, at the first name." in name(place(size="fixed"))
 
 
 def test_who_was_ruled_out_is_struck_out_until_another_box_comes(box):

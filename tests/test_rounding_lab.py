@@ -201,7 +201,7 @@ SAY = "m.sentence(given[0], (await import('./rounded.js')).lookAt(given[0]))"
     ("state", "says"),
     [
         (("float32", "two", 1e4, 1), "x̂ is off by up to 8.8e−4. The step that rounds away the "),
-        (("float32", "twice", 1e4, 1), "x̂ is off by up to 2.1e−7. Two passes without the second"),
+        (("float32", "twice", 1e4, 1), "x̂ is off by up to 2.1e−7. Without the second centring"),
         (("float32", "one", 1e3, 1), "x̂ is off by up to "),
         (("float32", "one", 1e4, 1), "σ² comes out as −"),
         (("float32", "welford", 1e4, 1), "x̂ is off by up to 0.0036. Welford’s mean is rounded 768"),
@@ -342,6 +342,19 @@ def test_where_no_digit_of_the_row_is_left_no_curve_is_drawn_and_the_axis_says_s
     (twice,) = values(lab, "error")
     assert two > 1
     assert twice < 0.05
+
+
+def test_no_line_leads_to_nan_which_stands_in_strokes_of_its_own(lab):
+    lab.click(f"[data-preset='{list(PRESETS).index('σ = 9 in float16')}']")
+    means = 10 ** np.arange(0, 6.5, 0.5)
+    for way in ("two", "welford"):
+        rows = [row(float(f"{mean:.10g}"), 9.0, "float16") for mean in means]
+        gone = [(x == x[0]).all() or not np.isfinite(x).all() for x in rows]
+        left = [x for x, lost in zip(rows, gone, strict=True) if not lost]
+        nan = sum(np.isnan(largest_error(normalize(x, "float16", way), x)) for x in left)
+        path = lab.get_attribute(f".lr-way.lr-{way}", "d")
+        assert path.count(" 0h28") == nan == (6 if way == "two" else 0)
+        assert path.count("L") == len(left) - nan - 1
 
 
 def test_each_way_lights_its_own_steps(lab):

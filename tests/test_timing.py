@@ -72,7 +72,8 @@ def test_memory_is_kept_before_anything_is_called(monkeypatch):
 
 
 def test_the_caches_are_told_as_far_as_the_system_tells_them(tmp_path):
-    assert timing.machine(tmp_path) == "caches: this system does not say"
+    x = torch.empty(2**25)  # 128 MiB
+    assert timing.machine(x, tmp_path) == "caches: this system does not say"
     found = [("1", "Data", "48K"), ("1", "Instruction", "32K"), ("2", "Unified", "1280K")]
     for index, cache in enumerate((*found, ("3", "Unified", "32768K"), ("4", "Unified", "?"))):
         folder = tmp_path / f"index{index}"
@@ -80,7 +81,9 @@ def test_the_caches_are_told_as_far_as_the_system_tells_them(tmp_path):
         for name, text in zip(("level", "type", "size"), cache, strict=True):
             (folder / name).write_text(f"{text}\n")
     (tmp_path / "index5").mkdir()
-    assert timing.machine(tmp_path) == "caches: L1 48 KiB, L2 1.25 MiB, L3 32 MiB"
+    line = "caches: L1 48 KiB, L2 1.25 MiB, L3 32 MiB\nx is {} times L3: {}"
+    for size, words in ((2**25, ("4.0", "few rows stay")), (2**23, ("1.0", "many rows may stay"))):
+        assert timing.machine(x[:size], tmp_path) == line.format(*words)
 
 
 def test_the_ladder_is_the_layer():
@@ -92,6 +95,22 @@ def test_the_ladder_is_the_layer():
         write(x, weight, bias, y)
         torch.testing.assert_close(y[:rows], right[:rows])
         assert not y[rows:].any()
+
+
+def test_in_place_tells_whether_what_is_overwritten_is_fetched_first():
+    for took, words in ((3.5, "3.5, nearer the ring (3.7)"), (4.6, "4.6, nearer the bar (5)")):
+        times = Times({"copy": [1.0] * 4, "in_place": [took] * 4}, "copy")
+        assert words in ladder.fetches(times)
+
+
+def test_a_price_is_told_where_the_rounds_agree_on_it():
+    rounds = [1.0] * 4
+    others = {"more": [1.25] * 4, "less": [0.5] * 4, "same": [1.0, 1.2, 0.9, 1.1]}
+    times = Times({"one_loop": rounds} | others, "one_loop")
+    assert times.price("more") == "more: 25% more time"
+    assert times.price("less") == "less: 50% less time"
+    assert times.price("same") == "same: about the same time"
+    assert times.price("not_there") == "not there: not timed here"
 
 
 def test_a_table_has_what_was_counted_beside_what_was_measured():
@@ -188,6 +207,12 @@ class TestKernels:
         for kernel, due in ((kernels.add_up, parts.sum(0)), (twice, 2 * parts[0])):
             kernel[(1,)](parts, total, 2, 3, BLOCK=128)
             assert torch.equal(total, due)
+
+    def test_a_line_more_goes_above_the_one_that_is_named(self):
+        once = kernels.with_line(kernels.add_up, "found *= 2", before="tl.store(")
+        parts, total = torch.ones(2, 3), torch.zeros(3)  # (count, n), (n,)
+        once[(1,)](parts, total, 2, 3, BLOCK=128)
+        assert torch.equal(total, torch.full((3,), 4.0))
 
     def test_rounding_goes_to_the_nearest_and_to_even(self):
         @triton.jit

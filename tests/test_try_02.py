@@ -100,8 +100,8 @@ def test_one_step_takes_a_constant_row_almost_to_the_circle(lab_page):
 
 @tries(
     "02-neighbours",
-    "Press “1000”, type 1000000 over it, and press Enter: no bar of x̂ moves, because the last one has "
-    "been as high as it can be.",
+    "Press “1000”, type 1000000 over it, and press Enter: no bar of x̂ moves, because the last one "
+    "has been as high as it can be.",
 )
 def test_seven_neighbours_become_one_strip(lab_page):
     page = lab_page

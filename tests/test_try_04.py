@@ -5,7 +5,7 @@ from tries import tries
 
 from layernorm_book.widgets.bugs import DRAWS
 
-ALL, NONE = [DRAWS] * 3, [0] * 3
+NONE = [0] * 3
 
 
 def choose(page, name, value):
@@ -36,9 +36,8 @@ def test_a_large_eps_shows_where_eps_stands(lab_page):
 
 @tries(
     "04-half",
-    "Press usual randn and set ε to 0.001. Let mean and σ hold in each row, exactly and not only "
-    "on average. Now drag σ from 0.1 to 10: at a single stop assert_close misses the layer in all "
-    "twenty draws.",
+    "Press usual randn, set ε to 0.001, and fix mean and σ in each row. Now drag σ from 0.1 to 10: "
+    "at a single stop assert_close misses the layer in all twenty draws.",
 )
 def test_at_a_half_both_places_of_eps_are_the_same(lab_page):
     ask(lab_page, "usual randn")
@@ -57,9 +56,8 @@ def test_at_a_half_both_places_of_eps_are_the_same(lab_page):
 
 @tries(
     "04-long-rows",
-    "Choose ÷ (n − 1) and put ε back inside the root. The usual randn shows the mistake to both "
-    "tests. Press n = 768: now the tolerance of a thousandth lets it through in all "
-    "twenty draws.",
+    "Choose ÷ (n − 1) and put ε back inside the root. Press usual randn: both tests catch the "
+    "layer. Press n = 768: now the tolerance of a thousandth misses it in all twenty draws.",
 )
 def test_long_rows_hide_n_minus_one_from_a_loose_test(lab_page):
     choose(lab_page, "count", "n-1")
@@ -68,20 +66,6 @@ def test_long_rows_hide_n_minus_one_from_a_loose_test(lab_page):
     assert passed(lab_page) == NONE
     ask(lab_page, "n = 768")
     assert passed(lab_page)[1] == DRAWS
-
-
-@tries(
-    "04-fresh",
-    "Choose ÷ n again, and (x̂ + β)·γ. On the usual randn no test notices. Let γ and β be drawn, "
-    "and both do.",
-)
-def test_fresh_parameters_hide_their_order(lab_page):
-    for name, value in (("divide", "inside"), ("count", "n"), ("affine", "shift-scale")):
-        choose(lab_page, name, value)
-    ask(lab_page, "usual randn")
-    assert passed(lab_page) == ALL
-    choose(lab_page, "parameters", "trained")
-    assert passed(lab_page) == NONE
 
 
 @tries(

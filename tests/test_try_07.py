@@ -28,8 +28,8 @@ def end(page):
 
 @tries(
     "07-plain",
-    "Drag the track to its right end under “plain”: each row has left the cache before the next "
-    "operation comes to it.",
+    "Drag the track to its right end under “plain”, and watch which rows are in the cache when "
+    "the next operation begins.",
 )
 def test_plain_moves_seven_copies(lab_page):
     page = lab_page
@@ -48,7 +48,7 @@ def test_plain_moves_seven_copies(lab_page):
 
 @tries(
     "07-fused",
-    "Choose “fused” and drag again: each row comes in once and goes out once.",
+    "Choose “fused”, drag again, and watch a single row.",
 )
 def test_fused_moves_one_copy(lab_page):
     page = lab_page

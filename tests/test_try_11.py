@@ -25,20 +25,26 @@ def said(page, lab, quantity):
 
 @tries(
     "11-share",
-    "Let mean and σ hold on average only: the layer that passed in every draw now fails all three "
-    "tests in every draw.",
+    "Press the two switches under the sliders, mean, σ hold and γ and β. One of them lets the "
+    "layer pass all three tests in every draw.",
 )
 def test_level_rows_hide_that_all_rows_share(lab_page):
-    assert said(lab_page, LAB, "passed") == ALL
-    choose(lab_page, LAB, "rows", "drawn")
     assert said(lab_page, LAB, "passed") == NONE
+    choose(lab_page, LAB, "parameters", "trained")
+    assert said(lab_page, LAB, "passed") == NONE
+    for parameters in ("trained", "fresh"):  # a reader may leave them drawn, or not
+        choose(lab_page, LAB, "parameters", parameters)
+        choose(lab_page, LAB, "rows", "level")
+        assert said(lab_page, LAB, "passed") == ALL
+        choose(lab_page, LAB, "rows", "drawn")
+        assert said(lab_page, LAB, "passed") == NONE
 
 
 @tries(
     "11-far",
-    "Let each row have its own μ and σ again, and take the variance in one pass. The usual randn "
-    "(short rows) shows nothing. Press mean 2000, and the two lower tests catch it in every draw. "
-    "(assert_close fails a right layer there too.)",
+    "Set share μ and σ back to a row, and variance in to one pass. On usual randn all three tests "
+    "pass it. Press mean 2000, and the two lower tests catch it in every draw. (assert_close "
+    "proves nothing there, as it fails a right layer too.)",
 )
 def test_one_pass_shows_far_from_zero(lab_page):
     choose(lab_page, LAB, "axes", "row")
@@ -53,7 +59,7 @@ def test_one_pass_shows_far_from_zero(lab_page):
 
 @tries(
     "11-quiet",
-    "Go back to two passes and compute in bfloat16: on all four buttons the two lower tests "
+    "Go back to two passes, and compute in bfloat16. On all four buttons the two lower tests "
     "catch it in every draw. Now press usual randn, drag σ to its left end and ε to its "
     "right end, and assert_close passes it in all twenty draws.",
 )

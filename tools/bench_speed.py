@@ -15,7 +15,7 @@ from layernorm_book.chapters.ladder import WRITING, fused
 from layernorm_book.chapters.timing import backward, calls, compiled, keep_memory, measure
 
 CHAPTER = Path(__file__).parents[1] / "book" / "07_speed.ipynb"
-SIZES = {(1, 768): 401, (64, 768): 401, (1024, 768): 101, (8192, 768): 31, (4096, 4096): 11}
+SIZES = {(1, 768): 401, (64, 768): 401, (1024, 768): 101, (8192, 768): 31, (40960, 768): 15}
 
 
 def from_the_chapter():
@@ -40,6 +40,8 @@ def main():
         ways = calls((plain, fused), WRITING, x, weight, bias) | compiled(plain, x, weight, bias)
         print(f"\n{rows} × {n}, {rounds} rounds")
         print(measure(ways, rounds=rounds).table())
+        if rows > 8192:
+            continue  # the backward pass of the plain one would take gigabytes
         back = {"copy": ways["copy"]}
         for function in (plain, fused):
             back[f"{function.__name__}, backward"] = backward(function, x, weight, bias)

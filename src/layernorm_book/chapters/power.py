@@ -10,7 +10,7 @@ from torch import Tensor
 
 from layernorm_book.calling.call import Inputs
 from layernorm_book.parity.bugs import VARIANTS
-from layernorm_book.parity.cases import Case, max_abs
+from layernorm_book.parity.cases import Case
 from layernorm_book.parity.formula import LAYER_NORM
 from layernorm_book.widgets.bugs import TOLERANCES as USUAL
 
@@ -73,9 +73,19 @@ def shares_passed(
     return np.array(shares)
 
 
-def distances(layer: str, case: Case, seeds: Iterable[int] = SEEDS) -> np.ndarray:
-    """Return the largest difference from PyTorch's kernel in each draw: (seeds,)."""
-    return np.array([max_abs(y - right) for y, right in _results(layer, case, seeds)])
+def shares_mistaken(
+    trials: Iterable[Trial] = TRIALS,
+    tolerances: Mapping[str, Mapping[str, float]] = TOLERANCES,
+    seeds: Iterable[int] = SEEDS,
+) -> np.ndarray:
+    """Return in which share of draws each test misses a wrong layer, or fails the right one.
+
+    Its shape is (trials, tolerances).
+    """
+    trials = list(trials)
+    passed = shares_passed(trials, tolerances, seeds)
+    right = np.array([[layer == "right"] for layer, _ in trials])  # (trials, 1)
+    return np.where(right, 1 - passed, passed)
 
 
 def one_by_one(given: Inputs) -> Tensor:

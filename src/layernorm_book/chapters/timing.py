@@ -24,37 +24,42 @@ CLOCK = time.thread_time if FINE else time.perf_counter
 def keep_memory():
     """Let this process keep the memory of arrays that are gone for those that come.
 
-    glibc, the C library of most Linux systems, can give a large array's memory back to the system,
-    and then the next one comes as new pages that have to be filled with zeros first. Or it keeps
-    what it has, for arrays up to 32 MB, as PyTorch does on a GPU. By default it decides as it goes.
+    glibc, the C library of most Linux systems, gives a large array's memory back to the system,
+    and then the next one comes as new pages that have to be filled with zeros first. Told so, it
+    keeps what it has, as PyTorch does on a GPU.
 
     Returns:
         Whether that worked; other C libraries have their own ways.
 
-    Source: mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD.
+    Source: mallopt(3), M_MMAP_MAX and M_TRIM_THRESHOLD.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    return bool(mallopt(-3, 2**25) and mallopt(-1, 2**31 - 1))
+    return bool(mallopt(-4, 0) and mallopt(-1, -1))
 
 
-def machine(files="/sys/devices/system/cpu/cpu0/cache"):
-    """Return the caches of the first core in a line, as far as the system tells them.
+def machine(x, files="/sys/devices/system/cpu/cpu0/cache"):
+    """Return the caches of the first core in a line, and in another whether x outgrows them.
 
     Args:
-        files: folder where Linux describes them, and other systems have nothing.
+        x: tensor.
+        files: folder where Linux describes the caches, and other systems have nothing.
     """
     told = {}
     for cache in sorted(Path(files).glob("index*")):
         with suppress(OSError, ValueError):
             level, kind, size = ((cache / f).read_text().strip() for f in ("level", "type", "size"))
             if kind != "Instruction":
-                told[f"L{level}"] = kibibytes(int(size.removesuffix("K")))
+                told[f"L{level}"] = int(size.removesuffix("K"))
     if not told:
         return "caches: this system does not say"
-    return "caches: " + ", ".join(f"{level} {size}" for level, size in told.items())
+    line = ", ".join(f"{level} {kibibytes(size)}" for level, size in told.items())
+    largest = max(told, key=told.get)
+    times = x.nbytes / (1024 * told[largest])
+    so = "few rows stay" if times >= 3 else "many rows may stay"
+    return f"caches: {line}\nx is {times:.1f} times {largest}: {so}"
 
 
 def kibibytes(count):
@@ -90,6 +95,16 @@ class Times:
         """Return a version's shortest time in seconds: the round that was disturbed the least."""
         return min(self.seconds[name])
 
+    def price(self, name):
+        """Return in a line how much more time a version took than the unit, or that it did not."""
+        if name not in self.seconds:
+            return f"{in_words(name)}: not timed here"
+        median, low, high = self.ratio(name)
+        if low < 1.05 and high > 0.95:
+            return f"{in_words(name)}: about the same time"
+        more = "more" if median > 1 else "less"
+        return f"{in_words(name)}: {100 * abs(median - 1):.0f}% {more} time"
+
     def explained(self):
         """Return the table, and a line above it that says what its numbers are."""
         rounds, unit = len(self.seconds[self.unit]), in_words(self.unit)
@@ -115,14 +130,16 @@ def side_by_side(counted, **measured):
         counted: {name: Passes}; of a compiled version nothing can be counted, and it is left out.
         measured: columns by name, each a `Times`, whose medians are shown in units.
     """
-    lines = [" " * 10 + " calls copies" + "".join(f"{name:>9}" for name in measured)]
     columns = list(measured.values())
-    for version in columns[0].seconds if columns else counted:
+    versions = list(columns[0].seconds if columns else counted)
+    wide = max(10, *map(len, versions))
+    lines = [" " * wide + " calls copies" + "".join(f"{name:>9}" for name in measured)]
+    for version in versions:
         name = in_words(version)
-        line = f"{name:10}" + " " * 13
+        line = f"{name:{wide}}" + " " * 13
         if version in counted:
             passes = counted[version]
-            line = f"{name:10}{passes.calls:6}{passes.copies:7g}"
+            line = f"{name:{wide}}{passes.calls:6}{passes.copies:7g}"
         lines.append(line + "".join(f"{column.ratio(version)[0]:9.1f}" for column in columns))
     return "\n".join(lines)
 

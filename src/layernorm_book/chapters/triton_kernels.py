@@ -172,6 +172,11 @@ def too_small(layer, n):
     return 1 - (layer(x_hat + 1, (n,)) / x_hat).median().item()
 
 
+def with_line(kernel, line, before):
+    """Return a kernel with a line more, above the one that begins with the text `before`."""
+    return edited(kernel, (f"    {before}", f"    {line}\n    {before}"))
+
+
 def edited(kernel, *changes):
     """Return a kernel with some of its text replaced.
 

@@ -19,7 +19,7 @@ const STOPS = {
   sigma: ["σ", [1e-3, 3e-3, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 100]],
 };
 const SWITCHES = {
-  rows: ["mean, σ hold", { drawn: "on average", level: "in each row" }],
+  rows: ["fix mean and σ", { drawn: "on average", level: "in each row" }],
   parameters: ["γ and β", { fresh: "1 and 0", trained: "drawn" }],
 };
 export const INPUT = [...Object.keys(STOPS), ...Object.keys(SWITCHES), "eps"];
@@ -46,7 +46,7 @@ const test = (name, k) => `<div class="bl-test" data-test="${k}"><b>${name}</b>
   ${plot(["zone", "edge", "out", "out", "in", "in"])}<output data-quantity="passed" data-index="${k}"></output></div>`;
 const ticks = [-8, -6, -4, -2, 0];
 const axis = `<div class="bl-axis" aria-hidden="true"><span>${ticks.map((power) =>
-  `<i style="left: ${along(10 ** power) / 10}%">${powerOfTen(power)}</i>`).join("")}</span></div>`;
+  `<i style="left: ${along(10 ** power) / 10}%">${powerOfTen(power)}</i>`).join("")}<i style="left: 100%">≥ 10</i></span></div>`;
 
 /**
  * A word, a sentence, dots, and a second sentence. For one layer: a row of dots for each test, beside
@@ -156,7 +156,7 @@ export function painter({ root, find }, presets) {
       shape(outside, dots(sides[0]));
       shape(inside, dots(sides[1]));
       setReadout(readouts.passed[k], found.passed[k], word(found, k, wrong));
-      setAttribute(node, "data-good", good(k));
+      setAttribute(node, "data-good", wrong && !found.passed[k] && found.right[k] < DRAWS ? "none" : good(k)); // none: it proves nothing
     });
     if (pairs) {
       const [own, other] = [seen, theirs ?? []].map((list) => list.map(({ error }, i) => [along(error), height(i)]));

@@ -10,8 +10,8 @@ import "./blackbox.css";
  * A game: a layer with one fault, or none, in a black box. The reader asks it and picks a suspect,
  * whose errors appear as rings, until no input tells the two apart.
  *
- * @typedef {import("./asked.js").Asked & { secret: number, suspect: number, named: boolean, out: number }} State
- *   out has a bit for each suspect that some question has set apart from the box
+ * @typedef {import("./asked.js").Asked & { secret: number, suspect: number, named: boolean, out: number, missed: number }} State
+ *   out has a bit for each suspect that some question has set apart from the box; missed counts wrong names
  */
 
 const NAMES = [
@@ -36,15 +36,16 @@ export function gameLine({ suspect, named }, together, error, theirs) {
 }
 
 /** What would have settled it, or how many suspects are left. */
-export function settled({ secret, suspect, named }, together, left) {
+export function settled({ secret, suspect, named, missed }, together, left) {
+  const names = `${missed} wrong name${missed === 1 ? "" : "s"}`;
   if (!named) return together ? "Sure? Then name it." : suspect < 0 ? "" : `Struck out. ${left} of ${NAMES.length} are left.`;
-  if (secret !== suspect) return `Some input tells “${NAMES[suspect]}” from the box. Which?`;
-  return `It is “${NAMES[secret]}”. One question settles it: ${question(bestQuestion(secret))}. No other suspect errs like this there.`;
+  if (secret !== suspect) return `Some input tells “${NAMES[suspect]}” from the box. Which? ${names} so far.`;
+  return `It is “${NAMES[secret]}”, ${missed ? `after ${names}` : "at the first name"}. One question settles it: ${question(bestQuestion(secret))}. No other suspect errs like this there.`;
 }
 
 // --- the page -------------------------------------------------------------------------------------
 
-const legend = `<span class="bl-dot"></span>the box: its largest error in each of ${DRAWS} draws of x <span class="bl-key"><span class="bl-dot bl-ring"></span>the suspect’s</span>`;
+const legend = `<span class="bl-dot"></span>the box: largest error in each of ${DRAWS} draws (NaN at the end) <span class="bl-key"><span class="bl-dot bl-ring"></span>the suspect’s</span>`;
 const skeleton = (presets) => `
   <p class="bl-step"><b>A black box.</b> What is wrong with it?</p>
   <div class="bl-suspects">${segments("suspect", "Suspects", Object.fromEntries(NAMES.map((name, k) => [`${k}`, name])))}
@@ -68,9 +69,9 @@ function render(props) {
     kind: "ln-bugs ln-box",
     label: "Black box: a layer with a fault to be named",
     body: skeleton(presets),
-    keys: ["secret", "suspect", "named", "out", ...INPUT],
-    fields: { ...fields, secret: ["box", 0, 14], suspect: ["suspect", -1, 14], out: ["ruled out", 0, 2 ** 15 - 1] },
-    fits: (state) => fits(state) && [state.secret, state.suspect, state.out].every(Number.isInteger),
+    keys: ["secret", "suspect", "named", "out", "missed", ...INPUT],
+    fields: { ...fields, secret: ["box", 0, 14], suspect: ["suspect", -1, 14], out: ["ruled out", 0, 2 ** 15 - 1], missed: ["wrong names", 0, 99] },
+    fits: (state) => fits(state) && [state.secret, state.suspect, state.out, state.missed].every(Number.isInteger),
   });
   const { root, find } = lab;
   const readouts = readoutsOf(root);
@@ -106,8 +107,12 @@ function render(props) {
     onInput: (input) => change(askedBy(input) ?? { suspect: +input.value, named: false }),
     actions: {
       preset: ({ dataset: { preset } }) => change(fromPreset(presets[preset])),
-      name: () => change({ named: lab.state.suspect >= 0 }),
-      next: () => lab.change({ secret: (lab.state.secret + 4) % SUSPECTS.length, suspect: -1, named: false, out: 0 }),
+      name: () => {
+        const { secret, suspect, named, missed } = lab.state;
+        const wrong = suspect >= 0 && suspect !== secret && !named;
+        change({ named: suspect >= 0, missed: Math.min(missed + wrong, 99) });
+      },
+      next: () => lab.change({ secret: (lab.state.secret + 4) % SUSPECTS.length, suspect: -1, named: false, out: 0, missed: 0 }),
     },
     python: toPython,
   });

@@ -30,6 +30,7 @@ class BlackBox(Asked):
         suspect: who is suspected, a number from 0 to 14, or -1 for nobody yet.
         named: whether the reader has named the suspect.
         out: who has been ruled out, a number with a bit for each suspect.
+        missed: how often a suspect was named who is not in the box, up to 99.
         n, mean, sigma, rows, parameters, eps: the input, as in `BugLab`.
 
     Raises:
@@ -42,12 +43,13 @@ class BlackBox(Asked):
 
     _esm, _css = BUNDLED / "blackbox.js", BUNDLED / "blackbox.css"
 
-    STATE = ("secret", "suspect", "named", "out", *USUAL)
+    STATE = ("secret", "suspect", "named", "out", "missed", *USUAL)
 
     secret = Int(0, min=0, max=len(BOXES) - 1).tag(sync=True)
     suspect = Int(-1, min=-1, max=len(BOXES) - 1).tag(sync=True)
     named = Bool(False).tag(sync=True)
     out = Int(0, min=0, max=2 ** len(BOXES) - 1).tag(sync=True)
+    missed = Int(0, min=0, max=99).tag(sync=True)
 
     def __init__(self, secret: int = 0, **kwargs: Any) -> None:
         super().__init__(secret=secret, **kwargs)

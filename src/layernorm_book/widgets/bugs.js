@@ -129,7 +129,7 @@ print(f"assert_close: {passed} of ${DRAWS} draws pass")
 
 // --- the page -------------------------------------------------------------------------------------
 
-const legend = `<span class="bl-dot"></span>the largest error in each of ${DRAWS} draws of x, <span class="bl-key"><span class="bl-dot bl-off"></span>where the test is mistaken</span> <span class="bl-key"><span class="bl-allowed"></span>what it allows</span>`;
+const legend = `<span class="bl-dot"></span>largest error in each of ${DRAWS} draws (NaN at the end), <span class="bl-key"><span class="bl-dot bl-off"></span>where the test is mistaken</span> <span class="bl-key"><span class="bl-allowed"></span>what it allows</span>`;
 const choicesOf = (parts, label) => `<div class="bl-parts" role="group" aria-label="${label}">${parts.map((part) =>
   segments(part, ...PARTS[part], RIGHT[part])).join("")}</div>`;
 const skeleton = (presets, first, others) => `

@@ -38,7 +38,7 @@ const body = `
     ${choice("direction", "Direction", { forward: "forward", backward: "backward" })}</div>
   <p class="lk-says" data-quantity="sentence"></p>
   <div class="lk-machine">
-    <div class="lk-names"><b>registers</b><span>${readout("through")}<br>loads, stores</span><span><b>cache</b><br>${readout("held")}</span>
+    <div class="lk-names"><b>registers</b><span></span><span><b>cache</b><br>${readout("held")}</span>
       <span class="lk-most">${readout("copies")}<br>reads, writes</span><div><b>memory</b><p>${"<i></i>".repeat(MOST.arrays)}</p></div></div>
     <svg class="lk-levels" preserveAspectRatio="none" aria-hidden="true"><path class="lk-ground"/><path class="lk-column"/>
       ${KINDS.map((kind) => `<g class="lk-${kind}"><path class="lk-tiles"/><path class="lk-lines"/><path class="lk-heads"/></g>`).join("")}</svg>
@@ -49,10 +49,10 @@ const body = `
     <svg class="lk-marks" aria-hidden="true">${`<text y="10"></text>`.repeat(MOST.marks)}</svg>
   </div>
   <div class="lk-ledger" data-answer>${Object.keys(WAYS).map((way) => `<div data-way="${way}"><b>${way}</b>
-    <svg viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true"><path class="lk-past"/><path class="lk-thin"/></svg>
+    <svg viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true"><path class="lk-past"/></svg>
     <output data-quantity="total"></output></div>`).join("")}</div>
-  ${legend([["bar", "", "to or from memory; above the track, step by step (the last step empties the cache)"], ["line", "thin", "between cache and registers"]])}
-  ${more(`<p class="ln-facts"><span>from memory ${readout("read")}</span> <span>to memory ${readout("written")}</span> <span>together ${readout("bytes")} bytes, ${readout("each")} for each number</span></p>
+  ${legend([["bar", "", "to or from memory; above the track, step by step (the last step empties the cache)"]])}
+  ${more(`<p class="ln-facts"><span>from memory ${readout("read")}</span> <span>to memory ${readout("written")}</span> <span>together ${readout("bytes")} bytes, ${readout("each")} for each number</span> <span>between cache and registers ${readout("through")}</span></p>
     <div class="ln-dials lk-dials">${dialOf("rows", "rows", 1, [4, 8, 12, 16])}${dialOf("n", "n", 64, [64, 1024, 2048, 4096])}${dialOf("cache", "cache holds", 1, [2, 20, 40, 60, 80])}${dialOf("block", "rows in a block", 1, [1, 4, 8, 12, 16])}</div>
     <p class="lk-check"><label><input type="checkbox" name="allocate"> A row that is written is fetched first, if the cache does not hold it</label></p>
     <p class="lk-check"><label><input type="checkbox" name="kernels"> A fused backward is one kernel, like PyTorch’s for a CPU; for a GPU it has two</label></p>
@@ -202,14 +202,12 @@ function render(props) {
     // All ways race: each has done the same share of its own work. A scale on which a cache that holds everything is seen to save.
     const through = ({ loaded, stored }) => (loaded + stored) / (2 * rows);
     const most = Math.max(through(all.plain.end), ...Object.values(all).map(({ end }) => copies(end)));
-    const bar = (v, top, high) => `M0 ${top}h${((100 * v) / most).toFixed(2)}v${high}H0z`;
     Object.keys(WAYS).forEach((name, k) => {
       const row = ledger[k];
       const { program, ticks } = all[name];
       const own = name === way ? now : run(program, ticks, state, Math.round(state.done * (ticks.length + 1)));
       row.classList.toggle("lk-now", name === way);
-      setAttribute(row.querySelector(".lk-past"), "d", bar(copies(own), 2, 10));
-      setAttribute(row.querySelector(".lk-thin"), "d", bar(through(own), 14, 2));
+      setAttribute(row.querySelector(".lk-past"), "d", `M0 3h${((100 * copies(own)) / most).toFixed(2)}v10H0z`);
       write("total", copies(own), inCopies(copies(own)), k);
     });
     setAttribute(readouts.sentence[0], "data-value", at);

@@ -151,7 +151,8 @@ function render(props) {
     const now = { mean, gone: isGone(seen.x), errors: seen.errors };
     const points = [...curvesOf(state).filter((point) => point.mean !== mean), now].sort((a, b) => a.mean - b.mean);
     for (const by of WAYS) {
-      const line = points.map(({ mean: m, gone, errors }, k) => gone ? "" : `${k && !points[k - 1].gone ? "L" : "M"}${across(m)} ${up(errors[by])}`);
+      const ends = (k) => !points[k] || points[k].gone || Number.isNaN(points[k].errors[by]); // no line leads to NaN, nor from there
+      const line = points.map(({ mean: m, gone, errors }, k) => gone ? "" : ends(k) ? `M${Math.max(across(m) - 14, 0)} ${up(NaN)}h28` : `${ends(k - 1) ? "M" : "L"}${across(m)} ${up(errors[by])}`);
       setAttribute(find(`.lr-way.lr-${by}`), "d", line.join(""));
       setAttribute(find(`.lr-ghost.lr-${by}`), "d", now.gone ? "" : `M${across(mean)} ${up(seen.errors[by])}h0`);
     }

@@ -33,6 +33,7 @@ WAYS = {
 PRESETS: dict[str, dict[str, Any]] = {
     "mean 10⁶": {"mean": 1e6, "sigma": 1.0, "format": "float32", "way": "two"},
     "σ = 10 in float16": {"mean": 1.0, "sigma": 10.0, "format": "float16", "way": "two"},
+    "σ = 9 in float16": {"mean": 1.0, "sigma": 9.0, "format": "float16", "way": "two"},
 }
 
 

@@ -24,7 +24,7 @@ function beyond({ format }, seen) {
   if (!Number.isFinite(found.mean)) return `The sum of the ${N} numbers passes ${end}: μ is ∞, and all of x̂ is NaN.`;
   if (x.every((v) => v === x[0])) {
     return `In ${format} all ${N} numbers of this row are stored as ${grouped(short(x[0], 7))}: their digits are gone before the layer begins.${
-      made === 0 ? "" : ` Yet the layer makes ${Number.isNaN(made) ? "NaN" : short(made, 3)} of each, out of rounding alone.`}`;
+      made === 0 ? "" : ` Yet the layer makes ${Number.isNaN(made) ? "NaN" : short(made, 3)} of each, by rounding.`}`;
   }
   if (found.var === Infinity) return `The sum of the squares passes ${end}: σ² is ∞, and all of x̂ is 0. No NaN gives it away.`;
   if (found.var + EPS < 0) return `${variance(seen)}. A negative number has no square root, so all of x̂ is NaN.`;
@@ -56,5 +56,5 @@ export function sentence(state, seen) {
   const { error, errors } = seen;
   const lead = `x̂ is off by up to ${short(error, 2)}.`;
   if (state.way !== "twice" || !(errors.two > 3 * error)) return `${lead} ${cause(state, seen)}`;
-  return `${lead} Two passes without the second centring: ${short(errors.two, 2)}, ${times(errors.two / error)} as much. The mean of the centred row is the error of μ, and one line takes it away.`;
+  return `${lead} Without the second centring: ${short(errors.two, 2)}, ${times(errors.two / error)} as much. The centred row’s mean is the error of μ, and one line takes it away.`;
 }

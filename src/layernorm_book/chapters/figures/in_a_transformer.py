@@ -135,7 +135,7 @@ def rows(runs, level, words):
         name(ax, in_words(distances.min()), (1, y), colour, (10, 0), **side)
     ax.axvline(level, color=SOFT, linewidth=1, linestyle="--", zorder=0)
     top = {"annotation_clip": False}
-    name(ax, "least 1 − cosine", (1, -0.95), SOFT, (10, 0), **side, **top)
+    name(ax, "1 − cosine", (1, -0.95), SOFT, (10, 0), **side, **top)
     name(ax, "character frequencies", (level, -0.95), SOFT, (0, 0), ha="right", **top)
     ax.set(xlabel="loss after 60 steps", ylim=(len(runs) - 0.5, -0.6), yticks=[])
     ax.spines["left"].set_visible(False)
@@ -213,9 +213,8 @@ def parts(s2, sublayers):
     left, _ = axes
     left.set_ylabel("variance of a token")
     top = ax.get_ylim()[1]
-    said = {"its own part": GREEN, "shared part": SOFT, "above: own / all = 1 − cosine": INK}
-    for line, (text, colour) in enumerate(said.items(), 1):
-        name(left, text, (-0.4, top * (0.52 + 0.12 * line)), colour, (0.1, 0), ha="left")
+    for text, colour, height in (("shared part", SOFT, 0.82), ("its own part", GREEN, 0.7)):
+        name(left, text, (-0.4, top * height), colour, (0.1, 0), ha="left")
     return picture
 
 
@@ -253,7 +252,7 @@ def by_length(runs, level):
     for (length, shared), seen in runs.items():
         fraction, colour, marker = LENGTHS[length]
         look = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.7}
-        look["linestyle"] = "-" if shared else (0, (3, 1.6))
+        look |= {} if shared else {"linestyle": (0, (3, 1.6)), "markerfacecolor": GROUND}
         left.plot(seen.steps, seen.losses, **look)
         right.plot(seen.steps, apart(seen.cosines)[:, -1], **look)
         if shared:
@@ -261,14 +260,14 @@ def by_length(runs, level):
             name(left, said, (seen.steps[-1], seen.losses[-1]), colour, (7, 2))
             at, beside = (0, (2, -14)) if length == 0.25 else (-1, (7, 0))  # not among other lines
             name(right, said, (seen.steps[at], apart(seen.cosines)[at, -1]), colour, beside)
-    left.plot([0, 200], [level, level], ":", color=SOFT, linewidth=1, zorder=0)
-    name(left, "character frequencies", (98, level), SOFT, (0, 13), ha="left")
-    name(left, "dashed: shared part out", (105, level - 0.82), SOFT, (0.1, 0))
+    left.plot([0, 120], [level, level], ":", color=SOFT, linewidth=1, zorder=0)
+    name(left, "character frequencies", (62, level), SOFT, (0, -12), ha="left")
+    name(left, "dashed: shared part out", (62, level - 0.82), SOFT, (0.1, 0))
     left.set(title="loss", ylim=(level - 0.95, level + 1))
     right.set(title="1 − cosine in the last block", yscale="log", ylim=(1e-10, 8))
     right.set_yticks([1, 1e-3, 1e-6, 1e-9])
     for ax in (left, right):
-        ax.set(xlabel="step", xlim=(0, 275))
-        ax.set_xticks([0, 100, 200])
+        ax.set(xlabel="step", xlim=(0, 165))
+        ax.set_xticks([0, 60, 120])
         ax.minorticks_off()
     return picture

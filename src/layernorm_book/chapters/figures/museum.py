@@ -88,7 +88,7 @@ EXHIBITS = {
         "attention-is-all-you-need-pytorch",
         "fixed in July 2017",
         "shipped bug",
-        "three tokens: 0, 5, 4, 5 and −1, 8, 2, 1 come next",
+        "three tokens: their first numbers are 1, 0, −1",
         formula(axes="column", count="n-1", divide="outside"),
         SENTENCE,
         written=(0, -1),
@@ -154,7 +154,7 @@ def exhibit(room):
             text = said(found.x[0, at].item() if k == 0 else row[at])
             height = 0 if row[at] != row[at] else row[at]
             if at == -1:
-                name(ax, text, (len(row) - 0.6, height), hue, (4, 0))
+                name(ax, text, (len(row) - 0.4, height), hue, (4, 0))
             else:
                 name(ax, text, (at, max(height, 0)), hue, (0, 7))
         panel.text(0.037 + 0.31 * k, 0.185, title, color=hue, va="center")
@@ -182,7 +182,9 @@ def hidden_and_plain(errors):
             value = getattr(found, quantity)
             hue = VERMILION if value <= 1 else GREEN
             face = hue if filled else GROUND
-            ax.plot(value, place, mark, color=hue, markerfacecolor=face, markersize=size)
+            edge = GROUND if filled else hue  # parts a mark from one that it covers
+            look = {"markerfacecolor": face, "markeredgecolor": edge, "markersize": size}
+            ax.plot(value, place, mark, color=hue, zorder=3 - (mark == "D"), **look)
     for quantity, label in (
         ("loose", "randn, 10⁻³"),
         ("strict", "randn, assert_close"),

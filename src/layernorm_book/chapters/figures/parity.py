@@ -48,14 +48,13 @@ def read_sigma(factor, sigma, implied):
     return picture
 
 
-def power(trials, tolerances, shares, right_rows=()):
-    """Draw the share of draws in which each layer passes each test, as a bar in a frame.
+def power(trials, tolerances, mistaken):
+    """Draw the share of draws in which each test is mistaken, as a bar in a frame.
 
     Args:
         trials: list of (layer, input) as str.
         tolerances: list of str.
-        shares: array of shape (trials, tolerances), from 0 to 1.
-        right_rows: indices of the trials whose layer is right, so that a failure is the error.
+        mistaken: array of shape (trials, tolerances), from 0 to 1.
     """
     rows, level, headings = [], 0, {}
     for k, (layer, _) in enumerate(trials):  # a line for each layer, its inputs below
@@ -65,15 +64,10 @@ def power(trials, tolerances, shares, right_rows=()):
         rows.append(level)
         level += 1
     picture, ax = new_picture(height=0.29 * level + 0.4)
-    for (k, column), share in np.ndenumerate(shares):
-        right = k in right_rows
+    for (k, column), share in np.ndenumerate(mistaken):
         ax.add_patch(_box(column, rows[k], 1, edgecolor=LINE, facecolor="none"))
-        if right and share < 1:  # a false alarm
-            ax.add_patch(_box(column, rows[k], 1, facecolor=PURPLE, alpha=0.35))
-        colour = X_HAT if right else VERMILION
-        ax.add_patch(_box(column, rows[k], share, facecolor=colour, alpha=0.55))
-        mistaken = share < 0.95 if right else share > 0.05
-        look = {"ha": "center", "va": "center", "weight": "bold" if mistaken else "normal"}
+        ax.add_patch(_box(column, rows[k], share, facecolor=VERMILION, alpha=0.55))
+        look = {"ha": "center", "va": "center", "weight": "bold" if share > 0.05 else "normal"}
         ax.text(column + 0.5, rows[k] + 0.5, f"{share:.0%}", **look)
     for layer, at in headings.items():
         ax.text(-1.45, at + 0.55, layer, va="center", weight="bold")
@@ -92,31 +86,6 @@ def _box(column, row, share, **look):
     return Rectangle((column + 0.06, row + 0.12), 0.88 * share, 0.76, linewidth=1, **look)
 
 
-def caught_on(counts, inputs):
-    """Draw on how many of the judge's inputs each wrong layer fails, a bar for each.
-
-    Args:
-        counts: {code of the bug: how many inputs}.
-        inputs: how many there are.
-    """
-    picture, ax = new_picture(height=0.27 * len(counts) + 0.4)
-    for level, code in enumerate(sorted(counts, key=counts.get)):
-        ax.add_patch(_box_at(level, inputs, edgecolor=LINE, facecolor="none"))
-        ax.add_patch(_box_at(level, counts[code], facecolor=VERMILION, alpha=0.55))
-        name(ax, code, (0, level), offset=(-6, 0))
-        inside = counts[code] > inputs / 5
-        offset = (-5, 0) if inside else (4, 0)
-        name(ax, str(counts[code]), (counts[code], level), offset=offset, weight="bold")
-    ax.set(xlim=(0, inputs + 0.2), ylim=(len(counts) - 0.5, -0.5), yticks=[])
-    ax.set_xlabel(f"inputs that catch it, of {inputs}")
-    ax.spines["left"].set_visible(False)
-    return picture
-
-
-def _box_at(level, length, **look):
-    return Rectangle((0, level - 0.38), length, 0.76, linewidth=1, **look)
-
-
 def lost(losses, right, blind):
     """Draw what a trained model loses to each wrong layer in the place of its LayerNorms.
 
@@ -129,7 +98,7 @@ def lost(losses, right, blind):
     for level, code in enumerate(sorted(losses, key=losses.get)):
         value = losses[code]
         ax.plot([right, value], [level] * 2, color=VERMILION, linewidth=2, alpha=0.4)
-        ax.plot(value, level, "o", color=VERMILION if value - right > 1e-3 else X_HAT)
+        ax.plot(value, level, "o", color=VERMILION)
         name(ax, code, (0, level), offset=(-6, 0))
         name(ax, f"{value:.3f}", (value, level), offset=(8, 0))
     for text, value in (("right", right), ("blind guess", blind)):

@@ -53,28 +53,57 @@ def shifted_alike(row, rounded):
     return Picture([panel])
 
 
-def errors_along_a_row(errors, step):
-    """Draw the error of x̂ at each place of one row, a dot for each number.
+def errors_along_a_row(errors, expected):
+    """Draw the error of x̂ at each place of one row, a dot for each number, before a grey noise.
 
     Args:
         errors: {way: tensor of shape (n,)}, the ways being those of `statistics.WAYS`.
-        step: from one mark of the axis to the next. Two are drawn above 0, at least, and below.
+        expected: tensor of shape (n,), the noise. Every third dot of it is drawn.
     """
-    picture, ax = new_picture(height=2.3)
-    top = max(2 * step, *(1.15 * off.abs().max().item() for off in errors.values()))
-    ax.axhline(0, color=LINE, linewidth=1)
+    picture, ax = new_picture(height=2.6)
+    n = len(expected)
+    dots(ax, range(0, n, 3), expected[::3], edgecolor=LINE, linewidth=3)
     for way, off in errors.items():
-        dots(ax, range(len(off)), off, edgecolor=WAYS[way][0], linewidth=2)
+        dots(ax, range(n), off, edgecolor=WAYS[way][0], linewidth=2)
+    _along(ax, n, 0.003, 0.001)
+    named = [(way, (n, off.mean().item()), WAYS[way][0]) for way, off in errors.items()]
+    name_all(ax, [*named, ("noise", (n, 0.0018), SOFT)])
+    return picture
+
+
+def zoomed(errors, way, step, times):
+    """Draw the errors of one row as lines, and beside them one way's dots on a finer axis.
+
+    Args:
+        errors: {way: tensor of shape (n,)}; each way but `way` has hardly any scatter.
+        way: the one that is drawn again, as dots.
+        step: the mark of the coarse axis; it ends at 1.6 times as much.
+        times: how much finer the other axis is.
+    """
+    picture, (coarse, fine) = new_picture(columns=2, width=7.2, height=2.5)
+    for each, off in errors.items():
+        width = 2.5 if each == way else 1.5
+        coarse.plot(range(0, len(off), 16), off[::16], color=WAYS[each][0], linewidth=width)
     n = len(off)
+    _along(coarse, n, 1.6 * step, step)
+    named = [(each, (n, off.mean().item()), WAYS[each][0]) for each, off in errors.items()]
+    name_all(coarse, named)
+    dots(fine, range(n), errors[way], edgecolor=WAYS[way][0], linewidth=2)
+    _along(fine, n, 1.6 * step / times, step / times)
+    fine.set_title(f"the same, {times:,} times finer", loc="left")
+    return picture
+
+
+def _along(ax, n, top, step):
+    """Dress an axis of errors, from −top to top, along the n places of a row."""
+    ax.axhline(0, color=LINE, linewidth=1, zorder=0)
     ax.set(xlim=(-12, n + 4), ylim=(-top, top), xticks=(0, n // 2, n))
     ax.set_xlabel(f"the {n} numbers of the row", color=SOFT)
-    marks = [k * step for k in range(-9, 10) if abs(k * step) <= top]
+    marks = [k * step for k in range(-9, 10) if abs(k * step) <= 1.001 * top]
     ax.set_yticks(marks, [_signed(mark) for mark in marks])
     ax.set_title("error of x̂", loc="left")
     ax.spines["bottom"].set_visible(False)
     ax.tick_params(axis="x", length=0)
-    name_all(ax, [(way, (n, off.mean().item()), WAYS[way][0]) for way, off in errors.items()])
-    return picture
 
 
 def _signed(number):

@@ -25,27 +25,32 @@ from layernorm_book.chapters.timing import in_words
 LOOKS = tuple(zip((SOFT, VERMILION, ORANGE, SKY, BLUE, GREEN, PURPLE), "oosD^vP", strict=True))
 
 
-def ladder(times, copies):
+def ladder(times, copies, fetched):
     """Draw the copies that each version should move, and its measured time in copies.
 
     Args:
         times: a `Times`, whose medians and quartiles are drawn.
         copies: {name: copies that must go through memory}. A version that is not in it gets no
-            bar. The numbers stand in two columns at the right.
+            bar. The numbers stand in columns at the right.
+        fetched: {name: copies, where what is overwritten is fetched first}, for those that differ.
     """
     names = sorted(times.seconds, key=lambda version: copies.get(version, 0))
     picture, ax = new_picture(height=1.1 + 0.4 * len(names))
     medians = {version: times.ratio(version)[0] for version in names}
     right = 1.1 * max(*medians.values(), *copies.values())
     columns = (
-        (30, copies, "{:.2g}", "counted", SOFT),
-        (90, medians, "{:.1f}", "measured", VERMILION),
+        (22, copies, "{:.2g}", "counted", SOFT),
+        (70, fetched, "{:.1f}", "fetched", BLUE),
+        (122, medians, "{:.1f}", "measured", VERMILION),
     )
     for level, version in enumerate(names):
         median, low, high = times.ratio(version)
         ax.barh(level, copies.get(version, 0), height=0.62, color=SOFT, alpha=0.4)
         ax.plot([low, high], [level, level], color=VERMILION, linewidth=4, alpha=0.4)
         ax.plot(median, level, marker="o", color=VERMILION, markersize=7)
+        if version in fetched:
+            ring = {"markersize": 12, "markerfacecolor": "none", "markeredgewidth": 1.8}
+            ax.plot(fetched[version], level, marker="o", markeredgecolor=BLUE, **ring)
         for away, values, form, _, colour in columns:
             text = form.format(values[version]) if version in values else ""
             name(ax, text, (right, level), colour, (away, 0), ha="center", weight="bold")
@@ -54,7 +59,7 @@ def ladder(times, copies):
     ax.set(
         xlim=(0, right),
         ylim=(-0.55, len(names) - 0.15),
-        xlabel="copies: bars are counted, dots measured",
+        xlabel="copies",
     )
     ax.set_yticks(range(len(names)), [in_words(version) for version in names])
     ax.tick_params(axis="y", length=0)
@@ -68,7 +73,7 @@ def slots(row, block, masks=(True, False)):
     Args:
         row: list of numbers, fewer than there are slots.
         block: how many slots there are.
-        masks: a panel for each, with the mask or without.
+        masks: a panel for each, with the mask or without; a title for each, if there are two.
     """
     picture, axes = new_picture(1, len(masks), width=6.4, height=2.8)
     mean = sum(row) / len(row)
@@ -92,8 +97,14 @@ def slots(row, block, masks=(True, False)):
         for slot in range(block):
             ax.text(slot, 0.8, f"{slot}", color=SOFT, ha="center", va="center")
         ax.text(block - 1, 1.2, "idle", color=ends, ha="center", va="bottom")
-        ax.text(-0.42, 2, "with the mask" if masked else "without it", weight="bold", va="center")
-        ax.set(xlim=(-2.4, block - 0.4), ylim=(-3.45, 2.4))
+        if len(masks) > 1:
+            title = "with the mask" if masked else "without it"
+            ax.text(-0.42, 2, title, weight="bold", va="center")
+        else:  # the numbers of the comments in the kernel
+            for level in range(4):
+                ax.text(block - 0.3, -level, f"# {level + 1}", color=SOFT, va="center")
+        wide, high = (block - 0.4, 2.4) if len(masks) > 1 else (block + 0.2, 1.7)
+        ax.set(xlim=(-2.4, wide), ylim=(-3.45, high))
         ax.set_axis_off()
     return picture
 
@@ -122,8 +133,8 @@ def hidden(measured):
     picture, ax = new_picture(height=3.3)
     for share, words, colour in (
         (1, "μ = σ", VERMILION),
-        (0.5, "μ = σ / 2", ORANGE),
-        (0.1, "μ = σ / 10", SOFT),
+        (0.5, "μ = σ/2", ORANGE),
+        (0.25, "μ = σ/4", SKY),
     ):
         for block in (512, 1024, 2048):
             n = np.arange(block // 2 + 1, block + 1)

@@ -71,7 +71,7 @@ def variance_errors(means, measured, predicted):
 
 
 def errors_of_ways(means, measured, predicted, limits):
-    """Draw the error of x̂ against κ: the ways that subtract one rounded mean as one grey band.
+    """Draw the error of x̂ against κ: the two ways that lie on each other share a band and a line.
 
     Args:
         means: array of the means, in standard deviations, which is κ.
@@ -85,8 +85,9 @@ def errors_of_ways(means, measured, predicted, limits):
     alike = np.array([measured[way] for way in ("two passes", "PyTorch")])
     low, high = alike.min(0), alike.max(0)  # (means,)
     middle = np.sqrt(low * high)
-    ax.fill_between(means, low, high, color=SOFT, alpha=0.3, linewidth=0)
-    ax.plot(means, middle, color=SOFT, linewidth=2.5, alpha=0.6)
+    ax.fill_between(means, low, high, color=INK, alpha=0.25, linewidth=0)
+    look = {"color": INK, "marker": "s", "markersize": 4.5, "linewidth": 1.8}
+    ax.plot(means, middle, **look)
     own = {way: measured[way] for way in ("one pass", "Welford", "centred twice")}
     lines = _lines(ax, means, own, predicted, width=1.8)[len(predicted) :]
     for label, errors in predicted.items():  # below the line, where nothing else is
@@ -96,7 +97,7 @@ def errors_of_ways(means, measured, predicted, limits):
     ax.yaxis.set_minor_formatter("")
     ax.set_title("largest error of x̂", loc="left")
     ends = [(w if np.isfinite(e[-1]) else f"{w},\nthen NaN", e, c) for w, e, c in lines]
-    _name(ax, means, [("two passes, PyTorch", middle, SOFT), *ends], (8, -14))
+    _name(ax, means, [("two passes, PyTorch", middle, INK), *ends], (-14, -9))
     return picture
 
 
