@@ -144,7 +144,7 @@ function render(props) {
     const node = document.createElement("div");
     node.innerHTML = set("axes", "Cells share along", [...axes].map((letter, k) =>
       choice("checkbox", "axis", letter, `<b>${byHand ? names[k] : letter}</b> ${byHand ? "" : `${names[k]}, `}${shape[k]}`)).join(""))
-      + `<div class="ln-grids" data-layout="${layout}" style="--columns: ${inner.at(-1)}">${
+      + `<div class="ln-grids" data-layout="${layout}" style="--columns: ${inner.at(-1)}; --rows: ${size / inner.at(-1)}">${
         grid("cells", handle)}${grid("means", number("mean"))}${grid("outputs", number("x_hat"))}</div>`;
     const [share, grids] = node.children;
     const nodes = [...grids.querySelectorAll(".ln-cell")];

@@ -37,11 +37,11 @@ const KEY = [
 const TICKS = [-2, -1, 1, 2];
 
 const middle = `
-  <svg class="ln-fit" aria-hidden="true">
+  <div class="ln-fit"><svg aria-hidden="true">
     <svg viewBox="0 0 360 138" preserveAspectRatio="none"><path class="ln-axis"/><path class="ln-line"/><path class="ln-rest"/><path class="ln-dots"/></svg>
     <text x="97%" y="97%">x̂</text><text x="4" y="10">g = γ·grad_y</text><text class="ln-top" x="50%" dx="4" y="10"></text>
     ${TICKS.map((v) => `<text class="ln-middle" data-at="${v}" y="97%">${short(v)}</text>`).join("")}
-  </svg>
+  </svg></div>
   <div><p class="ln-facts">${KEY.map(([name, words, mark]) => `<span class="ln-of-${mark}">${words} ${readout(name)}</span>`).join("")}</p>
   <div class="ln-spectrum"><p data-quantity="through"></p>
     <svg aria-hidden="true"><svg viewBox="0 0 1000 100" preserveAspectRatio="none"><path class="ln-axis" d="M0 98H1000"/><path class="ln-factors"/></svg>

@@ -98,10 +98,11 @@ export function errorOf({ mean, sigma, format, way }) {
 export function lookAt({ mean, sigma, format, way }) {
   const x = rowOf({ mean, sigma, format });
   const truth = exact(x);
-  const gap = (steps, by = way) => largestGap(normalize(x, format, by, steps).xHat, truth.xHat);
-  const errors = Object.fromEntries(WAYS.map((by) => [by, gap(undefined, by)]));
-  const alone = Object.fromEntries(STEPS[way].map((step) => [step, gap([step])]));
-  return { x, truth, found: normalize(x, format, way), error: errors[way], errors, alone, worst: x.every(Number.isFinite) ? worstOf(alone) : null };
+  const gap = ({ xHat }) => largestGap(xHat, truth.xHat);
+  const found = normalize(x, format, way);
+  const errors = Object.fromEntries(WAYS.map((by) => [by, gap(by === way ? found : normalize(x, format, by))]));
+  const alone = Object.fromEntries(STEPS[way].map((step) => [step, gap(normalize(x, format, way, [step]))]));
+  return { x, truth, found, error: errors[way], errors, alone, worst: x.every(Number.isFinite) ? worstOf(alone) : null };
 }
 
 /** The step with the largest error, or null where all are 0; no number counts as more than any. */

@@ -145,7 +145,7 @@ function render(props) {
       if (!step) return setAttribute(readouts.alone[k], "data-value", "");
       setText(chip.firstChild, TITLES[step]);
       setReadout(readouts.alone[k], error, Number.isNaN(error) ? "NaN" : short(error, 2));
-      setAttribute(chip.lastChild, "style", `width:${share(error)}%`);
+      setAttribute(chip.lastChild, "style", `background-size:${share(error)}%`);
     });
 
     const now = { mean, gone: isGone(seen.x), errors: seen.errors };
@@ -172,7 +172,8 @@ function render(props) {
     write("sentence", said, said);
     write("error", seen.error, short(seen.error, 3));
     write("kappa", mean / sigma, grouped(short(mean / sigma, 3)));
-    write("distinct", new Set(seen.x).size, String(new Set(seen.x).size));
+    const distinct = new Set(seen.x).size;
+    write("distinct", distinct, String(distinct));
     for (const of of ["found", "true"]) {
       const { mean: m, var: v } = of === "found" ? seen.found : seen.truth;
       write(`${of}-mean`, m, short(m, 9));
