@@ -122,8 +122,8 @@ def test_two_suspects_survive_a_large_eps_and_one_of_them_another_question(lab_p
 
 @tries(
     "11-name",
-    'Pick the one that is left, and press "This is it". You are told the one question '
-    "that would have settled it.",
+    'Pick the one that is left, and press "This is it". You are told a question that would have '
+    "settled it at once.",
 )
 def test_the_one_who_did_it_is_named(lab_page):
     suspect(lab_page, size="zero")
