@@ -38,8 +38,8 @@ def ladder(times, copies):
     medians = {version: times.ratio(version)[0] for version in names}
     right = 1.1 * max(*medians.values(), *copies.values())
     columns = (
-        (24, copies, "{:.2g}", "counted", SOFT),
-        (78, medians, "{:.1f}", "measured", VERMILION),
+        (20, copies, "{:.2g}", "counted", SOFT),
+        (68, medians, "{:.1f}", "measured", VERMILION),
     )
     for level, version in enumerate(names):
         ax.barh(level, copies.get(version, 0), height=0.62, color=SOFT, alpha=0.4)
