@@ -338,6 +338,20 @@ def test_scrubbing_fills_the_ledger(show):
     assert values(page, "total") == pytest.approx([17, 11.5, 25 / 12, 2])
 
 
+def test_a_way_that_was_not_chosen_gives_no_answer_away(show):
+    page = show(KernelLab(done=0.2))
+    go(page, last(page))
+
+    def told():
+        rows = page.query_selector_all("[data-way]")
+        drawn = [bool(row.query_selector(".lk-past").get_attribute("d")) for row in rows]
+        return drawn, [row.query_selector("output").text_content() for row in rows]
+
+    assert told() == ([True, False, False, False], ["7 copies", "?", "?", "?"])
+    page.check("[name=way][value=fused]", force=True)
+    assert told() == ([True, False, False, True], ["7 copies", "?", "?", "1 copy"])
+
+
 def test_what_is_drawn_is_what_cache_and_memory_hold(show):
     page = show(KernelLab())
     count = """() => [...document.querySelectorAll(".lk-levels .lk-tiles")]

@@ -98,7 +98,10 @@ def test_the_ladder_is_the_layer():
 
 
 def test_in_place_tells_whether_what_is_overwritten_is_fetched_first():
-    for took, words in ((3.5, "3.5, nearer the ring (3.7)"), (4.6, "4.6, nearer the bar (5)")):
+    for took, words in (
+        (3.5, "3.5 copies, nearer to 3.7, with"),
+        (4.6, "4.6 copies, nearer to 5, w"),
+    ):
         times = Times({"copy": [1.0] * 4, "in_place": [took] * 4}, "copy")
         assert words in ladder.fetches(times)
 
@@ -107,10 +110,10 @@ def test_a_price_is_told_where_the_rounds_agree_on_it():
     rounds = [1.0] * 4
     others = {"more": [1.25] * 4, "less": [0.5] * 4, "same": [1.0, 1.2, 0.9, 1.1]}
     times = Times({"one_loop": rounds} | others, "one_loop")
-    assert times.price("more") == "more: 25% more time"
-    assert times.price("less") == "less: 50% less time"
-    assert times.price("same") == "same: about the same time"
-    assert times.price("not_there") == "not there: not timed here"
+    assert times.slower("more") == "slower more? yes, 25% more time"
+    assert times.slower("less") == "slower less? no, 50% less time"
+    assert times.slower("same") == "slower same? no, about the same time"
+    assert times.slower("not_there") == "slower not there? not timed here"
 
 
 def test_a_table_has_what_was_counted_beside_what_was_measured():

@@ -44,6 +44,7 @@ def test_plain_moves_seven_copies(lab_page):
         assert now > before
         before = now
     assert end(page) == total(page, "plain") == pytest.approx(7)
+    assert page.inner_text(f"{LAB} [data-way=fused] output") == "?"  # the next line finds it
 
 
 @tries(

@@ -70,5 +70,6 @@ WRITING = in_place, in_blocks, one_block
 def fetches(times):
     """Return in a line whether a `Times` tells of fetches before writes; in place shows it best."""
     took, counted, fetched = times.ratio("in_place")[0], COPIES["in_place"], FETCHED["in_place"]
-    near = f"ring ({fetched:.1f})" if took < (counted + fetched) / 2 else f"bar ({counted})"
-    return f"in place: {took:.1f}, nearer the {near}"
+    with_fetches = took < (counted + fetched) / 2
+    near = f"{fetched:.1f}, with fetches" if with_fetches else f"{counted}, without fetches"
+    return f"in place took {took:.1f} copies, nearer to {near}"

@@ -95,15 +95,16 @@ class Times:
         """Return a version's shortest time in seconds: the round that was disturbed the least."""
         return min(self.seconds[name])
 
-    def price(self, name):
-        """Return in a line how much more time a version took than the unit, or that it did not."""
+    def slower(self, name):
+        """Return in a line whether a version took more time than the unit, and how much."""
+        asked = f"slower {in_words(name)}?"
         if name not in self.seconds:
-            return f"{in_words(name)}: not timed here"
+            return f"{asked} not timed here"
         median, low, high = self.ratio(name)
         if low < 1.05 and high > 0.95:
-            return f"{in_words(name)}: about the same time"
-        more = "more" if median > 1 else "less"
-        return f"{in_words(name)}: {100 * abs(median - 1):.0f}% {more} time"
+            return f"{asked} no, about the same time"
+        answer, more = ("yes", "more") if median > 1 else ("no", "less")
+        return f"{asked} {answer}, {100 * abs(median - 1):.0f}% {more} time"
 
     def explained(self):
         """Return the table, and a line above it that says what its numbers are."""

@@ -25,32 +25,25 @@ from layernorm_book.chapters.timing import in_words
 LOOKS = tuple(zip((SOFT, VERMILION, ORANGE, SKY, BLUE, GREEN, PURPLE), "oosD^vP", strict=True))
 
 
-def ladder(times, copies, fetched):
+def ladder(times, copies):
     """Draw the copies that each version should move, and its measured time in copies.
 
     Args:
-        times: a `Times`, whose medians and quartiles are drawn.
+        times: a `Times`, whose medians are drawn.
         copies: {name: copies that must go through memory}. A version that is not in it gets no
             bar. The numbers stand in columns at the right.
-        fetched: {name: copies, where what is overwritten is fetched first}, for those that differ.
     """
     names = sorted(times.seconds, key=lambda version: copies.get(version, 0))
     picture, ax = new_picture(height=1.1 + 0.4 * len(names))
     medians = {version: times.ratio(version)[0] for version in names}
     right = 1.1 * max(*medians.values(), *copies.values())
     columns = (
-        (22, copies, "{:.2g}", "counted", SOFT),
-        (70, fetched, "{:.1f}", "fetched", BLUE),
-        (122, medians, "{:.1f}", "measured", VERMILION),
+        (20, copies, "{:.2g}", "counted", SOFT),
+        (68, medians, "{:.1f}", "measured", VERMILION),
     )
     for level, version in enumerate(names):
-        median, low, high = times.ratio(version)
         ax.barh(level, copies.get(version, 0), height=0.62, color=SOFT, alpha=0.4)
-        ax.plot([low, high], [level, level], color=VERMILION, linewidth=4, alpha=0.4)
-        ax.plot(median, level, marker="o", color=VERMILION, markersize=7)
-        if version in fetched:
-            ring = {"markersize": 12, "markerfacecolor": "none", "markeredgewidth": 1.8}
-            ax.plot(fetched[version], level, marker="o", markeredgecolor=BLUE, **ring)
+        ax.plot(medians[version], level, marker="o", color=VERMILION, markersize=7)
         for away, values, form, _, colour in columns:
             text = form.format(values[version]) if version in values else ""
             name(ax, text, (right, level), colour, (away, 0), ha="center", weight="bold")
