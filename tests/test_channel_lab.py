@@ -200,9 +200,9 @@ def test_the_other_bars_wait_until_they_are_asked_for(show):
         ({"above": 1}, "Of all 384 it costs the second most. "),
         ({"above": 2}, "Of all 384 it costs the third most. "),
         ({"above": 3}, "3 of the others cost more. "),
-        ({"hints": 0}, "off the layer’s mean in no layer."),
-        ({"hints": 1}, "off the layer’s mean in 1 layer of 13."),
-        ({"hints": 5}, "off the layer’s mean in 5 layers of 13."),
+        ({"hints": 0}, "strays more than 5 standard deviations in no layer."),
+        ({"hints": 1}, "strays more than 5 standard deviations in 1 layer of 13."),
+        ({"hints": 5}, "strays more than 5 standard deviations in 5 layers of 13."),
     ],
 )
 def test_the_sentence_says_what_silencing_a_channel_costs(run_module, change, says):

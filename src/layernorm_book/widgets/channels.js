@@ -64,6 +64,6 @@ export function channelSays({ channel, rows, worst, median, above, hints }) {
     : `the worst of 24 sentences keeps a cosine of ${digits(worst)} to its embedding, and the median is ${digits(median)}`;
   const rank = above < TIMES.length ? `Of all 384 it costs the ${TIMES[above]}.` : `${above} of the others cost more.`;
   const layers = hints ? `${hints} ${hints > 1 ? "layers" : "layer"} of 13` : "no layer";
-  const hint = `Its γ is more than five standard deviations off the layer’s mean in ${layers}.`;
+  const hint = `Its γ strays more than 5 standard deviations in ${layers}.`;
   return `Channel ${channel}, ${WHERE[rows]}: ${cost}. ${rank} ${hint}`;
 }
