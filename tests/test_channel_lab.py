@@ -156,7 +156,7 @@ def test_the_map_covers_what_is_so_strong_in_a_colour_for_each_sign(show, view):
             for part in filter(None, path.get_attribute("d").split("M")):
                 start, end = part.split("v")[0].split("H")
                 left, layer = map(int, start.split())
-                wide = 1 if level >= 4 else 0
+                wide = 1 if level >= 2 else 0
                 assert int(end) - left > 2 * wide
                 covered[layer, left + wide : int(end) - wide] = True
             unclear = np.abs(strong - level - 0.5) < 1e-3
@@ -200,9 +200,9 @@ def test_the_other_bars_wait_until_they_are_asked_for(show):
         ({"above": 1}, "Of all 384 it costs the second most. "),
         ({"above": 2}, "Of all 384 it costs the third most. "),
         ({"above": 3}, "3 of the others cost more. "),
-        ({"hints": 0}, "Its γ is an outlier in no layer."),
-        ({"hints": 1}, "Its γ is an outlier in 1 layer of 13."),
-        ({"hints": 5}, "Its γ is an outlier in 5 layers of 13."),
+        ({"hints": 0}, "strays more than 5 standard deviations in no layer."),
+        ({"hints": 1}, "strays more than 5 standard deviations in 1 layer of 13."),
+        ({"hints": 5}, "strays more than 5 standard deviations in 5 layers of 13."),
     ],
 )
 def test_the_sentence_says_what_silencing_a_channel_costs(run_module, change, says):

@@ -19,7 +19,7 @@ import "./channel.css";
 
 const DEPTH = 100; // of the upper picture
 const LEVELS = 8;
-const WIDE = 4; // from this level on, a cell is three columns wide so that it is seen
+const WIDE = 2; // from this level on, a cell is three columns wide so that it is seen
 const PICTURES = ["weight", "bias", "share"];
 const mark = (side) => `<i class="ln-${side}"></i>`;
 const SHOWS = {

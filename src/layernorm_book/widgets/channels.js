@@ -63,6 +63,7 @@ export function channelSays({ channel, rows, worst, median, above, hints }) {
     ? "no sentence moves in the first four decimals of its cosine"
     : `the worst of 24 sentences keeps a cosine of ${digits(worst)} to its embedding, and the median is ${digits(median)}`;
   const rank = above < TIMES.length ? `Of all 384 it costs the ${TIMES[above]}.` : `${above} of the others cost more.`;
-  const hint = `Its γ is an outlier in ${hints ? `${hints} ${hints > 1 ? "layers" : "layer"} of 13` : "no layer"}.`;
+  const layers = hints ? `${hints} ${hints > 1 ? "layers" : "layer"} of 13` : "no layer";
+  const hint = `Its γ strays more than 5 standard deviations in ${layers}.`;
   return `Channel ${channel}, ${WHERE[rows]}: ${cost}. ${rank} ${hint}`;
 }

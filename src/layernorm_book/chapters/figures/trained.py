@@ -41,22 +41,23 @@ def gammas(weight, outliers, traced, below=("223",)):
         ax.vlines(at, low, high, color=SOFT, linewidth=11, alpha=0.3)
         channel, layer = np.nonzero(rest[:, layers])
         dots(ax, at[layer], part[channel, layer], edgecolor=INK, linewidth=4)
-        named = {}
+        named = []
         marks = zip(traced, (VERMILION, BLUE, GREEN, PURPLE), "osD^", strict=False)
         for channel, colour, marker in marks:
             ax.plot(at, part[channel], color=colour, marker=marker, markersize=4.5)
             out = outliers[channel, layers]
             ax.plot(at[out], part[channel, out], "o", color=INK, markersize=9, fillstyle="none")
-            # After attention lines cross at the end, and their peaks are apart.
-            peak = int(part[channel].argmax()) if first == 0 else len(at) - 1
-            point = int(at[peak]), round(float(part[channel, peak]), 3)
-            named.setdefault(point, []).append((f"{channel}", colour))
-        ax.set(xlim=(at[0] - 0.5, at[-1] + (1.6 if first else 0.6)), ylim=(-0.1, 1.8))
+            # After attention the peaks are apart. After feed-forward parts, lines meet at the end.
+            peak = int(part[channel].argmax())
+            if first:
+                others = np.delete(traced, traced.index(channel))
+                peak = int(np.abs(part[others] - part[channel]).min(0).argmax())
+            named.append((f"{channel}", (int(at[peak]), float(part[channel, peak])), colour))
+        ax.set(xlim=(at[0] - 0.5, at[-1] + (1.1 if first else 0.6)), ylim=(-0.1, 1.8))
         ax.plot([at[0] - 0.5, at[-1] + 0.3], [1, 1], color=INK, linewidth=1, linestyle="--")
-        for (block, top), who in named.items():  # two that end on one point get one name
-            text = ", ".join(text for text, _ in who)
-            offset = (8, 0) if first else (0, -14 if text in below else 12)
-            name(ax, text, (block, top), INK if len(who) > 1 else who[0][1], offset)
+        for text, point, colour in named:
+            under = (0, -14 if first or text in below else 12)
+            name(ax, text, point, colour, (8, 0) if point[0] == at[-1] else under)
         name(ax, "fresh", (at[0], 1), INK, (0, 7))
         ax.set_xticks(at, ["emb" if block < 0 else f"{block}" for block in at])
         ax.set_title(title, loc="left")
