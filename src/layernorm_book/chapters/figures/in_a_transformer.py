@@ -260,7 +260,7 @@ def by_size(runs, level):
             name(left, said, (seen.steps[-1], seen.losses[-1]), colour, (7, 2))
         if (size, shared) in beside:  # not among other lines
             at, offset = beside[size, shared]
-            said = f"size {fraction}" if shared else f"{fraction}, out"
+            said = f"size {fraction}" if shared else f"size {fraction}, out"
             name(right, said, (seen.steps[at], far[at]), colour, offset)
     left.plot([0, 120], [level, level], ":", color=SOFT, linewidth=1, zorder=0)
     name(left, "character frequencies", (62, level), SOFT, (0, -12), ha="left")
