@@ -65,12 +65,12 @@ def test_how_far_apart_tokens_are():
 @pytest.mark.parametrize(
     ("step", "sizes", "said"),
     [
-        (0, (0.5, 0.4), "Before training, each token of a and b points its own way."),
-        (1, (0.5, 0.09), "After one step, the tokens of b lie close together; each token of a po"),
-        (9, (9e-7, 0.1), "After 9 steps, a has merged all tokens into one; each token of b points"),
+        (0, (0.5, 0.4), "Before training, the tokens of a and b differ."),
+        (1, (0.5, 0.09), "After one step, the tokens of b lie close together; the tokens of a di"),
+        (9, (9e-7, 0.1), "After 9 steps, a has merged all tokens into one; the tokens of b differ"),
         (9, (0, 1e-6), "After 9 steps, a has merged all tokens into one; the tokens of b lie cl"),
         (9, (0, 1e-9), "After 9 steps, a and b have merged all tokens into one."),
-        (9, (0.2, 1, 2), "After 9 steps, each token of a, b and c points its own way."),
+        (9, (0.2, 1, 2), "After 9 steps, the tokens of a, b and c differ."),
     ],
 )
 def test_its_sentence_follows_the_tokens(page, step, sizes, said):
@@ -165,8 +165,7 @@ def test_scrubbing_shows_the_step_in_maps_numbers_and_words(show):
 def test_untouched_it_makes_its_point(show):
     lab = show(CollapseLab())
     assert lab.text_content("[data-quantity=sentence]") == (
-        "After 100 steps, post-LN has merged all tokens into one; "
-        "each token of pre-LN points its own way."
+        "After 100 steps, post-LN has merged all tokens into one; the tokens of pre-LN differ."
     )
     painted = run_painted(lab, 0)[:, -4:]
     assert (painted == painted[0, 0]).all()

@@ -40,6 +40,16 @@ def test_one_output_is_redrawn_as_the_work_is_done_and_ends_full(outputs, total)
     assert f"{total:,} of {total:,} steps" in shown[-1]
 
 
+def test_it_may_end_in_words(outputs):
+    bar = progress.ProgressBar(2, "steps", "trained: 1 run of 2 steps")
+    for _ in range(2):
+        assert 'value="' in outputs[0][-1]
+        assert "trained" not in outputs[0][-1]
+        bar.advance()
+    assert outputs[0][-1] == "<div>trained: 1 run of 2 steps</div>"
+    assert repr(bar) == "trained: 1 run of 2 steps"
+
+
 def test_outside_a_notebook_it_prints_once(capsys):
     bar = progress.ProgressBar(2, "runs")
     bar.advance()

@@ -12,6 +12,7 @@ class ProgressBar:
     Args:
         total: int, how many times `advance` will be called.
         unit: str, what is counted, in the plural.
+        ended: str, what stands in place of the bar when all is done; if None, the full bar stays.
 
     Example:
         >>> bar = ProgressBar(4, "steps")
@@ -23,8 +24,8 @@ class ProgressBar:
 
     _redraws = 100
 
-    def __init__(self, total, unit):
-        self._total, self._unit = total, unit
+    def __init__(self, total, unit, ended=None):
+        self._total, self._unit, self._ended = total, unit, ended
         self._done = 0
         self._shown = display(self, display_id=True)  # None outside a notebook
 
@@ -36,8 +37,12 @@ class ProgressBar:
             self._shown.update(self)
 
     def __repr__(self):
+        if self._ended and self._done == self._total:
+            return self._ended
         return f"{self._done:,} of {self._total:,} {self._unit}"
 
     def _repr_html_(self):
+        if repr(self) == self._ended:
+            return f"<div>{self._ended}</div>"
         state = f'value="{self._done}" max="{self._total}" aria-label="progress"'
         return f"<div><progress {state}></progress> {self!r}</div>"

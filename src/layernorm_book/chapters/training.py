@@ -170,7 +170,8 @@ def train_all(
     Returns:
         For each name its runs, one for each seed.
     """
-    bar = ProgressBar(len(places) * len(seeds) * options["steps"], "steps")
+    runs, steps = len(places) * len(seeds), options["steps"]
+    bar = ProgressBar(runs * steps, "steps", f"trained: {runs} runs of {steps} steps")
     options["advance"] = bar.advance
     return {
         name: [train(Place, data, seed, **options) for seed in seeds]

@@ -31,7 +31,7 @@ function body({ runs, steps, level, tokens }) {
   const loss = scale(least, most, BOTTOM, TOP);
   const block = scale(0, blocks - 1, LEFT + 8, RIGHT - 8);
   const step = scale(0, last, LEFT + 8, RIGHT - 8);
-  const ticks = steps.flatMap((at, frame) => (frame % 4 === 0 || frame === last ? [[frame, String(at)]] : []));
+  const ticks = steps.flatMap((at, frame) => ((frame % 5 === 0 && frame < last - 1) || frame === last ? [[frame, String(at)]] : []));
   const parts = { power, loss, block, step };
   return { parts, html: `
   <p class="lc-says" data-answer data-quantity="sentence"></p>

@@ -45,6 +45,6 @@ export function sentence(step, runs) {
   const parts = [];
   if (merged.length) parts.push(`${and(merged)} ${merged.length > 1 ? "have" : "has"} merged all tokens into one`);
   if (close.length) parts.push(`the tokens of ${and(close)} lie close together`);
-  if (apart.length) parts.push(`each token of ${and(apart)} points its own way`);
+  if (apart.length) parts.push(`the tokens of ${and(apart)} differ`);
   return `${when}, ${parts.join("; ")}.`;
 }

@@ -24,7 +24,7 @@ LOOKS = {"post": (VERMILION, "s"), "pre": (BLUE, "o")}
 """Colour and marker of each place of the norm, told apart without colour too."""
 WORDS = {"LayerNorm": "norm", "Attention": "attention", "FeedForward": "feed-forward"}
 ONE = 1e-6  # tokens whose 1 − cosine is less are one
-LENGTHS = {0.25: ("¼", BLUE, "o"), 2: ("2", VERMILION, "s")}
+SIZES = {0.25: ("¼", BLUE, "o"), 2: ("2", VERMILION, "s")}
 ENDS = ("h enters", "h leaves")
 
 
@@ -112,24 +112,22 @@ def curves(runs, levels, window=8):
 
 
 def rows(runs, level, words):
-    """Draw the loss at the end of several runs, a row for each place of the norm, the best on top.
+    """Draw the loss at the end of several runs, a row for each place of the norm, in their order.
 
-    Runs whose tokens are one have square marks. On the right stands how far apart the tokens are,
-    in that seed where they are closest.
+    Runs whose tokens are one have square marks. On the right stands how far apart the tokens are.
 
     Args:
-        runs: dict, for each name two arrays of shape (seeds,): losses, and 1 − cosine.
+        runs: dict, for each name two arrays of shape (1,), as `ends` gives them for one run: the
+            loss, and 1 − cosine.
         level: the loss to draw as a vertical line.
         words: dict, for each name what stands below it.
     """
     picture, ax = new_picture(height=0.42 * len(runs) + 0.95)
     side = {"xycoords": ax.get_yaxis_transform()}
-    for y, key in enumerate(sorted(runs, key=lambda key: runs[key][0].mean())):
-        losses, distances = runs[key]
+    for y, (key, (losses, distances)) in enumerate(runs.items()):
         stuck = distances.max() < ONE
         colour, marker = LOOKS["post" if stuck else "pre"]
-        ax.plot([losses.min(), losses.max()], [y, y], color=colour, linewidth=1.4)
-        ax.plot(losses, [y] * len(losses), marker, color=colour, markersize=5.5, alpha=0.75)
+        ax.plot(losses, [y] * len(losses), marker, color=colour, markersize=6, markeredgewidth=0)
         name(ax, key, (0, y), colour if stuck else INK, (-8, 6), **side)
         name(ax, words[key], (0, y), SOFT, (-8, -6), **side)
         name(ax, in_words(distances.min()), (1, y), colour, (10, 0), **side)
@@ -175,7 +173,7 @@ def divided(steps, runs):
     name(right, constant, (12, far[twelve]), VERMILION, (-8, -8), ha="right")
     name(right, warm, (5, near[five]), GREEN, (-2, -15), ha="center")
     name(right, "dashed: formula", (20, np.prod(1 / (1 + fast), 1)[twenty]), SOFT, (6, 10))
-    left.set(title="s², mean of 12 sublayers", yscale="log")
+    left.set(title="mean s² of 12 sublayers", yscale="log")
     right.set(title="1 − cosine in the last block", yscale="log", ylim=(1e-13, 5))
     right.set_yticks([1, 1e-3, 1e-6, 1e-9, 1e-12])
     for ax in (left, right):
@@ -241,29 +239,34 @@ def by_step(places, recorded, steps):
     return picture
 
 
-def by_length(runs, level):
-    """Draw the loss, and how far apart tokens are, step by step for branches of fixed lengths.
+def by_size(runs, level):
+    """Draw the loss, and how far apart tokens are, step by step for branches of fixed sizes.
 
     Args:
-        runs: dict, for each (length, whether the shared part is in) a `Recording`.
+        runs: dict, for each (size, whether the shared part is in) a `Recording`.
         level: the loss to draw as a horizontal line.
     """
     picture, (left, right) = new_picture(1, 2, width=6.6, height=3.1)
-    for (length, shared), seen in runs.items():
-        fraction, colour, marker = LENGTHS[length]
+    beside = {(0.25, True): (0, (2, -14)), (2, True): (-1, (7, 0)), (2, False): (-1, (7, 2))}
+    for (size, shared), seen in runs.items():
+        fraction, colour, marker = SIZES[size]
         look = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.7}
         look |= {} if shared else {"linestyle": (0, (3, 1.6)), "markerfacecolor": GROUND}
         left.plot(seen.steps, seen.losses, **look)
-        right.plot(seen.steps, apart(seen.cosines)[:, -1], **look)
+        far = apart(seen.cosines)[:, -1]  # (frames,)
+        right.plot(seen.steps, far, **look)
         if shared:
-            said = f"length {fraction}"
+            said = f"size {fraction}"
             name(left, said, (seen.steps[-1], seen.losses[-1]), colour, (7, 2))
-            at, beside = (0, (2, -14)) if length == 0.25 else (-1, (7, 0))  # not among other lines
-            name(right, said, (seen.steps[at], apart(seen.cosines)[at, -1]), colour, beside)
+        if (size, shared) in beside:  # not among other lines
+            at, offset = beside[size, shared]
+            said = f"size {fraction}" if shared else f"size {fraction}, out"
+            name(right, said, (seen.steps[at], far[at]), colour, offset)
     left.plot([0, 120], [level, level], ":", color=SOFT, linewidth=1, zorder=0)
     name(left, "character frequencies", (62, level), SOFT, (0, -12), ha="left")
-    name(left, "dashed: shared part out", (62, level - 0.82), SOFT, (0.1, 0))
-    left.set(title="loss", ylim=(level - 0.95, level + 1))
+    top = max(max(seen.losses) for seen in runs.values()) + 0.2
+    name(left, "dashed: shared part out", (62, top - 0.3), SOFT, (0.1, 0))
+    left.set(title="loss", ylim=(level - 0.95, top))
     right.set(title="1 − cosine in the last block", yscale="log", ylim=(1e-10, 8))
     right.set_yticks([1, 1e-3, 1e-6, 1e-9])
     for ax in (left, right):
