@@ -40,7 +40,7 @@ const share = (error) => (Number.isNaN(error) ? 100 : +clamp(12.5 * (Math.log10(
 const plot = `<svg class="lr-plot" role="img"><svg viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">
     <path class="lr-band" d="M0 ${height(1)}H1000"/>${[...TICKS.map(height), 100].map((y) => `<path class="lr-grid" d="M0 ${y}H1000"/>`).join("")}
     <path class="lr-gone"/>${WAYS.map((way) => `<path class="lr-way lr-${way}"/>`).join("")}${WAYS.map((way) => `<path class="lr-ghost lr-${way}"/>`).join("")}<path class="lr-dot"/></svg>
-  ${TICKS.map((p) => `<text class="lr-end" x="-6" y="${height(p)}%" dy="4">${powerOfTen(p)}</text>`).join("")}
+  ${TICKS.filter((p) => p).map((p) => `<text class="lr-end" x="-6" y="${height(p)}%" dy="4">${powerOfTen(p)}</text>`).join("")}
   <text class="lr-end" x="-6" y="${height(1)}%" dy="-4">NaN</text><text class="lr-end" x="-6" y="${height(1)}%" dy="8">or >1</text>
   <text class="lr-top" x="6" y="${height(0)}%" dy="14">error of x̂</text>
   ${KAPPAS.map((p) => `<text class="lr-kappa" y="100%" dy="17">${powerOfTen(p)}</text>`).join("")}<text class="lr-axis" x="50%" y="100%" dy="31">κ = |μ|/σ</text>
