@@ -170,6 +170,8 @@ def test_each_slip_names_both_lines(table):
     for row in table.locator("[data-row]:visible").all():
         row.locator("label").click()
         assert table.inner_text(".ln-why").startswith("Read as: slip. ")
+        opened = table.inner_text(".ln-opened")  # what a reader found, the sizes, the judge's line
+        assert opened.index("Read as: ") < opened.index("Off by ") < opened.index("The judge: ")
         for link in (".ln-cause", ".ln-witness"):
             assert "#L" in table.get_attribute(link, "href")
             assert table.locator(link).is_visible()

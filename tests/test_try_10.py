@@ -42,8 +42,7 @@ def test_an_image_moves(lab_page):
 
 @tries(
     "10-batch",
-    'Press "BatchNorm": the same drag moves fewer outputs, and half of them belong to the other '
-    "image.",
+    'Press "BatchNorm", and read the sentence again. Drag on, and look at the other image, too.',
 )
 def test_a_channel_moves_in_both_images(lab_page):
     moved_by(lab_page)
@@ -56,8 +55,8 @@ def test_a_channel_moves_in_both_images(lab_page):
 
 @tries(
     "10-rms",
-    'Press "RMSNorm": the groups are LayerNorm\'s again, but two outputs of the image stay where '
-    "they are, and both are 0.",
+    'Press "RMSNorm": the groups are LayerNorm\'s again. Look for outputs that stay where they are '
+    "while you drag.",
 )
 def test_rms_norm_keeps_zeros_and_layer_norm_does_not(lab_page):
     press(lab_page, "LayerNorm")

@@ -26,13 +26,13 @@ def piles(page, group):
 
 @tries(
     "12-quiet",
-    "Press “quiet”: 17 of the 19 purple dots leave the first pile, and 6 orange ones. Here σ² is "
-    "only 10⁻⁴, so another ε shows: 4.6% in a LayerNorm, and 0.058% in an RMSNorm, where PyTorch's "
-    "ε is smaller.",
+    "Press “usual”, and then “quiet”: 17 of the 19 purple dots leave the first pile. A LayerNorm "
+    "is 4.6% off, and an RMSNorm 0.058%, where PyTorch's ε is smaller. Here σ² is only 10⁻⁴, so "
+    "another ε shows. The two that stay have PyTorch's 10⁻⁵ in float32.",
 )
 def test_quiet_rows_show_another_eps(lab_page):
     page = lab_page
-    assert page.is_checked("[name=given][value=usual]")
+    page.click("[name=given][value=usual]")
     groups = ("agrees", "limit", "one-plus", "half", "no-eps", "rest")
     usual = {group: piles(page, group).count(0) for group in groups}
     assert (sum(usual.values()), page.locator("circle").count()) == (166, 190)
@@ -51,6 +51,8 @@ def test_quiet_rows_show_another_eps(lab_page):
         ("rms_norm", "0.058%"): 11,
         ("layer_norm", "under 0.001%"): 2,
     }
+    stay = [i for i, size in zip(at, sizes, strict=True) if size == "under 0.001%"]
+    assert all("eps is 1e-5 in float32" in rows[i]["confirmation"]["sentence"] for i in stay)
     told_eps = {key: f"{eps:.1e}" for key, eps in DEFAULT_EPS.items()}
     assert told_eps == {"layer_norm": "1.0e-05", "rms_norm": "1.2e-07"}
     for group, colour in (("no-eps", "twin"), ("rest", "y")):  # purple, and orange

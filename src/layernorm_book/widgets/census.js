@@ -35,7 +35,7 @@ function skeleton({ packages, rows, groups }) {
   <div class="ln-list"><table><caption class="ln-hidden">Normalization layers of published packages</caption>
     <thead><tr>${Object.entries(COLUMNS).map(([key, words]) => `<th scope="col" data-column="${key}"><button type="button" data-do="sort" data-sort="${key}">${words}</button><span class="ln-paper">${words}</span></th>`).join("")}</tr></thead>
     <tbody>${rows.map(row).join("")}<tr class="ln-opened" hidden><td colspan="4">
-      <p class="ln-found" data-quantity="open"></p><p class="ln-sizes"></p><p class="ln-why"><span></span> <a class="ln-cause" href="${packages[0][3]}">The line</a> <a class="ln-witness" href="${packages[0][3]}">Their other code</a></p>
+      <p class="ln-why"><span></span> <a class="ln-cause" href="${packages[0][3]}">The line</a> <a class="ln-witness" href="${packages[0][3]}">Their other code</a></p><p class="ln-sizes"></p><p class="ln-found" data-quantity="open"></p>
       <p><span class="ln-built"></span> <a class="ln-source" href="${packages[0][3]}"></a> <button type="button" data-do="close">Close${srOnly(" this row")}</button></p></td></tr></tbody></table></div>`;
 }
 

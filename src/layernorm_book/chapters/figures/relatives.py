@@ -54,6 +54,7 @@ def two_ways(row):
     row = np.asarray(row, dtype=float)
     mean, across = np.sqrt(len(row)) * row.mean(), np.sqrt(len(row)) * row.std()
     radius, length = np.sqrt(len(row)), np.hypot(mean, across)
+    below = -0.16  # x̂ lies along x − μ, and is drawn beside it
     picture, ax = new_picture(height=3.35)
     turn = np.linspace(0, np.pi / 2, 60)
     ax.plot(radius * np.cos(turn), radius * np.sin(turn), color=SOFT, linestyle=":")
@@ -62,19 +63,19 @@ def two_ways(row):
     for start, end, colour, width in (
         ((across, mean), (across, 0), SOFT, 1.2),
         ((0, 0), (across, mean), X, 2.2),
-        ((0, 0), (across, 0), CENTRED, 5),
+        ((0, 0), (across, 0), CENTRED, 2.6),
         ((0, 0), (radius * across / length, radius * mean / length), VERMILION, 2.6),
-        ((0, 0), (radius, 0), X_HAT, 2.6),
+        ((0, below), (radius, below), X_HAT, 2.6),
     ):
         look = {"arrowstyle": "->", "color": colour, "lw": width, "shrinkA": 0, "shrinkB": 0}
         ax.annotate("", end, start, arrowprops=look)
     share = row.mean() ** 2 / np.square(row).mean()
     name(ax, f"x = [{', '.join(f'{v:g}' for v in row)}]", (across, mean), X, (7, 4))
-    name(ax, f"its mean: {share:.0%} of\nthe sum of its squares", (across, mean / 2))
+    name(ax, f"its mean: {share:.0%} of\nthe squared length", (across, mean / 2))
     name(ax, "RMSNorm", (radius * across / length, radius * mean / length), VERMILION, (9, -3))
     name(ax, "x − μ", (across, 0), CENTRED, (8, 9))
     name(ax, "rows of mean 0", (1.9 * across, 0), SOFT, (3, 0))
-    name(ax, "x̂: LayerNorm of x, and RMSNorm of x − μ", (0, 0), X_HAT, (1, -14))
+    name(ax, "x̂: LayerNorm of x, and RMSNorm of x − μ", (0, below), X_HAT, (1, -13))
     name(ax, "√n", (radius * np.cos(1.35), radius * np.sin(1.35)), SOFT, (2, 9))
     name(ax, "(1, …, 1)", (0, 1.08 * mean), SOFT, (7, 0))
     ax.set(xlim=(-0.15, 2.6 * across), ylim=(-0.6, 1.14 * mean), aspect="equal")
@@ -83,7 +84,7 @@ def two_ways(row):
 
 
 def fan(h, x_hat, alpha, scale, lines=60):
-    """Draw what a LayerNorm does to the numbers of some rows, a line a row, and a tanh over it.
+    """Draw what a LayerNorm makes of numbers: a line a row, the mean at each number, and a tanh.
 
     Args:
         h, x_hat: arrays of shape (*, d), what it is given and x̂.
@@ -104,13 +105,17 @@ def fan(h, x_hat, alpha, scale, lines=60):
             for v in (h, x_hat)
         ]
         ax.plot(*(v.ravel() for v in ends), color=colour, linewidth=width, alpha=alpha_)
-    reach = np.abs(h[chosen]).max()
-    given = np.linspace(-reach, reach, 80)
+    given = np.linspace(h[chosen].min(), h[chosen].max(), 80)
     ax.plot(given, scale * np.tanh(alpha * given), color=VERMILION, linewidth=2.6)
-    for text, row, offset in (("row of the smallest σ", 0, (-5, 3)), ("largest σ", -1, (7, -3))):
+    near = [k for k in range(-10, 11) if (np.abs(h - k) < 0.5).sum() >= 30]
+    means = [x_hat[np.abs(h - k) < 0.5].mean() for k in near]
+    ax.plot(near, means, "o", color=INK, markersize=4)
+    at = near.index(-1)
+    name(ax, "dots: mean of x̂", (near[at], means[at]), INK, (14, -5))
+    for text, row, offset in (("row of the smallest σ", 0, (-5, 3)), ("largest σ", -1, (7, -9))):
         end = h[order[row]].argmax()
         name(ax, text, (h[order[row]][end], x_hat[order[row]][end]), INK, offset)
-    name(ax, "nearest tanh", (reach, scale * np.tanh(alpha * reach)), VERMILION, (-1, 9))
+    name(ax, "nearest tanh", (given[-1], scale * np.tanh(alpha * given[-1])), VERMILION, (7, 0))
     ticks = np.arange(-10, 11, 5)
     ax.set_xticks(ticks, [f"{tick}".replace("-", "−") for tick in ticks])
     ax.set(xlabel="number that the LayerNorm is given")
