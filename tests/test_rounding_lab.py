@@ -1,5 +1,6 @@
 """The rounding lab: its arithmetic bit for bit, its sentences, and its use in a real browser."""
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -332,7 +333,8 @@ def test_where_no_digit_of_the_row_is_left_no_curve_is_drawn_and_the_axis_says_s
     means = 10 ** np.arange(0, 6.5, 0.5)
     gone = [len(set(row(mean, 1.0, "bfloat16").tolist())) == 1 for mean in means]
     assert lab.get_attribute(".lr-gone", "d").count("M") == sum(gone) == 5
-    points = lab.get_attribute(".lr-way.lr-two", "d").replace("M", "L")[1:].split("L")
+    path = lab.get_attribute(".lr-way.lr-two", "d")
+    points = re.findall("[LH]|M[^HLM]+(?=[LM]|$)", path)  # in the band a line opens without one
     assert len(points) == 13 - sum(gone)
     assert lab.get_attribute(".lr-ghost.lr-two", "d") == ""
     # Before that, two passes lose in bfloat16 what the second centring keeps.
@@ -344,17 +346,32 @@ def test_where_no_digit_of_the_row_is_left_no_curve_is_drawn_and_the_axis_says_s
     assert twice < 0.05
 
 
-def test_no_line_leads_to_nan_which_stands_in_strokes_of_its_own(lab):
+def test_no_line_leads_to_nan_which_stands_in_a_lane_of_its_own(lab):
     lab.click(f"[data-preset='{list(PRESETS).index('σ = 9 in float16')}']")
     means = 10 ** np.arange(0, 6.5, 0.5)
     for way in ("two", "welford"):
         rows = [row(float(f"{mean:.10g}"), 9.0, "float16") for mean in means]
         gone = [(x == x[0]).all() or not np.isfinite(x).all() for x in rows]
         left = [x for x, lost in zip(rows, gone, strict=True) if not lost]
-        nan = sum(np.isnan(largest_error(normalize(x, "float16", way), x)) for x in left)
+        errors = np.array([largest_error(normalize(x, "float16", way), x) for x in left])
+        assert np.isnan(errors).sum() == (6 if way == "two" else 0)
+        useless = (~(errors <= 1)).sum()  # NaN, or no digit
         path = lab.get_attribute(f".lr-way.lr-{way}", "d")
-        assert path.count(" 0h28") == nan == (6 if way == "two" else 0)
-        assert path.count("L") == len(left) - nan - 1
+        assert path.count("H") == useless == (6 if way == "two" else 2)
+        assert path.count("L") == len(left) - useless - 1
+        assert path.count("M") == 2  # one line of its own, within the band
+        assert 0 < float(path.split("M")[2].split()[1].split("H")[0]) < 20
+
+
+def test_an_error_without_a_digit_stands_in_the_band_too(lab):
+    path = lab.get_attribute(".lr-way.lr-one", "d")  # from a mean of 10,000 on
+    errors = [RoundingLab(mean=mean, way="one").error for mean in 10 ** np.arange(4, 6.5, 0.5)]
+    assert any(np.isnan(errors))
+    assert np.nanmin(errors) > 1
+    assert path.count("H") == len(errors)
+    lanes = [lab.get_attribute(f".lr-ghost.lr-{way}", "d").split()[1] for way in ("one", "two")]
+    assert lanes[0] == path.split("M")[-1].split()[1].split("H")[0] + "h0"
+    assert float(lanes[1][:-2]) > 20
 
 
 def test_each_way_lights_its_own_steps(lab):

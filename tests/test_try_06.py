@@ -1,6 +1,6 @@
 """Chapter 6's "Try this" lines, performed."""
 
-from browser import slide, values
+from browser import move, slide, values
 from tries import tries
 
 ROUNDING, BITS = ".ln-rounding", ".ln-bits"
@@ -72,8 +72,8 @@ def test_two_passes_climb_and_centred_twice_stays(lab_page):
 
 @tries(
     "06-gone",
-    "Choose bfloat16 with the mean at 10,000: all 768 numbers are stored alike, and no line can "
-    "save them.",
+    "Choose bfloat16 with the mean at 10,000: all 768 numbers are stored alike, and no line of "
+    "code can save them.",
 )
 def test_in_bfloat16_the_row_is_gone(lab_page):
     page = lab_page
@@ -105,6 +105,26 @@ def test_a_loud_row_goes_silent_in_float16(lab_page):
     assert page.is_checked(f"{ROUNDING} [name=format][value=float16]")
     assert "off by up to 0.0023" in page.text_content(f"{ROUNDING} .lr-says")
     assert round((65_504 / 768) ** 0.5, 1) == 9.2  # between the two
+
+
+@tries(
+    "06-past",
+    "Now drag the mean from 1 to 100: x̂ turns to NaN, and of the four dots only Welford's stays "
+    "below the band at the top.",
+)
+def test_past_the_end_the_mean_is_infinite(lab_page):
+    page = lab_page
+    press(page, "σ = 9 in float16", ROUNDING)
+    assert values(page, "mean", ROUNDING) == [1]
+    move(page, f"{ROUNDING} [name=mean]", 2)
+    assert values(page, "mean", ROUNDING) == [100]
+    says = page.text_content(f"{ROUNDING} .lr-says")
+    assert "μ is ∞, and all of x̂ is NaN" in says
+    dots = [
+        page.get_attribute(f"{ROUNDING} .lr-ghost.lr-{way}", "d").split()[1].removesuffix("h0")
+        for way in ("one", "two", "twice", "welford")
+    ]
+    assert [float(y) < 20 for y in dots] == [True, True, True, False]  # the band's share
 
 
 @tries(

@@ -25,22 +25,24 @@ const fields = { mean: ["the mean", 1, 1e6], sigma: ["σ", 0.01, 100] };
 // --- the picture ----------------------------------------------------------------------------------
 
 const DECADES = 6; // of κ: as many as the mean's slider has; σ says from where
-const ERROR = [-8, 2]; // above stands NaN
+const ERROR = [-8, 2];
+const BAND = 1; // errors above it, and NaN, stand in a band at the top, a lane for each way
 const TICKS = [-6, -4, -2, 0];
 const KAPPAS = [-2, 0, 2, 4, 6, 8];
 const across = (mean) => +((1000 * clamp(Math.log10(mean), 0, DECADES)) / DECADES).toFixed(1); // of 1000
-const up = (error) => { // of 100
-  const power = Number.isNaN(error) ? ERROR[1] : clamp(Math.log10(error), ERROR[0], ERROR[1] - 0.5);
-  return +((100 * (ERROR[1] - power)) / (ERROR[1] - ERROR[0])).toFixed(2);
-};
+const height = (power) => +((100 * (ERROR[1] - power)) / (ERROR[1] - ERROR[0])).toFixed(2); // of 100
+const isUseless = (error) => !(error <= BAND);
+const lane = (way) => +((height(0) * (WAYS.indexOf(way) + 0.5)) / WAYS.length).toFixed(2);
+const up = (error, way) => isUseless(error) ? lane(way) : height(Math.max(Math.log10(error), ERROR[0]));
 const share = (error) => (Number.isNaN(error) ? 100 : +clamp(12.5 * (Math.log10(error) + 8), 1, 100).toFixed(1)); // of a step's bar, in percent
 
 // The lines are stretched to the box; the text keeps its size.
 const plot = `<svg class="lr-plot" role="img"><svg viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">
-    ${[...TICKS.map((p) => up(10 ** p)), 100].map((y) => `<path class="lr-grid" d="M0 ${y}H1000"/>`).join("")}
+    <path class="lr-band" d="M0 ${height(1)}H1000"/>${[...TICKS.map(height), 100].map((y) => `<path class="lr-grid" d="M0 ${y}H1000"/>`).join("")}
     <path class="lr-gone"/>${WAYS.map((way) => `<path class="lr-way lr-${way}"/>`).join("")}${WAYS.map((way) => `<path class="lr-ghost lr-${way}"/>`).join("")}<path class="lr-dot"/></svg>
-  ${TICKS.map((p) => `<text class="lr-end" x="-6" y="${up(10 ** p)}%" dy="4">${powerOfTen(p)}</text>`).join("")}
-  <text class="lr-end" x="-6" dy="4">NaN</text><text class="lr-top" x="6" dy="17">error of x̂</text>
+  ${TICKS.filter((p) => p).map((p) => `<text class="lr-end" x="-6" y="${height(p)}%" dy="4">${powerOfTen(p)}</text>`).join("")}
+  <text class="lr-end" x="-6" y="${height(1)}%" dy="-4">NaN</text><text class="lr-end" x="-6" y="${height(1)}%" dy="8">or >1</text>
+  <text class="lr-top" x="6" y="${height(0)}%" dy="14">error of x̂</text>
   ${KAPPAS.map((p) => `<text class="lr-kappa" y="100%" dy="17">${powerOfTen(p)}</text>`).join("")}<text class="lr-axis" x="50%" y="100%" dy="31">κ = |μ|/σ</text>
   <text class="lr-gone-name" y="100%" dy="-8">no digits left in x</text></svg>`;
 
@@ -151,10 +153,12 @@ function render(props) {
     const now = { mean, gone: isGone(seen.x), errors: seen.errors };
     const points = [...curvesOf(state).filter((point) => point.mean !== mean), now].sort((a, b) => a.mean - b.mean);
     for (const by of WAYS) {
-      const ends = (k) => !points[k] || points[k].gone || Number.isNaN(points[k].errors[by]); // no line leads to NaN, nor from there
-      const line = points.map(({ mean: m, gone, errors }, k) => gone ? "" : ends(k) ? `M${Math.max(across(m) - 14, 0)} ${up(NaN)}h28` : `${ends(k - 1) ? "M" : "L"}${across(m)} ${up(errors[by])}`);
+      const ends = (k) => !points[k] || points[k].gone || isUseless(points[k].errors[by]); // no line leads to the band, nor from there
+      const between = (k, l) => +((across(points[k].mean) + across((points[l] ?? points[k]).mean)) / 2).toFixed(1);
+      const line = points.map(({ mean: m, gone, errors }, k) => gone ? "" : ends(k) ? `${points[k - 1]?.gone === false && ends(k - 1) ? "" : `M${between(k, k - 1)} ${lane(by)}`}H${between(k, k + 1)}`
+        : `${ends(k - 1) ? "M" : "L"}${across(m)} ${up(errors[by])}`);
       setAttribute(find(`.lr-way.lr-${by}`), "d", line.join(""));
-      setAttribute(find(`.lr-ghost.lr-${by}`), "d", now.gone ? "" : `M${across(mean)} ${up(seen.errors[by])}h0`);
+      setAttribute(find(`.lr-ghost.lr-${by}`), "d", now.gone ? "" : `M${across(mean)} ${up(seen.errors[by], by)}h0`);
     }
     [...root.querySelectorAll(".lr-kappa")].forEach((text, k) => {
       const place = (KAPPAS[k] + Math.log10(sigma)) / DECADES; // where the mean is κ·σ
@@ -165,7 +169,7 @@ function render(props) {
     setAttribute(find(".lr-gone"), "d", gone.map((x) => `M${Math.max(x - 42, 0)} 100H${Math.min(x + 42, 1000)}`).join(""));
     setAttribute(find(".lr-gone-name"), "x", gone.length ? `${clamp(gone[0] / 10, 15, 82)}%` : 0);
     setAttribute(find(".lr-gone-name"), "visibility", gone.length ? "visible" : "hidden");
-    setAttribute(find(".lr-dot"), "d", `M${across(mean)} ${up(seen.error)}h0`);
+    setAttribute(find(".lr-dot"), "d", `M${across(mean)} ${up(seen.error, way)}h0`);
     setAttribute(root, "data-way", way);
 
     const said = sentence(state, seen);
