@@ -405,6 +405,16 @@ def test_the_plot_and_the_gradients_have_scales(show):
     assert zero == pytest.approx(level + 4 * down, abs=0.3)  # the axis ends at 4
 
 
+def test_a_page_tells_no_answer_before_anything_was_touched(show):
+    page = show(GradientLab())
+    answers = [".ln-fit .ln-line", ".ln-fit .ln-rest", ".ln-spectrum", "[data-quantity=mean_g]"]
+    assert page.text_content(".ln-story") == "Press a button, or drag a bar of grad_y."
+    assert not any(map(page.is_visible, answers))
+    page.click("[data-do=start]")
+    assert "stays behind" in page.text_content(".ln-story")
+    assert all(map(page.is_visible, answers))
+
+
 def test_stacked_dots_stay_clear_of_the_sentence(show):
     page = show(GradientLab(mu="detached", sigma="detached"))  # all eight on one pile
     apart = """() => document.querySelector(".ln-factors").getBoundingClientRect().top

@@ -101,7 +101,9 @@ def eight_directions(x, matrix):
         heights = way * np.sign(way[np.abs(way).argmax()]) / 2**0.5  # the largest bar points up
         colour = VERMILION if k < 2 else GRADIENT
         ax.plot(across + np.array([0, 1]), [up, up], color=LINE, linewidth=1)
-        ax.bar(across + (np.arange(n) + 0.5) / n, heights, 0.8 / n, up, color=colour)
+        bars = np.repeat(across + (np.arange(n) + 0.5) / n, 3)  # one path: from, to, a gap
+        tops = np.stack([0 * heights, heights, np.full(n, np.nan)], 1).ravel()
+        ax.plot(bars, up + tops, color=colour, linewidth=6, solid_capstyle="butt")
         factor = np.linalg.norm(matrix @ way)
         text = "0" if factor < 1e-12 else f"{factor:.3g}".replace("e-0", "e−")
         who = ("flat ", "x̂ ", "")[min(k, 2)]
