@@ -234,7 +234,7 @@ function render(props) {
     draw,
     onInput,
     actions: {
-      preset: ({ dataset: { preset } }) => lab.change({ depth: MOST, ...(skip ? {} : { norm: "none" }), scale: presets[preset].scale }),
+      preset: ({ dataset: { preset } }) => lab.change({ depth: MOST, scale: presets[preset].scale }),
       redraw: () => lab.change({ seed: (lab.state.seed + 1) % SEEDS }),
     },
     python: (state) => toPython(state, skip),
