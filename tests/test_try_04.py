@@ -27,7 +27,7 @@ def passed(page):
 )
 def test_a_large_eps_shows_where_eps_stands(lab_page):
     counts = {}
-    for preset in ("usual randn", "n = 768", "mean 2000", "ε = 0.5"):
+    for preset in ("short randn", "n = 768", "mean 2000", "ε = 0.5"):
         ask(lab_page, preset)
         counts[preset] = passed(lab_page)
     assert [preset for preset, found in counts.items() if found == NONE] == ["ε = 0.5"]
@@ -36,11 +36,11 @@ def test_a_large_eps_shows_where_eps_stands(lab_page):
 
 @tries(
     "04-half",
-    "Press usual randn, set ε to 0.001, and fix mean and σ in each row. Now drag σ from 0.1 to 10: "
+    "Press short randn, set ε to 0.001, and fix mean and σ in each row. Now drag σ from 0.1 to 10: "
     "at a single stop assert_close misses the layer in all twenty draws.",
 )
 def test_at_a_half_both_places_of_eps_are_the_same(lab_page):
-    ask(lab_page, "usual randn")
+    ask(lab_page, "short randn")
     move(lab_page, "[name=eps]", -3)
     choose(lab_page, "rows", "level")
     missed = {}
@@ -56,13 +56,13 @@ def test_at_a_half_both_places_of_eps_are_the_same(lab_page):
 
 @tries(
     "04-long-rows",
-    "Choose ÷ (n − 1) and put ε back inside the root. Press usual randn: both tests catch the "
+    "Choose ÷ (n − 1) and put ε back inside the root. Press short randn: both tests catch the "
     "layer. Press n = 768: now the tolerance of a thousandth misses it in all twenty draws.",
 )
 def test_long_rows_hide_n_minus_one_from_a_loose_test(lab_page):
     choose(lab_page, "count", "n-1")
     choose(lab_page, "divide", "inside")
-    ask(lab_page, "usual randn")
+    ask(lab_page, "short randn")
     assert passed(lab_page) == NONE
     ask(lab_page, "n = 768")
     assert passed(lab_page)[1] == DRAWS

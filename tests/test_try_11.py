@@ -25,7 +25,7 @@ def said(page, lab, quantity):
 
 @tries(
     "11-share",
-    "Press the two switches under the sliders, mean, σ hold and γ and β. One of them lets the "
+    "Press the two switches under the sliders, fix mean and σ and γ and β. One of them lets the "
     "layer pass all three tests in every draw.",
 )
 def test_level_rows_hide_that_all_rows_share(lab_page):
@@ -42,14 +42,14 @@ def test_level_rows_hide_that_all_rows_share(lab_page):
 
 @tries(
     "11-far",
-    "Set share μ and σ back to a row, and variance in to one pass. On usual randn all three tests "
+    "Set share μ and σ back to a row, and variance in to one pass. On short randn all three tests "
     "pass it. Press mean 2000, and the two lower tests catch it in every draw. (assert_close "
     "proves nothing there, as it fails a right layer too.)",
 )
 def test_one_pass_shows_far_from_zero(lab_page):
     choose(lab_page, LAB, "axes", "row")
     choose(lab_page, LAB, "squares", "one-pass")
-    ask(lab_page, LAB, "usual randn")
+    ask(lab_page, LAB, "short randn")
     assert said(lab_page, LAB, "passed") == ALL
     ask(lab_page, LAB, "mean 2000")
     assert said(lab_page, LAB, "passed") == NONE
@@ -60,7 +60,7 @@ def test_one_pass_shows_far_from_zero(lab_page):
 @tries(
     "11-quiet",
     "Go back to two passes, and compute in bfloat16. On all four buttons the two lower tests "
-    "catch it in every draw. Now press usual randn, drag σ to its left end and ε to its "
+    "catch it in every draw. Now press short randn, drag σ to its left end and ε to its "
     "right end, and assert_close passes it in all twenty draws.",
 )
 def test_bfloat16_hides_where_eps_is_large_and_rows_are_quiet(lab_page):
@@ -71,7 +71,7 @@ def test_bfloat16_hides_where_eps_is_large_and_rows_are_quiet(lab_page):
         ask(lab_page, LAB, preset)
         assert said(lab_page, LAB, "passed")[1:] == NONE[1:]
     ask(lab_page, LAB, "mean 2000")  # where a reader may still be
-    ask(lab_page, LAB, "usual randn")
+    ask(lab_page, LAB, "short randn")
     move(lab_page, f"{LAB} [name=sigma]", 0)
     move(lab_page, f"{LAB} [name=eps]", 1)
     assert said(lab_page, LAB, "passed")[0] == DRAWS
@@ -92,7 +92,7 @@ def word(page):
 )
 def test_a_large_eps_rules_out_its_square(lab_page):
     suspect(lab_page, size="squared")
-    for preset in ("usual randn", "n = 768", "mean 2000"):
+    for preset in ("short randn", "n = 768", "mean 2000"):
         ask(lab_page, BOX, preset)
         assert word(lab_page) == "Possible", preset
     ask(lab_page, BOX, "ε = 0.5")
@@ -114,7 +114,7 @@ def test_two_suspects_survive_a_large_eps_and_one_of_them_another_question(lab_p
 
     fixed, zero = RIGHT | {"size": "fixed"}, RIGHT | {"size": "zero"}
     assert possible("ε = 0.5") == [fixed, zero]
-    for preset in ("usual randn", "n = 768"):
+    for preset in ("short randn", "n = 768"):
         left = possible(preset)
         assert zero in left
         assert fixed not in left
@@ -122,8 +122,8 @@ def test_two_suspects_survive_a_large_eps_and_one_of_them_another_question(lab_p
 
 @tries(
     "11-name",
-    'Pick the one that is left, and press "This is it". You are told the one question '
-    "that would have settled it.",
+    'Pick the one that is left, and press "This is it". You are told a question that would have '
+    "settled it at once.",
 )
 def test_the_one_who_did_it_is_named(lab_page):
     suspect(lab_page, size="zero")

@@ -61,7 +61,7 @@ TOLERANCES = {  # what a test allows; the judge works its own out
 }
 USUAL = {"n": 4, "mean": 0.0, "sigma": 1.0, "rows": "drawn", "parameters": "fresh", "eps": 1e-5}
 PRESETS: dict[str, dict[str, float]] = {
-    "usual randn": {},
+    "short randn": {},
     "n = 768": {"n": 768},
     "mean 2000": {"mean": 2000.0},
     "ε = 0.5": {"eps": 0.5},

@@ -78,7 +78,7 @@ EXHIBITS = {
         "PyTorch Geometric",
         "fixed for batches in July 2021",
         "shipped bug",
-        "a constant row",
+        "a constant row, where the gradient of y is 1, 2, 3, 6",
         formula(divide="outside"),
         torch.full((1, 4), 2.0),
         names=("comes in", "gradient: right", "gradient: here"),
