@@ -280,18 +280,16 @@ def test_the_sentence_on_the_line_says_what_is_so(page):
 
 def test_the_sentence_on_the_directions_counts_them(page):
     told = {
-        "Of 8 directions, 6 get through, 1 all but stopped, 1 stopped.": state(),
-        "Of 8 directions, 7 get through, 1 all but stopped, 0 stopped.": state(ways="absent used"),
-        "Of 8 directions, 7 get through, 0 all but stopped, 1 stopped.": state(
-            ways="used detached"
-        ),
-        "Of 8 directions, 8 get through, 0 all but stopped, 0 stopped.": state(
+        "Of 8 directions, 6 get through, 1 nearly stopped, 1 stopped.": state(),
+        "Of 8 directions, 7 get through, 1 nearly stopped, 0 stopped.": state(ways="absent used"),
+        "Of 8 directions, 7 get through, 0 nearly stopped, 1 stopped.": state(ways="used detached"),
+        "Of 8 directions, 8 get through, 0 nearly stopped, 0 stopped.": state(
             ways="detached detached"
         ),
-        "Of 2 directions, 0 get through, 1 all but stopped, 1 stopped.": state([0.0, 2], [1.0, 0]),
-        "Of 8 directions, 0 get through, 0 all but stopped, 8 stopped.": state(weight=[0.0] * 8),
+        "Of 2 directions, 0 get through, 1 nearly stopped, 1 stopped.": state([0.0, 2], [1.0, 0]),
+        "Of 8 directions, 0 get through, 0 nearly stopped, 8 stopped.": state(weight=[0.0] * 8),
         # With ε at σ² and more, the seventh gets through.
-        "Of 8 directions, 7 get through, 0 all but stopped, 1 stopped. ": state(eps=4.0),
+        "Of 8 directions, 7 get through, 0 nearly stopped, 1 stopped. ": state(eps=4.0),
     }
     assert ask(page, list(told.values()), THROUGH) == [text.strip() for text in told]
 
@@ -405,6 +403,16 @@ def test_the_plot_and_the_gradients_have_scales(show):
     )
     down, level = np.polyfit(g, places[:, 1], 1)
     assert zero == pytest.approx(level + 4 * down, abs=0.3)  # the axis ends at 4
+
+
+def test_a_page_tells_no_answer_before_anything_was_touched(show):
+    page = show(GradientLab())
+    answers = [".ln-fit .ln-line", ".ln-fit .ln-rest", ".ln-spectrum", "[data-quantity=mean_g]"]
+    assert page.text_content(".ln-story") == "Press a button, or drag a bar of grad_y."
+    assert not any(map(page.is_visible, answers))
+    page.click("[data-do=start]")
+    assert "stays behind" in page.text_content(".ln-story")
+    assert all(map(page.is_visible, answers))
 
 
 def test_stacked_dots_stay_clear_of_the_sentence(show):

@@ -28,7 +28,7 @@ export function lineSays({ g, xHat, rest }, { mu, sigma }) {
 export function spectrumSays(values, most) {
   const upTo = (share) => values.filter((v) => v <= share * most).length;
   const [n, stopped, little] = [values.length, upTo(NONE), upTo(ALL_BUT)];
-  return `Of ${n} directions, ${n - little} get through, ${little - stopped} all but stopped, ${stopped} stopped.`;
+  return `Of ${n} directions, ${n - little} get through, ${little - stopped} nearly stopped, ${stopped} stopped.`;
 }
 
 /** The singular values as a list. */

@@ -51,8 +51,10 @@ const middle = `
 const behind = `<div class="ln-facts">ε = <span class="ln-value" data-quantity="eps">${field("eps", "ε as a number")}</span>
   <label>${srOnly("ε")}<input type="range" name="eps" min="${RANGE.min}" max="${RANGE.max}" step="${RANGE.step}"></label></div>`;
 
+const BEFORE = "Press a button, or drag a bar of grad_y.";
+
 /** @param {State} state */
-function show(state) {
+function show(state, before) {
   const [weight, gradY] = [state.weight, state.grad_y].map((row) => Float32Array.from(row));
   const now = layerNormBackward(gradY, state.x, { ...state, weight });
   const { g, level, line, rstd, xHat, gradX } = now;
@@ -84,8 +86,9 @@ function show(state) {
       title: "PyTorch",
       says: (most, live) => `${live ? "PyTorch says" : "While this page was built, PyTorch said"}: grad_x within ${short(most, 2)} ulp.`,
     },
-    story: said,
+    story: before ? BEFORE : said,
     news: said,
+    before,
     fit: now,
     factors,
   };
@@ -114,7 +117,8 @@ function paintFactors(find, factors, { hi }) {
   find(".ln-spectrum .ln-end").textContent = short(hi, 3);
 }
 
-function paint({ find }, { fit, factors }, { mu, sigma }, scales) {
+function paint({ root, find }, { fit, factors, before }, { mu, sigma }, scales) {
+  root.toggleAttribute("data-before", before);
   for (const [name, value] of Object.entries({ mu, sigma })) find(`[name=${name}][value=${value}]`).checked = true;
   paintFit(find, fit, scales.g);
   paintFactors(find, factors, scales.factors);
@@ -150,7 +154,8 @@ const render = (props) => rowsLab(props, {
   behind,
   recordedAs: ({ mu, sigma }) => `${mu} ${sigma}`,
   fits: ({ x, mu, sigma }) => x.length <= MOST && Object.hasOwn(MU, mu) && Object.hasOwn(SIGMA, sigma),
-  show,
+  // A book asks for a guess first: before anything was touched, the answers are not told there.
+  show: (state) => show(state, props.live === false && !props.model.get("revision")),
   paint,
   onInput: ({ name, value }) => ({ [name]: value }),
   python: toPython,

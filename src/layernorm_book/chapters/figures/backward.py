@@ -25,7 +25,7 @@ def three_pushes():
     circle's, or free. On the right the x̂ of 1, 2, 6 and the same pushes, as the gradient lab draws
     them: a dot for each number, over its x̂.
     """
-    picture, (ax, right) = new_picture(1, 2, width=7, height=2.5)
+    picture, (ax, right) = new_picture(1, 2, width=7, height=2.7)
     ray, tilt, radius = np.radians(-28), np.radians(22), 3**0.5  # ε is 0
 
     def seen(outward, height, angle=ray):
@@ -54,8 +54,8 @@ def three_pushes():
     name(ax, "x − μ", foot, INK, (-5, 13))
     name(ax, "x̂", x_hat, X_HAT, (3, -13))
     name(ax, "up: stopped", ends["up"], VERMILION, (-2, 7), ha="left")
-    name(ax, "out: stopped", ends["out"], VERMILION, (4, -9))
-    name(ax, "along: goes on", along, GRADIENT, (-9, -11), ha="left", weight="bold")
+    name(ax, "out: stopped", ends["out"], VERMILION, (6, 0))
+    name(ax, "along: goes on", along, GRADIENT, (16, -14), ha="center", weight="bold")
     name(ax, "(1, 1, 1)", seen(0, 2.2), SOFT, (0, 8))
     name(ax, "all these x have this x̂", sheet[:, 2], X, (0, 8))
     name(ax, "length √3", seen(radius, 0, 2.2), X_HAT, (-2, 8))
@@ -85,44 +85,41 @@ def _over_x_hat(ax):
     ax.spines[:].set_visible(False)
 
 
-def spectrum(singular):
-    """Draw the singular values of a Jacobian on a logarithmic scale.
+def eight_directions(x, matrix):
+    """Draw n gradients at right angles, as bars, and what becomes of the length of each.
 
     Args:
-        singular: array of shape (n,), largest first: n − 2 that are alike, then those of a
-            direction along x̂ and of a flat one.
+        x: the row, array of shape (n,). Its flat gradient comes first, then that along x̂.
+        matrix: the Jacobian, array of shape (n, n).
     """
-    singular = np.asarray(singular)
-    floor, zero = 1e-8, 1e-9  # below the floor the axis is broken, for a 0
-    picture, ax = new_picture(height=2.4)
-    position = np.arange(len(singular))
-    shown = np.where(singular < floor, zero, singular)
-    ax.plot(position, shown, "o", color=GRADIENT, clip_on=False)
-    alike = np.isclose(singular, singular[0]).sum()
-    name(ax, f"{alike} × {singular[0]:.3g}", ((alike - 1) / 2, shown[0]), INK, (0, 12))
-    lost = position[alike:]  # the climax: larger, in another colour, and named
-    ax.plot(lost, shown[alike:], "o", color=VERMILION, markersize=11, clip_on=False)
-    for k, direction in zip(lost, ("along x̂", "flat"), strict=True):
-        text = "0" if singular[k] < floor else f"{singular[k]:.3g}".replace("e-0", "e−")
-        name(ax, f"{direction}: {text}", (k, shown[k]), VERMILION, (-9, 6), weight="bold")
-    ax.set(yscale="log", ylim=(zero / 3, 30), xlabel="largest first", xticks=[])
-    ax.set_yticks([zero, 1e-6, 1e-4, 1e-2, 1], ["0", "10⁻⁶", "10⁻⁴", "10⁻²", "1"])
-    ax.minorticks_off()
-    ax.spines["left"].set_visible(False)
-    look = {"transform": ax.get_yaxis_transform(), "clip_on": False, "linewidth": 1}
-    for low, high in ((zero / 3, floor / 1.3), (floor * 1.3, 30)):  # the axis, with a gap
-        ax.plot([0, 0], [low, high], color=LINE, **look)
-    for at in (floor / 1.3, floor * 1.3):
-        ax.plot([-0.012, 0.012], [at / 1.6, at * 1.6], color=SOFT, **look)
-    ax.set_title("singular values of J", loc="left")
+    n = len(x)
+    picture, ax = new_picture(height=2.3)
+    ways, _ = np.linalg.qr(np.column_stack([np.ones(n), x - x.mean(), np.eye(n)]))  # (n, n)
+    places = [(0, 0), (0, 1)] + [(k // 2, k % 2) for k in range(2, n)]  # column, row
+    for k, (way, place) in enumerate(zip(ways.T, places, strict=True)):
+        across, up = 1.25 * place[0], -2.3 * place[1]
+        heights = way * np.sign(way[np.abs(way).argmax()]) / 2**0.5  # the largest bar points up
+        colour = VERMILION if k < 2 else GRADIENT
+        ax.plot(across + np.array([0, 1]), [up, up], color=LINE, linewidth=1)
+        bars = np.repeat(across + (np.arange(n) + 0.5) / n, 3)  # one path: from, to, a gap
+        tops = np.stack([0 * heights, heights, np.full(n, np.nan)], 1).ravel()
+        ax.plot(bars, up + tops, color=colour, linewidth=6, solid_capstyle="butt")
+        factor = np.linalg.norm(matrix @ way)
+        text = "0" if factor < 1e-12 else f"{factor:.3g}".replace("e-0", "e−")
+        who = ("flat ", "x̂ ", "")[min(k, 2)]
+        look = {"weight": "bold"} if k < 2 else {}
+        name(ax, f"{who}× {text}", (across + 0.5, up + 1.0), colour, (0, 0), **look)
+    ax.set(xticks=[], yticks=[], ylim=(-3, 1.35))
+    ax.spines[:].set_visible(False)
     return picture
 
 
-def fading_rate(path, shown=60):
+def fading_rate(path, loss_of, shown=60):
     """Draw how a weight matrix before the layer steps to and fro, grows, and slows down.
 
     Args:
         path: the matrix before the first step and after each.
+        loss_of: what gives the loss of a matrix.
         shown: the steps whose turns are drawn.
     """
     picture, (left, right) = new_picture(1, 2, width=6.8, height=3.1)
@@ -138,12 +135,16 @@ def fading_rate(path, shown=60):
     grown = np.linalg.norm(points, axis=1)  # (steps + 1,)
     grown /= grown[0]
     steps = np.arange(len(path))
-    some = slice(None, None, max(1, len(path) // 50))
-    for values, colour in ((grown, AFFINE), (grown**-2, GRADIENT)):
+    losses = np.array([float(loss_of(matrix)) for matrix in path])  # (steps + 1,)
+    losses /= losses[0]
+    some = slice(None, None, max(1, len(path) // 100))
+    for values, colour in ((grown, AFFINE), (losses, INK), (grown**-2, GRADIENT)):
         right.plot(steps[some], values[some], color=colour, linewidth=2)
     middle = len(path) // 2
     name(right, "size of A", (middle, grown[middle]), AFFINE, (0, 14), ha="right")
-    name(right, "learning rate that A feels", (middle, grown[middle] ** -2), GRADIENT, (0, 14))
+    name(right, "loss", (middle, losses[middle]), INK, (0, 11))
+    late = 5 * len(path) // 8
+    name(right, "learning rate that A feels", (late, grown[late] ** -2), GRADIENT, (0, 9))
     right.set(xlabel="steps", xlim=(0, steps[-1]), ylim=(0, 1.08 * grown[-1]))
     right.set_title("times what it was at the start", loc="left")
     return picture
