@@ -95,7 +95,6 @@ function render(props) {
   const names = [...root.querySelectorAll(".lk-names i")];
   const ledger = [...root.querySelectorAll("[data-way]")];
   const marks = [...root.querySelectorAll(".lk-marks text")];
-  const chosen = new Set(); // a way's bar is hidden until the reader takes that way
   const write = (quantity, value, text, i = 0) => setReadout(readouts[quantity][i], value, text);
 
   const programOf = (way, { direction, kernels }) => programs[`${direction} ${way}${way === "fused" && direction === "backward" && kernels === 1 ? ", one kernel" : ""}`];
@@ -200,8 +199,8 @@ function render(props) {
 
     drawLevels(program, now, at, ticks, state);
     drawTime(end.each, ticks, at);
-    chosen.add(way);
-    // All chosen ways race: each has done the same share of its own work. A scale on which a cache that holds everything is seen to save.
+    // The ways race: each has done the same share of its own work. Those after the chosen one are not told yet.
+    // A scale on which a cache that holds everything is seen to save.
     const through = ({ loaded, stored }) => (loaded + stored) / (2 * rows);
     const most = Math.max(through(all.plain.end), ...Object.values(all).map(({ end }) => copies(end)));
     Object.keys(WAYS).forEach((name, k) => {
@@ -209,7 +208,7 @@ function render(props) {
       const { program, ticks } = all[name];
       const own = name === way ? now : run(program, ticks, state, Math.round(state.done * (ticks.length + 1)));
       row.classList.toggle("lk-now", name === way);
-      const open = chosen.has(name);
+      const open = k <= Object.keys(WAYS).indexOf(way);
       setAttribute(row.querySelector(".lk-past"), "d", open ? `M0 3h${((100 * copies(own)) / most).toFixed(2)}v10H0z` : "");
       write("total", copies(own), open ? inCopies(copies(own)) : "?", k);
     });
