@@ -12,6 +12,9 @@ import torch
 
 # The inputs are small: a second thread costs more than it gives, above all on shared cores.
 torch.set_num_threads(1)
+# Before anything imports Triton, torch.compile too: its kernels are tested without a GPU.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 # The same examples on every run, and no deadline: a slow machine is not a wrong answer.
 hypothesis.settings.register_profile(
     "book", derandomize=True, deadline=None, database=None, max_examples=100
