@@ -203,12 +203,13 @@ function render(props) {
     // A scale on which a cache that holds everything is seen to save.
     const through = ({ loaded, stored }) => (loaded + stored) / (2 * rows);
     const most = Math.max(through(all.plain.end), ...Object.values(all).map(({ end }) => copies(end)));
-    Object.keys(WAYS).forEach((name, k) => {
+    const ways = Object.keys(WAYS);
+    ways.forEach((name, k) => {
       const row = ledger[k];
       const { program, ticks } = all[name];
       const own = name === way ? now : run(program, ticks, state, Math.round(state.done * (ticks.length + 1)));
       row.classList.toggle("lk-now", name === way);
-      const open = k <= Object.keys(WAYS).indexOf(way);
+      const open = k <= ways.indexOf(way);
       setAttribute(row.querySelector(".lk-past"), "d", open ? `M0 3h${((100 * copies(own)) / most).toFixed(2)}v10H0z` : "");
       write("total", copies(own), open ? inCopies(copies(own)) : "?", k);
     });

@@ -34,6 +34,21 @@ const height = (power) => +((100 * (ERROR[1] - power)) / (ERROR[1] - ERROR[0])).
 const isUseless = (error) => !(error <= BAND);
 const lane = (way) => +((height(0) * (WAYS.indexOf(way) + 0.5)) / WAYS.length).toFixed(2);
 const up = (error, way) => isUseless(error) ? lane(way) : height(Math.max(Math.log10(error), ERROR[0]));
+
+/**
+ * A way's errors over the mean, as a path. What is in the band is a stroke in the way's own lane, half-way
+ * to the neighbours, and no line leads there; nothing is drawn where the row is gone.
+ */
+function curve(points, way) {
+  const kind = (k) => !points[k] || points[k].gone ? "gap" : isUseless(points[k].errors[way]) ? "band" : "line";
+  const halfway = (k, l) => +((across(points[k].mean) + across((points[l] ?? points[k]).mean)) / 2).toFixed(1);
+  return points.map(({ mean, errors }, k) => {
+    if (kind(k) === "gap") return "";
+    if (kind(k) === "line") return `${kind(k - 1) === "line" ? "L" : "M"}${across(mean)} ${up(errors[way])}`;
+    return `${kind(k - 1) === "band" ? "" : `M${halfway(k, k - 1)} ${lane(way)}`}H${halfway(k, k + 1)}`;
+  }).join("");
+}
+
 const share = (error) => (Number.isNaN(error) ? 100 : +clamp(12.5 * (Math.log10(error) + 8), 1, 100).toFixed(1)); // of a step's bar, in percent
 
 // The lines are stretched to the box; the text keeps its size.
@@ -153,11 +168,7 @@ function render(props) {
     const now = { mean, gone: isGone(seen.x), errors: seen.errors };
     const points = [...curvesOf(state).filter((point) => point.mean !== mean), now].sort((a, b) => a.mean - b.mean);
     for (const by of WAYS) {
-      const ends = (k) => !points[k] || points[k].gone || isUseless(points[k].errors[by]); // no line leads to the band, nor from there
-      const between = (k, l) => +((across(points[k].mean) + across((points[l] ?? points[k]).mean)) / 2).toFixed(1);
-      const line = points.map(({ mean: m, gone, errors }, k) => gone ? "" : ends(k) ? `${points[k - 1]?.gone === false && ends(k - 1) ? "" : `M${between(k, k - 1)} ${lane(by)}`}H${between(k, k + 1)}`
-        : `${ends(k - 1) ? "M" : "L"}${across(m)} ${up(errors[by])}`);
-      setAttribute(find(`.lr-way.lr-${by}`), "d", line.join(""));
+      setAttribute(find(`.lr-way.lr-${by}`), "d", curve(points, by));
       setAttribute(find(`.lr-ghost.lr-${by}`), "d", now.gone ? "" : `M${across(mean)} ${up(seen.errors[by], by)}h0`);
     }
     [...root.querySelectorAll(".lr-kappa")].forEach((text, k) => {
