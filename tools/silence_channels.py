@@ -184,21 +184,23 @@ def main(arguments):
     model, tokens = load(attn_implementation="eager")  # the only one that returns its attention
     expected = embed(model, tokens)
     channels = range(expected.shape[-1])
-    cosine, same = {}, {}
+    neighbours = nearest(expected)  # (sentences,)
+    cosine, same = {}, []
     for rows in ROWS:
-        found, same[rows] = [], []
+        found = []
         for channel in channels:
             with silenced(model, channel, rows):
                 left = embed(model, tokens)
             found.append(compare(left, expected))
-            same[rows].append((nearest(left) == nearest(expected)).sum())
+            if rows == "all":
+                same.append((nearest(left) == neighbours).sum())
         cosine[rows] = {kind: [each[kind] for each in found] for kind in ("worst", "median")}
     share, cls, sigma = watch(model, tokens)
     to_cls, to_sep = {}, {}
     for name, channel in (("untouched", None), ("without 99", 99)):
         with silenced(model, channel):
             to_cls[name], to_sep[name] = attention_to_ends(model, tokens)
-    same = torch.stack(same["all"])  # (384,)
+    same = torch.stack(same)  # (384,)
     return finish(
         "silenced_channels.json",
         {
