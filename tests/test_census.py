@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from census import ask, build, frameworks, measure, packages, table
-from census.__main__ import DATA, rows_of_wheels
+from census.__main__ import DATA, REVIEWED, rows_of_wheels
 from census.cut import TooEntangled, cut_out
 from census.find import layers_of
 from census.wheel import Wheel
@@ -233,6 +233,34 @@ def test_a_layer_norm_that_subtracts_no_mean_is_asked_as_an_rms_norm(layers):
     assert answer["limits"] == ["rounds-before-scale"]
     answer = asked(layers["T5StyleLayerNorm"], against="layer_norm")
     assert answer["codes"] == ["no-centering"]
+
+
+class FixedNorm(torch.nn.LayerNorm):
+    def __init__(self, n):
+        super().__init__(n, eps=1e-3)
+
+
+class OwnFixedNorm(FixedNorm):
+    def forward(self, x):
+        x_hat = torch.nn.functional.layer_norm(x, self.normalized_shape, None, None, self.eps)
+        return x_hat * self.weight + self.bias + 1e-9  # other bits
+
+
+def test_a_fixed_eps_is_asked_at_that_eps():
+    every = list(cases.DTYPES)
+    here = ask.at_its_own_eps(FixedNorm, "layer_norm", True, [1e-3])
+    assert here == {"values": [1e-3], "passes": every, "same": True}
+    assert ask.at_its_own_eps(FixedNorm, "layer_norm", True, [1e-6, 1e-3])["passes"] == every
+    other = ask.at_its_own_eps(FixedNorm, "layer_norm", True, [1e-6])
+    assert other == {"values": [1e-6], "passes": [], "same": False}
+    assert not ask.at_its_own_eps(OwnFixedNorm, "layer_norm", True, [1e-3])["same"]
+
+
+def test_the_committed_census_asks_every_fixed_eps():
+    reviews = json.loads(REVIEWED.read_text())
+    asked = [row for row in json.loads(DATA.read_text())["rows"] if "own_eps" in row]
+    wanted = [review["own_eps"] for review in reviews.values() if "own_eps" in review]
+    assert sorted(row["own_eps"]["values"] for row in asked) == sorted(wanted)
 
 
 def test_one_row_for_all_copies(wheel, layers, monkeypatch):

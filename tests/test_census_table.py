@@ -145,7 +145,7 @@ def test_a_row_says_what_census_json_says(table):
         text = re.sub(r"\s+", " ", opened.inner_text())
         assert opened.evaluate("node => node.previousSibling.dataset.row") == str(number)
         wanted = [row["package"], row["version"], row["class"], row["framework"]]
-        wanted += [*row.get("message", {}).values()]
+        wanted += [says.partition(". It shows in")[0] for says in row.get("message", {}).values()]
         wanted += [] if "off" in row else [GROUPS[group_of(row)][0]]
         wanted += [row.get("reason", ""), row.get("call", "")]
         if "off" in row:
@@ -162,6 +162,21 @@ def test_a_row_says_what_census_json_says(table):
         asked = "asked in float32 and float16" if "dtypes" in row else "asked in float64"
         assert (asked in text) == ("call" in row)
         assert table.get_attribute(f"[data-row='{number}'] a", "href") == row["link"]
+
+
+def test_a_layer_of_a_fixed_eps_says_what_it_does_at_that_eps(table):
+    said = {}
+    for number, row in enumerate(ROWS):
+        if "own_eps" in row:
+            table.locator(f"[data-row='{number}'] label").click()
+            said[row["package"], row["class"]] = table.inner_text(".ln-found").partition(". ")[2]
+    assert said["espnet", "LayerNorm"] == (
+        "With eps=1e-12, PyTorch’s own layer gives the same bits."
+    )
+    assert said["speechbrain", "ChannelwiseLayerNorm"] == (
+        "Compared at eps=1e-08, it agrees in float64, float32 and bfloat16."
+    )
+    assert "eps=0.001 or 1e-05" in said["imagen-pytorch", "LayerNorm"]
 
 
 def test_each_slip_names_both_lines(table):

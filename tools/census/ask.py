@@ -2,13 +2,15 @@
 
 import multiprocessing
 import warnings
+from unittest.mock import patch
 
 import torch
 
 from census.build import NotBuilt, call_text, factory, is_channels_last, load, said
 from census.frameworks import CUT, DTYPES, cut_function, own_function
-from census.measure import measure
+from census.measure import measure, same_as_pytorchs
 from layernorm_book import check_parity
+from layernorm_book.calling.candidate import DEFAULT_EPS
 from layernorm_book.parity import cases
 
 SECONDS = 1200  # a layer in tinygrad's Python interpreter takes minutes
@@ -63,7 +65,7 @@ def ask_about_cut(framework, name, source, review):
         framework: "torch", "keras" or "mlx".
         name: the class.
         source: a module that defines it, see `cut`.
-        review: dict, what `reviewed.json` says of it; may hold "call" and "against".
+        review: dict, what `reviewed.json` says of it; may hold "call", "against" and "own_eps".
 
     Returns:
         dict with call, channels_last, against, dtypes, what the judge said, and how far off the
@@ -75,7 +77,8 @@ def ask_about_cut(framework, name, source, review):
     try:
         cls = load(source, name)
     except Exception as error:
-        raise NotBuilt(f"its source does not run alone: {said(error)}") from error
+        reason = "the census cut it out of its package, and what it cut does not run alone"
+        raise NotBuilt(f"{reason}: {said(error)}") from error
     call = review.get("call") or call_text(cls)
     make = factory(cls, call)
     last, candidate = True, make
@@ -92,7 +95,33 @@ def ask_about_cut(framework, name, source, review):
         # It is called LayerNorm and subtracts no mean: it is asked as what it is.
         answer = _ask(candidate, "rms_norm", dtypes, last)
     answer["off"] = measure(candidate, answer["against"], last, SECONDS)
+    if "own_eps" in review:
+        answer["own_eps"] = at_its_own_eps(candidate, answer["against"], last, review["own_eps"])
     return {"call": call, "channels_last": last} | answer
+
+
+def at_its_own_eps(candidate, against, last, values):
+    """Ask about a layer whose ε is fixed as if PyTorch's default were that ε.
+
+    Args:
+        candidate, against, last: see `check_parity`; the candidate takes no ε.
+        values: the ε that its source has; several where it has others in other dtypes.
+
+    Returns:
+        dict with values, the dtypes in which every comparison passes at one of them, and whether
+        PyTorch's layer with the first gives the same bits on all inputs of `measure`.
+    """
+    how = {"against": against, "channels_last": last, "time_limit": SECONDS}
+    passes = []
+    for dtype in cases.DTYPES:
+        for eps in values:
+            with patch.dict(DEFAULT_EPS, {against: eps}):
+                if check_parity(candidate, dtypes=[dtype], **how).ok:
+                    passes.append(dtype)
+                    break
+    with patch.dict(DEFAULT_EPS, {against: values[0]}):
+        same = same_as_pytorchs(candidate, against, last, SECONDS)
+    return {"values": values, "passes": passes, "same": same}
 
 
 def ask_about_own(own):

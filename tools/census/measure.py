@@ -45,6 +45,24 @@ def measure(candidate, against, channels_last, seconds):
         the layer refuses has no entry.
     """
     found = {}
+    for name, (y, inputs) in _answers(candidate, against, channels_last, seconds).items():
+        right = expected_float64(inputs, against)["y"]
+        if y.shape == right.shape:
+            found[name] = rounded(off(y, right))
+    return found
+
+
+def same_as_pytorchs(candidate, against, channels_last, seconds):
+    """Return whether the layer gives the bits of PyTorch's own on all of INPUTS."""
+    answers = _answers(candidate, against, channels_last, seconds)
+    return answers.keys() == INPUTS.keys() and all(
+        torch.equal(y, pytorch_results(inputs, against)["y"]) for y, inputs in answers.values()
+    )
+
+
+def _answers(candidate, against, channels_last, seconds):
+    """Return {name of an input: (y, the input)}, without the inputs that the layer refuses."""
+    found = {}
     with torch.inference_mode(False), torch.enable_grad(), Guard(seconds) as guard:
         try:
             adapted = adapt(candidate, guard, against, False, channels_last)
@@ -53,12 +71,10 @@ def measure(candidate, against, channels_last, seconds):
                 inputs = inputs_of(name, adapted.rank or 2, eps)
                 inputs = replace(inputs, weight=inputs.weight if adapted.weight else None)
                 inputs = replace(inputs, bias=inputs.bias if adapted.bias else None)
-                right = expected_float64(inputs, against)["y"]
-                if adapted.float32_parameters:
-                    inputs = _with_float32_parameters(inputs)
-                y = guard.ask(adapted.call, inputs).y
-                if y is not None and y.shape == right.shape:
-                    found[name] = rounded(off(y, right))
+                given = _with_float32_parameters(inputs) if adapted.float32_parameters else inputs
+                y = guard.ask(adapted.call, given).y
+                if y is not None:
+                    found[name] = y, inputs
         except TimeLimit:
             pass
     return found

@@ -20,6 +20,7 @@ census.json is an object with
         message, effect: {code: what was seen, how much it matters}, in the judge's words.
         off: {input of `measure`: how far off the layer itself is there, as a share}; null is NaN or
             infinity.
+        own_eps: for one whose ε is fixed: {values, passes, same}, see `ask.at_its_own_eps`.
         fails_in: for a wrong one, the dtypes in which a comparison fails.
         confirmation: for a wrong one, what a person read: {line, link, kind, sentence}. kind is
             "documented choice" (code or documentation states it), "slip" (code of the same package

@@ -20,10 +20,10 @@ GROUPS = {  # what came of it, in the order of the legend: a key, what the page 
     "limit": ("agrees, with a limit", "right, but most of these compute float64 in float32"),
     "one-plus": ("differs: 1 + weight", "scaled by 1 + weight, where PyTorch scales by weight"),
     "half": ("differs: half precision", "right in float32, with float16 statistics in float16"),
-    "no-eps": ("differs: takes no ε", "built without an ε, and PyTorch’s default is not inside"),
+    "no-eps": ("differs: fixed or no ε", "its ε cannot be set, and is not PyTorch’s default"),
     "rest": ("differs: another way", "each row says which"),
     "other": ("another layer", "another normalization on purpose, so it was not judged"),
-    "unasked": ("not judged", "not to be run on its own"),
+    "unasked": ("not judged", "the census could not run it on its own"),
 }
 _OF_VERDICT = {"right": "agrees", "limit": "limit", "other": "other", "not built": "unasked"}
 _OF_CODES = {("unit-offset-weight",): "one-plus", ("low-precision-statistics",): "half"}
@@ -107,7 +107,7 @@ def is_slip(row: Row) -> bool:
 
 
 def takes_no_eps(row: Row) -> bool:
-    """Return whether a layer was built without an ε, and its own ε is all that the judge names."""
+    """Return whether no ε can be given, and its own, or none, is all that the judge names."""
     return "eps" not in row["call"] and set(row["codes"]) <= {"wrong-eps", "missing-eps"}
 
 

@@ -9,8 +9,9 @@ import "./census.css";
 const COLUMNS = { package: "package", class: "class", group: "verdict", off: "off" };
 const PRESETS = [{ label: "slips", query: "slip" }, { label: "reset", query: "" }];
 const SHORT = { usual: "usual", quiet: "quiet", far: "far", half: "float16", loud: "loud" };
-const [PITCH, FOOT] = [7.4, 28]; // of the dots, and the height below them
-const SHARES = [2, 2, 1, 1, 1, 1, 1]; // of the width, for each pile: the first two hold most dots
+const PITCH = { wide: 9.2, narrow: 7.4 }; // of the dots: census.css has their radius
+const FOOT = 28; // the height below them
+const SHARES = [2.4, 2.4, 1, 1, 1, 1, 1]; // of the width, for each pile: the first two hold most dots
 const WHOLE = SHARES.reduce((a, b) => a + b);
 
 const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -24,7 +25,7 @@ function skeleton({ packages, rows, groups }) {
     return `<tr data-row="${i}" data-group="${groups[g][0]}"><th scope="row"><label><input type="radio" name="chosen" value="${i}">${escaped(name)} <small>${escaped(version)}</small></label></th>`
       + `${cell}<a tabindex="-1" href="${escaped(start + f)}">${escaped(c)}</a></td>${cell}${groups[g][1]}${k === "slip" ? ", a slip" : ""}</td>${cell}</td></tr>`;
   };
-  const dot = ({ g, k }, i) => `<circle r="3.1" data-group="${groups[g][0]}"${k ? ` data-kind="${k}"` : ""} data-do="row" data-at="${i}"><title></title></circle>`;
+  const dot = ({ g, k }, i) => `<circle data-group="${groups[g][0]}"${k ? ` data-kind="${k}"` : ""} data-do="row" data-at="${i}"><title></title></circle>`;
   return `
   ${choice("given", "the input that sizes are about", SHORT)}
   <p class="ln-shown" data-quantity="seen"></p>
@@ -97,22 +98,22 @@ function render(props) {
 
   /** Move every dot to its pile. */
   function pile(at) {
-    const wide = narrow.matches ? 360 : 654;
-    const across = SHARES.map((share) => Math.floor((share * wide) / WHOLE / PITCH));
+    const [wide, pitch] = narrow.matches ? [360, PITCH.narrow] : [654, PITCH.wide];
+    const across = SHARES.map((share) => Math.floor((share * wide) / WHOLE / pitch));
     const middles = SHARES.map((share, to) => ((SHARES.slice(0, to).reduce((a, b) => a + b, 0) + share / 2) * wide) / WHOLE);
     const stands = piled(rows, at);
     const high = heights(stands);
-    const base = Math.max(...drawn.heights.map((all) => linesOf(all, across))) * PITCH + 14;
+    const base = Math.max(...drawn.heights.map((all) => linesOf(all, across))) * pitch + 14;
     setAttribute(find(".ln-dots"), "viewBox", `0 0 ${wide} ${(base + FOOT).toFixed(1)}`);
     for (const [i, to, place] of stands) {
-      const x = middles[to] + ((place % across[to]) - (Math.min(across[to], high[to]) - 1) / 2) * PITCH;
-      const y = base - (Math.floor(place / across[to]) + 0.5) * PITCH;
+      const x = middles[to] + ((place % across[to]) - (Math.min(across[to], high[to]) - 1) / 2) * pitch;
+      const y = base - (Math.floor(place / across[to]) + 0.5) * pitch;
       dots.get(i).style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
       setAttribute(dots.get(i), "data-pile", to);
       setText(dots.get(i).firstChild, `${packages[rows[i].p][0]} ${rows[i].c}: ${told(offOn(rows[i], at))}`);
     }
     for (let to = 0; to < PILES.length; to++) {
-      for (const [node, y] of [[words[to], base + 17], [manys[to], base - Math.ceil(high[to] / across[to]) * PITCH - 4]]) {
+      for (const [node, y] of [[words[to], base + 17], [manys[to], base - Math.ceil(high[to] / across[to]) * pitch - 4]]) {
         setAttribute(node, "x", middles[to].toFixed(1));
         setAttribute(node, "y", y.toFixed(1));
       }

@@ -176,7 +176,21 @@ def found(row: dict[str, Any]) -> str:
     if row["verdict"] == "right":
         return "every comparison passes"
     if row["verdict"] == "wrong":
-        return "; ".join(row["message"].values())
+        says = "; ".join(text.partition(". It shows in")[0] for text in row["message"].values())
+        return says + at_its_own_eps(row)
     told = {code: BUGS[code].variants[0].message for code in row["limits"] if BUGS[code].variants}
     told["float32-parameters"] = "its parameters stay in float32, whatever the dtype of x"
     return "; ".join(told[code] for code in row["limits"])
+
+
+def at_its_own_eps(row: dict[str, Any]) -> str:
+    """Return what came of comparing a layer whose ε is fixed at that ε; "" for the others."""
+    own = row.get("own_eps")
+    if own is None:
+        return ""
+    eps = " or ".join(f"{value:.3g}" for value in own["values"])
+    if own["same"]:
+        return f". With eps={eps}, PyTorch’s own layer gives the same bits"
+    *most, last = own["passes"]
+    names = f"{', '.join(most)} and {last}" if most else last
+    return f". Compared at eps={eps}, it agrees in {names}"

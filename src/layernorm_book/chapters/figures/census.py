@@ -26,7 +26,7 @@ SAID = {
     "limit": "agree, with a limit",
     "one-plus": "scale by 1 + weight",
     "half": "are right in float32, and not in float16",
-    "no-eps": "take no ε, and do not use PyTorch’s default",
+    "no-eps": "have an ε that cannot be set, or none",
     "rest": "differ in another way",
 }
 ACROSS = 22  # dots in a line
@@ -47,7 +47,7 @@ def each_layer(rows):
             ax.text(
                 -0.4,
                 down,
-                f"{differ} fail at least one comparison. Of these",
+                f"{differ} differ in at least one comparison. Of these",
                 color=SOFT,
                 va="center",
             )
