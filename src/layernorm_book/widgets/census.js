@@ -9,8 +9,8 @@ import "./census.css";
 const COLUMNS = { package: "package", class: "class", group: "verdict", off: "off" };
 const PRESETS = [{ label: "slips", query: "slip" }, { label: "reset", query: "" }];
 const SHORT = { usual: "usual", quiet: "quiet", far: "far", half: "float16", loud: "loud" };
-const PITCH = { wide: 9.2, narrow: 7.4 }; // of the dots: census.css has their radius
-const FOOT = 28; // the height below them
+const PITCH = { wide: 8.7, narrow: 7.4 }; // of the dots: census.css has their radius
+const FOOT = 26; // the height below them
 const SHARES = [2.4, 2.4, 1, 1, 1, 1, 1]; // of the width, for each pile: the first two hold most dots
 const WHOLE = SHARES.reduce((a, b) => a + b);
 
