@@ -108,10 +108,10 @@ def test_a_price_is_told_where_the_rounds_agree_on_it():
     rounds = [1.0] * 4
     others = {"more": [1.25] * 4, "less": [0.5] * 4, "same": [1.0, 1.2, 0.9, 1.1]}
     times = Times({"one_loop": rounds} | others, "one_loop")
-    assert times.slower("more") == "slower more? yes, 25% more time"
-    assert times.slower("less") == "slower less? no, 50% less time"
-    assert times.slower("same") == "slower same? no, about the same time"
-    assert times.slower("not_there") == "slower not there? not timed here"
+    assert times.slower("more") == "Slower more? Yes, 25% more time"
+    assert times.slower("less") == "Slower less? No, 50% less time"
+    assert times.slower("same") == "Slower same? No, about the same time"
+    assert times.slower("not_there") == "Slower not there? Not timed here"
 
 
 def test_a_table_has_what_was_counted_beside_what_was_measured():
