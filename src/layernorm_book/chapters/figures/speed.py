@@ -68,7 +68,7 @@ def price(times, asked):
         asked: the version that the line above the bars tells about, timed or not.
     """
     names = sorted(times.seconds, key=lambda version: times.ratio(version)[0], reverse=True)
-    picture, ax = new_picture(height=1.1 + 0.4 * len(names))
+    picture, ax = new_picture(height=1.4 + 0.4 * len(names))
     for level, version in enumerate(names):
         median, low, high = times.ratio(version)
         colour = VERMILION if version == asked else SOFT
@@ -80,7 +80,8 @@ def price(times, asked):
     ax.set_yticks(range(len(names)), [in_words(version) for version in names])
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_title(times.slower(asked), loc="left", weight="bold")
+    said = times.slower(asked).replace("? ", "?\n")  # on a phone one line would be too long
+    ax.set_title(said, loc="left", weight="bold")
     return picture
 
 
