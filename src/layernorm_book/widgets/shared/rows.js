@@ -81,9 +81,9 @@ export function rowsLab(props, own) {
     keys: [...rows, "eps", ...own.choices],
     fields: { ...Object.fromEntries(rows.map((name) => [name, [steps[name], ...NUMBER]])), eps: EPS },
     fits: (state) => rows.every((name) => name === "x" || state[name].length === lengthOf(state)) && own.fits(state),
-    // The preset that it began with, the first column; and while something is dragged,
+    // The preset whose story is told, until something is moved; the first column; and while something is dragged,
     // the scales as they were and what the drag started from.
-    local: { preset: null, first: 0, held: null, base: null },
+    local: { first: 0, held: null, base: null, preset: null },
   });
   const { root, find } = lab;
 
@@ -193,7 +193,7 @@ export function rowsLab(props, own) {
   return lab.run({
     ...own,
     draw,
-    onInput: (input) => lab.change({ base: null, ...patchFor(input, lab.state), held: scales }),
+    onInput: (input) => lab.change({ base: null, preset: null, ...patchFor(input, lab.state), held: scales }),
     onRelease: () => lab.change({ held: null, base: null }),
     actions: { preset: ({ dataset: { preset } }) => lab.load({ ...states[preset], preset }), ...own.actions },
   });
