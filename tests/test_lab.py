@@ -161,8 +161,8 @@ def test_the_other_sentences_change_where_they_should(run_module):
     assert one_pass(1.0, 0.994) == "Off by 0.6 %."
     assert one_pass(1.0, 0.996) == "The two agree to 2 digits."
     errors = "m.errorsSay('PyTorch', ...given)"
-    assert run_module("says.js", errors, 0, 0).endswith("are off by at most 0.")
-    assert "your browser are off by at most 1e−7" in run_module("says.js", errors, 1e-7, 1.01e-7)
+    assert run_module("says.js", errors, 0, 0).endswith("are both off by at most 0.")
+    assert "both off by at most 1e−7" in run_module("says.js", errors, 1e-7, 1.01e-7)
     assert run_module("says.js", errors, 1.8e-4, 4.4e-5) == (
         "Compared with float64, PyTorch is off by at most 1.8e−4, your browser by 4.4e−5."
     )

@@ -21,6 +21,6 @@ export function placementSays(sigma, eps) {
  */
 export function errorsSay(who, theirs, ours) {
   const [a, b] = [short(theirs, 2), short(ours, 2)];
-  if (a === b) return `Compared with float64, ${who} and your browser are off by at most ${a}.`;
+  if (a === b) return `Compared with float64, ${who} and your browser are both off by at most ${a}.`;
   return `Compared with float64, ${who} is off by at most ${a}, your browser by ${b}.`;
 }

@@ -13,7 +13,8 @@ def errors_by_scale(scales, without, with_layer):
 
     Args:
         scales: the scales, powers of 2.
-        without, with_layer: the errors, (draws, scales): a thin line for each draw, a thick one for the median.
+        without, with_layer: the errors, (draws, scales), a thin line for each draw and a thick
+            one for their median.
     """
     picture, ax = new_picture(height=3.3)
     ax.axhline(0.5, color=SOFT, linewidth=1, linestyle=":")
