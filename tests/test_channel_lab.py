@@ -189,12 +189,15 @@ def test_the_other_bars_wait_until_they_are_asked_for(show):
     ("change", "says"),
     [
         ({}, "Channel 99, silenced in every token: the worst of 24 sentences keeps a cosine of "),
-        ({"worst": 0.1522, "median": 0.6059}, "a cosine of 0.15 to its embedding, and the median"),
+        (
+            {"worst": 0.1522, "median": 0.6059},
+            "0.1522 to its embedding, and the median is 0.6059",
+        ),
         ({"rows": "cls"}, "Channel 99, silenced in [CLS] alone: the worst"),
         ({"rows": "others"}, "Channel 99, silenced in every token but [CLS]: the worst"),
         ({"worst": 0.9999}, "keeps a cosine of 0.9999 to its embedding"),
         ({"worst": 0.9951}, "keeps a cosine of 0.9951 to its embedding"),
-        ({"worst": 0.98, "median": 0.9974}, "of 0.98 to its embedding, and the median is 0.9974."),
+        ({"worst": 0.98, "median": 0.9974}, "0.9800 to its embedding, and the median is 0.9974."),
         ({"worst": 1.0, "median": 1.0}, ": no sentence moves in the first four decimals of its c"),
         ({"above": 0}, "Of all 384 it costs the most. "),
         ({"above": 1}, "Of all 384 it costs the second most. "),

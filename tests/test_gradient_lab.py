@@ -89,7 +89,7 @@ def test_the_presets_are_what_the_chapter_says_of_them():
         return backward_at(**state).abs().max().item()
 
     assert grad_x("all equal") < 1e-6
-    assert grad_x("a straight line") < 3e-6
+    assert grad_x("1 + x̂") < 3e-6
     assert grad_x("constant row") == pytest.approx(3.5 / 1e-5**0.5)
     for row in (7 + np.eye(8)).tolist():
         assert grad_x("constant row", x=row) < 12
@@ -231,7 +231,8 @@ def test_broken_arithmetic_is_found(page, fault):
 
 # --- its sentences --------------------------------------------------------------------------------
 
-LINE = "(state) => module.lineSays(module.layerNormBackward(state.grad_y, state.x, state), state)"
+LINE = """(state) => { const now = module.layerNormBackward(state.grad_y, state.x, state);
+    return `${module.lineSays(now, state)} ${module.shareSays(now)}`; }"""
 THROUGH = """(state) => { const all = module.singularValues(module.backwardMatrix(state));
     const { rstd } = module.layerNormBackward(state.grad_y, state.x, state);
     return module.spectrumSays(all, rstd * Math.max(...state.weight.map(Math.abs))); }"""
@@ -244,14 +245,15 @@ def state(x=X, grad_y=GRADIENT_Y, weight=None, eps=1e-5, ways="used used"):
     return {"x": x, "grad_y": grad_y, "weight": weight, "eps": eps, "mu": mu, "sigma": sigma}
 
 
+OF_G = "Of the length of g, which is γ · grad_y,"
 LINES = (
-    (state(), "The straight line over x̂ stays behind, and 26% of the length of g goes on."),
-    (state(ways="used detached"), "The mean of g stays behind, and 80%"),
-    (state(ways="detached used"), "The line through 0 stays behind, and 66%"),
-    (state(ways="absent used"), "The line through 0 stays behind, and 54%"),
-    (state(ways="detached detached"), "Nothing stays behind, and 100% of the length of g goes on"),
-    (state(ways="absent detached"), "Nothing stays behind, and 100%"),
-    (state(grad_y=[1.0] * 8), "stays behind, and next to nothing goes on."),
+    (state(), f"The straight line over x̂ stays behind. {OF_G} 26% goes on, times rstd."),
+    (state(ways="used detached"), f"The mean of g stays behind. {OF_G} 80% goes on"),
+    (state(ways="detached used"), f"The line through 0 stays behind. {OF_G} 66% goes on"),
+    (state(ways="absent used"), f"The line through 0 stays behind. {OF_G} 54% goes on"),
+    (state(ways="detached detached"), f"Nothing stays behind. {OF_G} 100% goes on"),
+    (state(ways="absent detached"), f"Nothing stays behind. {OF_G} 100%"),
+    (state(grad_y=[1.0] * 8), f"stays behind. {OF_G} next to nothing goes on"),
     (state(grad_y=[0.0] * 8), "No gradient arrives, so none goes on."),
     (state(weight=[0.0] * 8), "No gradient arrives"),
     (state(x=[7.0] * 8), "The mean of g stays behind"),
@@ -274,7 +276,7 @@ def test_the_sentence_on_the_line_says_what_is_so(page):
         elif "next to nothing" in text:
             assert share < 2e-3
         elif abs(share - 1e-3) > 1e-3:
-            shown = float(text.split("and ")[1].split("%")[0].replace("−", "-"))
+            shown = float(text.split("grad_y, ")[1].split("%")[0].replace("−", "-"))
             assert shown == pytest.approx(100 * share, rel=0.06)
 
 
@@ -405,18 +407,24 @@ def test_the_plot_and_the_gradients_have_scales(show):
     assert zero == pytest.approx(level + 4 * down, abs=0.3)  # the axis ends at 4
 
 
-def test_a_page_tells_no_answer_before_anything_was_touched(show):
+def test_a_page_tells_no_answer_before_it_is_asked(show):
     page = show(GradientLab())
     answers = [".ln-fit .ln-line", ".ln-fit .ln-rest", ".ln-spectrum", "[data-quantity=mean_g]"]
     assert page.text_content(".ln-story") == "Press a button, or drag a bar of grad_y."
     assert not any(map(page.is_visible, answers))
+    for preset in page.locator("[data-preset]").all():
+        preset.click()
+        assert "stays behind" not in page.text_content(".ln-story")
+        assert not any(map(page.is_visible, answers))
     page.click("[data-do=start]")
-    assert "stays behind" in page.text_content(".ln-story")
+    page.click(".ln-stays summary")
+    assert "stays behind" in page.text_content("[data-quantity=line]")
     assert all(map(page.is_visible, answers))
 
 
 def test_stacked_dots_stay_clear_of_the_sentence(show):
     page = show(GradientLab(mu="detached", sigma="detached"))  # all eight on one pile
+    page.click(".ln-stays summary")
     apart = """() => document.querySelector(".ln-factors").getBoundingClientRect().top
         - document.querySelector(".ln-spectrum p").getBoundingClientRect().bottom"""
     assert page.evaluate(apart) >= 3.5  # half a dot, which the outline of a path leaves out

@@ -270,6 +270,14 @@ def test_its_table_says_where_no_digits_are_left():
     assert "no digits left" not in RoundingLab(mean=1, sigma=1).to_html()
 
 
+def test_its_table_writes_all_numbers_alike():
+    for state in ({}, {"mean": 1.0}, {"mean": 1e6}, {"mean": 1.0, "sigma": 100.0}):
+        cells = re.findall("<td>([^<]*)</td>", RoundingLab(**state).to_html())
+        assert len(cells) == 3 * (len(WAYS) + 1)
+        for cell in cells:
+            assert re.fullmatch(r"\d\.\de[-+]\d\d|nan|no digits left", cell), cell
+
+
 # --- in a browser ---------------------------------------------------------------------------------
 
 
@@ -372,6 +380,20 @@ def test_an_error_without_a_digit_stands_in_the_band_too(lab):
     lanes = [lab.get_attribute(f".lr-ghost.lr-{way}", "d").split()[1] for way in ("one", "two")]
     assert lanes[0] == path.split("M")[-1].split()[1].split("H")[0] + "h0"
     assert float(lanes[1][:-2]) > 20
+
+
+def test_the_large_dot_hides_no_other_ways_dot(lab):
+    lab.click(f"[data-preset='{list(PRESETS).index('σ = 9 in float16')}']")
+    move(lab, "[name=mean]", 2)
+    marks = "[...document.querySelectorAll('.lr-dot, .lr-ghost, .lr-heart')]"
+    ghosts = [f"lr-ghost lr-{way}" for way in WAYS]
+    for way in WAYS:
+        choose(lab, "way", way)
+        names = lab.evaluate(f"{marks}.map(mark => mark.getAttribute('class'))")
+        assert names == ["lr-dot", *ghosts, f"lr-heart lr-{way}"]  # the last lies on top
+        dot, *others, heart = lab.evaluate(f"{marks}.map(mark => mark.getAttribute('d'))")
+        assert heart == dot == others[list(WAYS).index(way)]
+        assert len(set(others)) == len(WAYS)
 
 
 def test_each_way_lights_its_own_steps(lab):

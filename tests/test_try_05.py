@@ -28,16 +28,17 @@ def dots(page):
 
 @tries(
     "05-line",
-    "Press “all equal”, then “a straight line”, and read grad_x. Each dot below the bars is one "
-    "element: it stands over its x̂, at the height g = γ · grad_y. See how the eight lie.",
+    "Press “all equal”, then “1 + x̂”, and read grad_x. Each dot below the bars is one element, "
+    "over its x̂ and at the height g = γ · grad_y. See how the eight lie.",
 )
 def test_a_line_stays_behind(lab_page):
     x = values(lab_page, "x")
-    for label, size in (("all equal", 1), ("a straight line", 3)):
+    for label, size in (("all equal", 1), ("1 + x̂", 3)):
         press(lab_page, label)
         assert np.abs(values(lab_page, "grad_y")).max() == size
         assert largest(lab_page) < 3e-6
         assert "next to nothing goes on" in lab_page.text_content(".ln-story")
+        assert not lab_page.is_visible(".ln-line")  # the reader is to see it
         dots, line = (lab_page.get_attribute(f".ln-fit .ln-{part}", "d") for part in DRAWN)
         places = np.array([part.removesuffix("h0").split() for part in dots.split("M")[1:]], float)
         assert len(places) == 8 > len(np.unique(places, axis=0))
@@ -52,7 +53,7 @@ def test_a_line_stays_behind(lab_page):
 )
 def test_a_dot_off_the_line_goes_on(lab_page):
     for index in range(8):
-        press(lab_page, "a straight line")
+        press(lab_page, "1 + x̂")
         before = values(lab_page, "grad_y")[index]
         for by in (1, -0.5):
             move(lab_page, f"[name=grad_y][data-index='{index}']", before + by)
@@ -64,12 +65,15 @@ def test_a_dot_off_the_line_goes_on(lab_page):
 
 @tries(
     "05-detach",
-    "In the lab at the top, press “Start”, and find these eight as dots. Press “detach μ”, which "
-    "keeps the outputs but counts μ as a constant on the way back: one dot leaves the 0. Press "
-    "“detach σ” too, and the other follows.",
+    "In the lab, press “Start”, open “What stays behind”, and find these eight as dots. Press "
+    "“detach μ”, so that μ is a constant on the way back: one dot leaves the 0. Press “detach σ” "
+    "too, and the other follows.",
 )
 def test_each_way_that_is_cut_frees_a_direction(lab_page):
     press(lab_page, "Start")
+    assert not lab_page.is_visible(".ln-factors")
+    lab_page.click("text=What stays behind")
+    assert lab_page.is_visible(".ln-factors")
     assert lab_page.text_content(".ln-spectrum .ln-middle") == "singular values"
     assert near_zero(lab_page) == (2, 8)
     assert lab_page.text_content("[data-quantity=singular]").endswith("· 1.25e−6 · 0")

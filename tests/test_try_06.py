@@ -35,7 +35,7 @@ def stored(page, name):
 
 @tries(
     "06-twice",
-    "Choose “centred twice”: x̂ is right to six digits, and μ is no longer the step that is lit.",
+    "Choose “centred twice”: x̂ is right to a millionth, and μ is no longer the step that is lit.",
 )
 def test_the_one_line_brings_the_digits_back(lab_page):
     page = lab_page

@@ -63,7 +63,7 @@ def test_five_long_bars_tell_their_cost(lab_page):
         assert values(page, "channel", LAB) == [channel]
         says = page.text_content(f"{LAB} .ln-story")
         (worst,) = values(page, "worst", LAB)
-        assert f"keeps a cosine of {worst:.2f}" in says
+        assert f"keeps a cosine of {worst:.4f}" in says
         assert rank in says
     page.mouse.up()
     for _ in range(98 - 63):

@@ -41,7 +41,7 @@ TERMS = {
         "What is left of ε": ["eps in float16", "1e-12"],
     },
     "08_trained_gamma_beta": {
-        "One row in each sentence": ["massive activations", "attention sink", "outlier channel"],
+        "In every token alike?": ["massive activations", "attention sink", "outlier channel"],
         "Where γ folds away": [
             "fold gamma",
             "merge LayerNorm into linear",

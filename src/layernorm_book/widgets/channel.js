@@ -149,7 +149,7 @@ function render(props) {
       setAttribute(find(`.ln-${kind}`), "d", bars(kind, rows, least));
       setAttribute(mine[k], "d", bar(numbers.cosine[rows][kind][channel], channel, least));
     });
-    frames.forEach((frame, k) => setAttribute(frame, "d", `M${channel - 2} 0h5V${k ? LAYERS : DEPTH}h-5z`));
+    frames.forEach((frame, k) => setAttribute(frame, "d", `M${channel - 3} 0h7V${k ? LAYERS : DEPTH}h-7z`));
     lab.speak(says);
   }
 

@@ -58,10 +58,9 @@ const TIMES = ["most", "second most", "third most"];
 
 /** What silencing a channel does, in three sentences. */
 export function channelSays({ channel, rows, worst, median, above, hints }) {
-  const digits = (cosine) => cosine.toFixed(cosine > 0.985 ? 4 : 2); // where two would say 1.00
   const cost = worst > 0.99995
     ? "no sentence moves in the first four decimals of its cosine"
-    : `the worst of 24 sentences keeps a cosine of ${digits(worst)} to its embedding, and the median is ${digits(median)}`;
+    : `the worst of 24 sentences keeps a cosine of ${worst.toFixed(4)} to its embedding, and the median is ${median.toFixed(4)}`;
   const rank = above < TIMES.length ? `Of all 384 it costs the ${TIMES[above]}.` : `${above} of the others cost more.`;
   const layers = hints ? `${hints} ${hints > 1 ? "layers" : "layer"} of 13` : "no layer";
   const hint = `Its γ strays more than 5 standard deviations in ${layers}.`;

@@ -6,18 +6,26 @@ const NONE = 1e-14; // of the largest factor there can be: this is float64's rou
 const ALL_BUT = 1e-3;
 
 /**
- * What of this gradient stays behind, and what goes on.
- * @param {{ g: Float32Array, xHat: Float32Array, rest: Float32Array }} now
- * @param {{ mu: string, sigma: string }} state
+ * How much of this gradient goes on.
+ * @param {{ g: Float32Array, rest: Float32Array }} now
  */
-export function lineSays({ g, xHat, rest }, { mu, sigma }) {
+export function shareSays({ g, rest }) {
   const size = Math.hypot(...g);
   if (!size) return "No gradient arrives, so none goes on.";
+  const share = Math.hypot(...rest) / size;
+  const goes = share < ALL_BUT ? "next to nothing goes on" : `${short(100 * share, 2)}% goes on, times rstd`;
+  return `Of the length of g, which is γ · grad_y, ${goes}.`;
+}
+
+/**
+ * What stays behind.
+ * @param {{ xHat: Float32Array }} now
+ * @param {{ mu: string, sigma: string }} state
+ */
+export function lineSays({ xHat }, { mu, sigma }) {
   const slope = sigma === "used" && xHat.some(Boolean);
   const what = mu === "used" ? (slope ? "straight line over x̂" : "mean of g") : slope ? "line through 0" : "";
-  const share = Math.hypot(...rest) / size;
-  const goes = share < ALL_BUT ? "next to nothing" : `${short(100 * share, 2)}% of the length of g`;
-  return `${what ? `The ${what} stays` : "Nothing stays"} behind, and ${goes} goes on.`;
+  return `${what ? `The ${what} stays` : "Nothing stays"} behind.`;
 }
 
 /**

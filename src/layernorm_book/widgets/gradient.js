@@ -1,6 +1,6 @@
 import { ulp } from "./layernorm.js";
 import { layerNormBackward } from "./backward.js";
-import { lineSays, listed, spectrumSays } from "./flows.js";
+import { lineSays, listed, shareSays, spectrumSays } from "./flows.js";
 import { backwardMatrix, singularValues } from "./spectrum.js";
 import { short } from "./shared/numbers.js";
 import { field, readout, setAttribute, setText, srOnly } from "./shared/page.js";
@@ -36,17 +36,20 @@ const KEY = [
 ];
 const TICKS = [-2, -1, 1, 2];
 
+// The dots first: what they lie on is for the reader to see, until the part below is opened.
 const middle = `
+  <details class="ln-stays"><summary>What stays behind</summary><div>
+  <div><p data-quantity="line"></p>
+  <p class="ln-facts">${KEY.map(([name, words, mark]) => `<span class="ln-of-${mark}">${words} ${readout(name)}</span>`).join("")}</p></div>
+  <div class="ln-spectrum"><p data-quantity="through"></p>
+    <svg aria-hidden="true"><svg viewBox="0 0 1000 100" preserveAspectRatio="none"><path class="ln-axis" d="M0 98H1000"/><path class="ln-factors"/></svg>
+      <text y="100%" dy="12">0</text><text class="ln-middle" x="50%" y="100%" dy="12">singular values</text><text class="ln-end" x="100%" y="100%" dy="12"></text></svg>
+    <p>${readout("singular")}</p></div></div></details>
   <div class="ln-fit"><svg aria-hidden="true">
     <svg viewBox="0 0 360 138" preserveAspectRatio="none"><path class="ln-axis"/><path class="ln-line"/><path class="ln-rest"/><path class="ln-dots"/></svg>
     <text x="97%" y="97%">x̂</text><text x="4" y="10">g = γ·grad_y</text><text class="ln-top" x="50%" dx="4" y="10"></text>
     ${TICKS.map((v) => `<text class="ln-middle" data-at="${v}" y="97%">${short(v)}</text>`).join("")}
-  </svg></div>
-  <div><p class="ln-facts">${KEY.map(([name, words, mark]) => `<span class="ln-of-${mark}">${words} ${readout(name)}</span>`).join("")}</p>
-  <div class="ln-spectrum"><p data-quantity="through"></p>
-    <svg aria-hidden="true"><svg viewBox="0 0 1000 100" preserveAspectRatio="none"><path class="ln-axis" d="M0 98H1000"/><path class="ln-factors"/></svg>
-      <text y="100%" dy="12">0</text><text class="ln-middle" x="50%" y="100%" dy="12">singular values</text><text class="ln-end" x="100%" y="100%" dy="12"></text></svg>
-    <p>${readout("singular")}</p></div></div>`;
+  </svg></div>`;
 
 const behind = `<div class="ln-facts">ε = <span class="ln-value" data-quantity="eps">${field("eps", "ε as a number")}</span>
   <label>${srOnly("ε")}<input type="range" name="eps" min="${RANGE.min}" max="${RANGE.max}" step="${RANGE.step}"></label></div>`;
@@ -62,7 +65,7 @@ function show(state, before) {
   const factors = singularValues(backwardMatrix({ ...state, x: now.x, weight, eps: Math.fround(state.eps) }));
   const most = rstd * largest(weight);
   const quarter = (rstd * largest(g)) / 4; // of what would go on untouched: so little is seen to be little
-  const [said, through] = [lineSays(now, state), spectrumSays(factors, most)];
+  const [said, stays, through] = [shareSays(now), lineSays(now, state), spectrumSays(factors, most)];
   return {
     scales: {
       x: now.x, grad_y: [-1, 1, ...gradY], weight: [0, 2, ...weight], g: [-1, 1, ...g, level, ...line.map((v) => v + level)],
@@ -77,7 +80,7 @@ function show(state, before) {
     facts: {
       mean_g: [[now.meanG, state.mu === "used" ? short(now.meanG, 3) : "–"]], mean_g_x_hat: [[now.meanGXHat, state.sigma === "used" ? short(now.meanGXHat, 3) : "–"]],
       rstd: [[rstd, short(rstd, 3)]],
-      through: [[through, through]], singular: [[factors.join(" "), listed(factors, most)]],
+      line: [[stays, stays]], through: [[through, through]], singular: [[factors.join(" "), listed(factors, most)]],
     },
     knees: {},
     quote: {
@@ -88,7 +91,6 @@ function show(state, before) {
     },
     story: before ? BEFORE : said,
     news: said,
-    before,
     fit: now,
     factors,
   };
@@ -117,8 +119,7 @@ function paintFactors(find, factors, { hi }) {
   find(".ln-spectrum .ln-end").textContent = short(hi, 3);
 }
 
-function paint({ root, find }, { fit, factors, before }, { mu, sigma }, scales) {
-  root.toggleAttribute("data-before", before);
+function paint({ find }, { fit, factors }, { mu, sigma }, scales) {
   for (const [name, value] of Object.entries({ mu, sigma })) find(`[name=${name}][value=${value}]`).checked = true;
   paintFit(find, fit, scales.g);
   paintFactors(find, factors, scales.factors);

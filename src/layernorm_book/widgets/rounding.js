@@ -54,7 +54,7 @@ const share = (error) => (Number.isNaN(error) ? 100 : +clamp(12.5 * (Math.log10(
 // The lines are stretched to the box; the text keeps its size.
 const plot = `<svg class="lr-plot" role="img"><svg viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">
     <path class="lr-band" d="M0 ${height(1)}H1000"/>${[...TICKS.map(height), 100].map((y) => `<path class="lr-grid" d="M0 ${y}H1000"/>`).join("")}
-    <path class="lr-gone"/>${WAYS.map((way) => `<path class="lr-way lr-${way}"/>`).join("")}${WAYS.map((way) => `<path class="lr-ghost lr-${way}"/>`).join("")}<path class="lr-dot"/></svg>
+    <path class="lr-gone"/>${WAYS.map((way) => `<path class="lr-way lr-${way}"/>`).join("")}<path class="lr-dot"/>${WAYS.map((way) => `<path class="lr-ghost lr-${way}"/>`).join("")}<path class="lr-heart"/></svg>
   ${TICKS.filter((p) => p).map((p) => `<text class="lr-end" x="-6" y="${height(p)}%" dy="4">${powerOfTen(p)}</text>`).join("")}
   <text class="lr-end" x="-6" y="${height(1)}%" dy="-4">NaN</text><text class="lr-end" x="-6" y="${height(1)}%" dy="8">or >1</text>
   <text class="lr-top" x="6" y="${height(0)}%" dy="14">error of x̂</text>
@@ -180,7 +180,8 @@ function render(props) {
     setAttribute(find(".lr-gone"), "d", gone.map((x) => `M${Math.max(x - 42, 0)} 100H${Math.min(x + 42, 1000)}`).join(""));
     setAttribute(find(".lr-gone-name"), "x", gone.length ? `${clamp(gone[0] / 10, 15, 82)}%` : 0);
     setAttribute(find(".lr-gone-name"), "visibility", gone.length ? "visible" : "hidden");
-    setAttribute(find(".lr-dot"), "d", `M${across(mean)} ${up(seen.error, way)}h0`);
+    for (const part of [".lr-dot", ".lr-heart"]) setAttribute(find(part), "d", `M${across(mean)} ${up(seen.error, way)}h0`);
+    setAttribute(find(".lr-heart"), "class", `lr-heart lr-${way}`);
     setAttribute(root, "data-way", way);
 
     const said = sentence(state, seen);

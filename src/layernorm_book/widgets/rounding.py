@@ -200,7 +200,8 @@ class RoundingLab(Lab):
                 continue
             for way, words in WAYS.items():
                 rows[words].append(f"{largest_error(normalize(x, format, way), x):.1e}")
-            rows["PyTorch's kernel"].append(_record(self.mean, self.sigma, format)["error"])
+            theirs = float(_record(self.mean, self.sigma, format)["error"])
+            rows["PyTorch's kernel"].append(f"{theirs:.1e}")
         caption = (
             f"Largest error of x̂, against float64, for a row of {N} numbers with mean "
             f"{self.mean:g} and σ = {self.sigma:g}."

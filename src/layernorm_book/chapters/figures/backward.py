@@ -12,6 +12,7 @@ from layernorm_book.chapters.figures.style import (
     VERMILION,
     X_HAT,
     X,
+    dots,
     name,
     new_picture,
 )
@@ -114,37 +115,39 @@ def eight_directions(x, matrix):
     return picture
 
 
-def fading_rate(path, loss_of, shown=60):
+def fading_rate(path, loss_of):
     """Draw how a weight matrix before the layer steps to and fro, grows, and slows down.
 
     Args:
         path: the matrix before the first step and after each.
         loss_of: what gives the loss of a matrix.
-        shown: the steps whose turns are drawn.
     """
-    picture, (left, right) = new_picture(1, 2, width=6.8, height=3.1)
+    picture, ((turned, loss), (size, rate)) = new_picture(2, 2, width=6.8, height=3.9, sharex=True)
     points = np.stack([np.ravel(matrix) for matrix in path])  # (steps + 1, weights)
     moves = np.diff(points, axis=0)
     moves /= np.linalg.norm(moves, axis=1, keepdims=True)  # (steps, weights)
     turns = np.degrees(np.arccos((moves[1:] * moves[:-1]).sum(1)))  # (steps − 1,)
-    left.axhline(90, color=LINE, linewidth=1)
-    left.plot(2 + np.arange(shown - 1), turns[: shown - 1], "o", color=GRADIENT, markersize=4)
-    left.set(xlabel="steps", xlim=(0, shown + 1), ylim=(-5, 185))
-    left.set_yticks([0, 90, 180], ["straight on", "sideways", "straight back"])
-    left.set_title("each step, seen from the last", loc="left")
+    steps = np.arange(len(path))
+    turned.axhline(90, color=LINE, linewidth=1)
+    dots(turned, steps[2:], turns, edgecolor=GRADIENT, linewidth=3)
+    turned.set(ylim=(-8, 188))
+    turned.set_yticks([0, 90, 180], ["straight on", "sideways", "straight back"])
+    turned.set_title("each step, seen from the last", loc="left")
+    losses = np.array([float(loss_of(matrix)) for matrix in path])  # (steps + 1,)
+    loss.plot(steps, losses, color=INK, linewidth=1.2)
+    loss.set(ylim=(1.02, 1.24))
+    name(loss, f"from {losses[0]:.2f} at the start", (0, 1.225), INK, (12, 0))
+    loss.set_title("loss", loc="left")
     grown = np.linalg.norm(points, axis=1)  # (steps + 1,)
     grown /= grown[0]
-    steps = np.arange(len(path))
-    losses = np.array([float(loss_of(matrix)) for matrix in path])  # (steps + 1,)
-    losses /= losses[0]
     some = slice(None, None, max(1, len(path) // 100))
-    for values, colour in ((grown, AFFINE), (losses, INK), (grown**-2, GRADIENT)):
-        right.plot(steps[some], values[some], color=colour, linewidth=2)
-    middle = len(path) // 2
-    name(right, "size of A", (middle, grown[middle]), AFFINE, (0, 14), ha="right")
-    name(right, "loss", (middle, losses[middle]), INK, (0, 11))
-    late = 5 * len(path) // 8
-    name(right, "learning rate that A feels", (late, grown[late] ** -2), GRADIENT, (0, 9))
-    right.set(xlabel="steps", xlim=(0, steps[-1]), ylim=(0, 1.08 * grown[-1]))
-    right.set_title("times what it was at the start", loc="left")
+    for ax, values, colour, title in (
+        (size, grown, AFFINE, "size of A, 1 at the start"),
+        (rate, grown**-2, GRADIENT, "rate that A feels, 1 at the start"),
+    ):
+        ax.plot(steps[some], values[some], color=colour, linewidth=2)
+        ax.set(ylim=(0, 1.08 * values.max()))
+        ax.set_title(title, loc="left")
+    for ax in (loss, rate):
+        ax.set(xlabel="steps", xlim=(0, steps[-1]))
     return picture

@@ -61,7 +61,7 @@ class Exhibit(NamedTuple):
 
 
 ROW = torch.tensor([[1.0, 2, 3, 6]])
-SENTENCE = torch.tensor([[1.0, 2, 3, 6], [0, 5, 4, 5], [-1, 8, 2, 1]])  # of three tokens
+SENTENCE = torch.tensor([[1.0, 2, 3, 6], [0, 5, 4, 5], [-1, 8, 2, 9]])  # of three tokens
 FAR = 2000 + torch.randn(2000, 4, generator=torch.Generator().manual_seed(0))
 TRAINED = torch.tensor([1.0, 2, 0.5, 2]), torch.tensor([1.0, -1, 1, -1])
 ONE_PASS = formula(squares="one-pass")

@@ -16,6 +16,22 @@ from layernorm_book.chapters.figures.style import (
     new_picture,
 )
 
+WRONG = {
+    "wrong-axis": "averages over axis 0",
+    "no-centering": "subtracts no μ",
+    "sum-for-mean": "÷ √Σ(x − μ)²",
+    "one-pass-variance": "σ² = mean x² − μ²",
+    "low-precision-statistics": "float16 in float16",
+    "missing-eps": "no ε",
+    "missing-affine": "no γ, no β",
+    "swapped-affine": "x̂ · β + γ",
+    "shift-before-scale": "(x̂ + β) · γ",
+    "unit-offset-weight": "x̂ · (1 + γ) + β",
+    "detached-statistics": "no gradient of μ, σ",
+    "swapped-gradients": "gradients of γ, β swapped",
+}
+"""What each of the judge's wrong layers does, by the code of its bug, in a few signs."""
+
 ROW_MARKERS = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"))
 
 
@@ -48,13 +64,14 @@ def read_sigma(factor, sigma, implied):
     return picture
 
 
-def power(trials, tolerances, mistaken):
+def power(trials, tolerances, mistaken, same=None):
     """Draw the share of draws in which each test is mistaken, as a bar in a frame.
 
     Args:
         trials: list of (layer, input) as str.
         tolerances: list of str.
         mistaken: array of shape (trials, tolerances), from 0 to 1.
+        same: the place of a trial in which a wrong layer computes the right numbers, if one does.
     """
     rows, level, headings = [], 0, {}
     for k, (layer, _) in enumerate(trials):  # a line for each layer, its inputs below
@@ -65,10 +82,17 @@ def power(trials, tolerances, mistaken):
         level += 1
     picture, ax = new_picture(height=0.29 * level + 0.4)
     for (k, column), share in np.ndenumerate(mistaken):
+        if k == same:
+            continue
         ax.add_patch(_box(column, rows[k], 1, edgecolor=LINE, facecolor="none"))
         ax.add_patch(_box(column, rows[k], share, facecolor=VERMILION, alpha=0.55))
         look = {"ha": "center", "va": "center", "weight": "bold" if share > 0.05 else "normal"}
         ax.text(column + 0.5, rows[k] + 0.5, f"{share:.0%}", **look)
+    if same is not None:
+        middle = (len(tolerances) / 2, rows[same] + 0.5)
+        across = (len(tolerances) - 0.12) / 0.88  # from the first frame's edge to the last's
+        ax.add_patch(_box(0, rows[same], across, facecolor=SOFT, alpha=0.2))
+        ax.annotate("right numbers: nothing to catch", middle, ha="center", va="center")
     for layer, at in headings.items():
         ax.text(-1.45, at + 0.55, layer, va="center", weight="bold")
         ax.plot([-1.45, len(tolerances)], [at + 0.06] * 2, color=LINE, linewidth=1, clip_on=False)
@@ -99,13 +123,13 @@ def lost(losses, right, blind):
         value = losses[code]
         ax.plot([right, value], [level] * 2, color=VERMILION, linewidth=2, alpha=0.4)
         ax.plot(value, level, "o", color=VERMILION)
-        name(ax, code, (0, level), offset=(-6, 0))
+        name(ax, WRONG[code], (0, level), offset=(-6, 0))
         name(ax, f"{value:.3f}", (value, level), offset=(8, 0))
     for text, value in (("right", right), ("blind guess", blind)):
         ax.axvline(value, 0, 0.95, color=INK, linewidth=1, zorder=0)
         ax.annotate(text, (value, -1.1), ha="center", va="center")
     ax.set(xlim=(0, 5.6), ylim=(len(losses) - 0.5, -1.5), yticks=[], xticks=range(6))
-    ax.set_xlabel("loss, in nats for a character")
+    ax.set_xlabel("mean loss for a character")
     ax.spines["left"].set_visible(False)
     return picture
 

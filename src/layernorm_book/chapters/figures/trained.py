@@ -32,7 +32,7 @@ def gammas(weight, outliers, traced, below=("223",)):
     rest[traced] = False
     sides = (
         ("γ after attention", slice(1, None, 2), 0),
-        ("γ after feed-forward parts", slice(0, None, 2), -1),  # the embeddings come first
+        ("γ of emb, then after feed-forward", slice(0, None, 2), -1),  # emb follows no block
     )
     for ax, (title, layers, first) in zip(panels, sides, strict=True):
         part = weight[:, layers]  # (n, 6) or (n, 7)
@@ -44,7 +44,9 @@ def gammas(weight, outliers, traced, below=("223",)):
         named = []
         marks = zip(traced, (VERMILION, BLUE, GREEN, PURPLE), "osD^", strict=False)
         for channel, colour, marker in marks:
-            ax.plot(at, part[channel], color=colour, marker=marker, markersize=4.5)
+            for stretch in (slice(0, -first), slice(-first, None)):  # no line joins emb to a block
+                y = part[channel, stretch]
+                ax.plot(at[stretch], y, color=colour, marker=marker, markersize=4.5)
             out = outliers[channel, layers]
             ax.plot(at[out], part[channel, out], "o", color=INK, markersize=9, fillstyle="none")
             # After attention the peaks are apart. After feed-forward parts, lines meet at the end.
@@ -104,14 +106,17 @@ def marks(limit, low, high):
     )
     for words, layers, first, colour in sides:
         at = first + np.arange(len(limit[layers]))
-        ax.plot(at, limit[layers], color=SOFT, linewidth=1.5)
-        ax.vlines(at, low[layers], high[layers], color=colour, linewidth=3)
+        ax.plot(at[-first:], limit[layers][-first:], color=SOFT, linewidth=1.5)
+        if first:  # emb follows no block: a dash of its own
+            ax.plot(at[0], limit[0], "_", color=SOFT, markersize=16)
+        colours = [INK if block < 0 else colour for block in at]
+        ax.vlines(at, low[layers], high[layers], color=colours, linewidth=3)
         middle = (np.array(low[layers]) + high[layers]) / 2
-        ax.plot(at, middle, "o", color=colour, markersize=5)
+        ax.scatter(at, middle, 25, c=colours, zorder=3)
         name(ax, words, (at[-1], middle[-1]), colour, (8, 0))
     name(ax, "lines: √383 · γ + β", (1, limit[3]), SOFT, (0, 10))
     ax.set(xlim=(-1.3, 8.0), ylim=(0, 36))
-    ax.set_xticks(range(-1, 6), ["start", *map(str, range(6))])
+    ax.set_xticks(range(-1, 6), ["emb", *map(str, range(6))])
     ax.set_yticks([0, 10, 20, 30])
     ax.set_title("channel 99 of [CLS] in 24 sentences", loc="left")
     ax.set_xlabel("block")
