@@ -97,23 +97,21 @@ def test_the_ladder_is_the_layer():
         assert not y[rows:].any()
 
 
-def test_in_place_tells_whether_what_is_overwritten_is_fetched_first():
-    for took, words in (
-        (3.5, "3.5 copies, nearer to 3.7, with"),
-        (4.6, "4.6 copies, nearer to 5, w"),
-    ):
-        times = Times({"copy": [1.0] * 4, "in_place": [took] * 4}, "copy")
-        assert words in ladder.fetches(times)
+def test_both_counts_stand_beside_what_was_measured():
+    times = Times({"copy": [1.0] * 4, "plain": [7.2] * 4, "in_place": [3.5] * 4}, "copy")
+    plain, in_place = ladder.fetches(times).splitlines()[1:]
+    assert plain.split() == ["plain", "7", "6.7", "7.2"]
+    assert in_place.split() == ["in", "place", "5", "3.7", "3.5"]
 
 
 def test_a_price_is_told_where_the_rounds_agree_on_it():
     rounds = [1.0] * 4
     others = {"more": [1.25] * 4, "less": [0.5] * 4, "same": [1.0, 1.2, 0.9, 1.1]}
     times = Times({"one_loop": rounds} | others, "one_loop")
-    assert times.slower("more") == "slower more? yes, 25% more time"
-    assert times.slower("less") == "slower less? no, 50% less time"
-    assert times.slower("same") == "slower same? no, about the same time"
-    assert times.slower("not_there") == "slower not there? not timed here"
+    assert times.slower("more") == "Slower more? Yes, 25% more time"
+    assert times.slower("less") == "Slower less? No, 50% less time"
+    assert times.slower("same") == "Slower same? No, about the same time"
+    assert times.slower("not_there") == "Slower not there? Not timed here"
 
 
 def test_a_table_has_what_was_counted_beside_what_was_measured():

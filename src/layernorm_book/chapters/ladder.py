@@ -20,7 +20,7 @@ COPIES = {
     "plain": 7,
 }
 """How many copies must pass through memory, if a block stays in the cache and x does not."""
-FETCHED = {"in_place": 11 / 3, "plain": 20 / 3}
+FETCHED = {"plain": 20 / 3, "in_place": 11 / 3}
 """The same on a machine that fetches what it is about to overwrite, if the cache lacks it.
 
 A copy then moves three arrays. Plain reads eight and writes six; in place reads six and writes
@@ -68,8 +68,13 @@ WRITING = in_place, in_blocks, one_block
 
 
 def fetches(times):
-    """Return in a line whether a `Times` tells of fetches before writes; in place shows it best."""
-    took, counted, fetched = times.ratio("in_place")[0], COPIES["in_place"], FETCHED["in_place"]
-    with_fetches = took < (counted + fetched) / 2
-    near = f"{fetched:.1f}, with fetches" if with_fetches else f"{counted}, without fetches"
-    return f"in place took {took:.1f} copies, nearer to {near}"
+    """Return a table of what two versions took, beside both counts; in place tells them apart.
+
+    Args:
+        times: a `Times`, with the copy as its unit.
+    """
+    lines = [f"{'copies':9} counted  with fetches  measured"]
+    for name, fetched in FETCHED.items():
+        words, took = name.replace("_", " "), times.ratio(name)[0]
+        lines.append(f"{words:9}{COPIES[name]:8}{fetched:14.1f}{took:10.1f}")
+    return "\n".join(lines)

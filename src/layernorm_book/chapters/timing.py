@@ -97,13 +97,13 @@ class Times:
 
     def slower(self, name):
         """Return in a line whether a version took more time than the unit, and how much."""
-        asked = f"slower {in_words(name)}?"
+        asked = f"Slower {in_words(name)}?"
         if name not in self.seconds:
-            return f"{asked} not timed here"
+            return f"{asked} Not timed here"
         median, low, high = self.ratio(name)
         if low < 1.05 and high > 0.95:
-            return f"{asked} no, about the same time"
-        answer, more = ("yes", "more") if median > 1 else ("no", "less")
+            return f"{asked} No, about the same time"
+        answer, more = ("Yes", "more") if median > 1 else ("No", "less")
         return f"{asked} {answer}, {100 * abs(median - 1):.0f}% {more} time"
 
     def explained(self):

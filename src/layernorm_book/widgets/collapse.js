@@ -45,7 +45,7 @@ function body({ runs, steps, level, tokens }) {
     <div class="lc-plots">
       ${panel("far", "1 − cosine, by block", `${[0, -4, -8, -12].map((p) => across(power(p), powerOfTen(p))).join("")}${
         Array.from({ length: blocks }, (_, k) => `<text class="lc-tick" x="${block(k)}" y="166">${k}</text>`).join("")}${curves(runs, "apart")}`)}
-      ${panel("loss", "loss, by step", `${[most, level].map((v) => across(loss(v), v === level ? v.toFixed(2) : v)).join("")}
+      ${panel("loss", "loss, by recorded step", `${[most, level].map((v) => across(loss(v), v === level ? v.toFixed(2) : v)).join("")}
         <text class="lc-level" x="${RIGHT - 14}" y="${loss(level) - 12}">character frequencies</text>${
         ticks.map(([frame, text]) => `<text class="lc-tick" x="${step(frame)}" y="166">${text}</text>`).join("")}${curves(runs, "loss")}<path class="lc-now"/>`)}
     </div>

@@ -172,7 +172,7 @@ class DepthLab(Lab):
             found = sizes(run(self.scale, self.depth, norm, self.seed, self.skip)[0])
             rows[NAMES[norm]] = [f"{found[block]:.2g}" for block in blocks]
         finding = (
-            "Every LayerNorm keeps the signal in hand, wherever it stands."
+            "A stream that is never normalized grows."
             if self.skip
             else "Without the layer it explodes or vanishes, with it it stays."
         )

@@ -162,7 +162,7 @@ function render(props) {
     setAttribute(find(".lk-trace .lk-ahead"), "d", bars(at));
     const parts = [];
     ticks.forEach(({ loop, over, start, size }, k) => {
-      const text = over === "array" ? loop.mark : size > 1 ? `${start}–${Math.min(start + size, lab.state.rows) - 1}` : String(start);
+      const text = over === "array" ? loop.mark : size > 1 ? `${start + 1}–${Math.min(start + size, lab.state.rows)}` : String(start + 1);
       const key = over === "array" ? loop : start;
       if (parts.at(-1)?.key !== key) parts.push({ key, text, from: k });
     });

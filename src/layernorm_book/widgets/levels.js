@@ -135,19 +135,19 @@ const OPENING = {
   plain: "Each operation makes a new array. Drag, and watch what the cache still holds when the next operation begins.",
   "in place": "All operations work on one array and write over it. Drag, and watch what the cache still holds.",
   "in blocks": "All operations on two rows, then all of them on the next two. Drag, and watch what the cache still holds.",
-  fused: "One loop: a row is finished before the next one begins. Drag, and watch how seldom memory is asked.",
+  fused: "One loop: a row is finished before the next one begins. Drag, and watch a single row.",
 };
 const ROWS = ["no rows", "one row", "two rows", "three rows", "four rows"];
 const NEXT = ["", "one", "two", "three", "four"];
 
 const list = (words) => (words.length < 2 ? String(words[0]) : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`);
 
-/** "row 3 of x and of g", "rows 3 and 4 of g". */
+/** "row 3 of x and of g", "rows 3 and 4 of g". Readers count from 1. */
 function rowsOf(moves) {
   const [first] = moves;
-  if (moves.every(({ of }) => of === first.of)) return `row ${first.of} of ${list(moves.map(({ kind }) => NAMES[kind])).replace(" and ", " and of ")}`;
-  if (moves.every(({ kind }) => kind === first.kind)) return `rows ${list(moves.map(({ of }) => of))} of ${NAMES[first.kind]}`;
-  return list(moves.map(({ of, kind }) => `row ${of} of ${NAMES[kind]}`));
+  if (moves.every(({ of }) => of === first.of)) return `row ${first.of + 1} of ${list(moves.map(({ kind }) => NAMES[kind])).replace(" and ", " and of ")}`;
+  if (moves.every(({ kind }) => kind === first.kind)) return `rows ${list(moves.map(({ of }) => of + 1))} of ${NAMES[first.kind]}`;
+  return list(moves.map(({ of, kind }) => `row ${of + 1} of ${NAMES[kind]}`));
 }
 
 /** What a way does, before it has begun. */
@@ -177,7 +177,7 @@ export function trafficSays(state, program, ticks, at, now, copies) {
   }
   const { loop, over, row } = ticks[at - 1];
   const loops = [...new Set(ticks.map((tick) => tick.loop))];
-  const what = over === "array" && loops.length > 3 ? `Step ${loops.indexOf(loop) + 1} of ${loops.length}, ${loop.name}.` : `Row ${row}: ${loop.name}.`;
+  const what = over === "array" && loops.length > 3 ? `Step ${loops.indexOf(loop) + 1} of ${loops.length}, ${loop.name}.` : `Row ${row + 1}: ${loop.name}.`;
   const missed = now.last.loads.filter(({ hit }) => !hit);
   const from = missed.length ? missed : now.last.loads;
   const verb = from.length > 1 ? ["come", "are"] : ["comes", "is"];

@@ -60,6 +60,31 @@ def ladder(times, copies):
     return picture
 
 
+def price(times, asked):
+    """Draw how long versions take, in units, and say whether one of them takes longer than that.
+
+    Args:
+        times: a `Times`; bars are its medians, lines reach from quartile to quartile.
+        asked: the version that the line above the bars tells about, timed or not.
+    """
+    names = sorted(times.seconds, key=lambda version: times.ratio(version)[0], reverse=True)
+    picture, ax = new_picture(height=1.4 + 0.4 * len(names))
+    for level, version in enumerate(names):
+        median, low, high = times.ratio(version)
+        colour = VERMILION if version == asked else SOFT
+        ax.barh(level, median, height=0.62, color=colour, alpha=0.4)
+        ax.plot([low, high], [level] * 2, color=colour, linewidth=2)
+        name(ax, f"{median:.1f}", (max(median, high), level), colour, (6, 0), weight="bold")
+    most = max(times.ratio(version)[2] for version in names)
+    ax.set(xlim=(0, 1.15 * most), xlabel=f"times as long as {in_words(times.unit)}")
+    ax.set_yticks(range(len(names)), [in_words(version) for version in names])
+    ax.tick_params(axis="y", length=0)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    said = times.slower(asked).replace("? ", "?\n")  # on a phone one line would be too long
+    ax.set_title(said, loc="left", weight="bold")
+    return picture
+
+
 def slots(row, block, masks=(True, False)):
     """Draw what the slots of a kernel hold, by its variables, with a mask on `centred` and without.
 
