@@ -83,8 +83,8 @@ def test_it_comes_back_to_the_same_place(lab_page):
 
 @tries(
     "02-constant",
-    "Press “constant”, then raise one bar by one step, 0.05: x̂ jumps from the centre almost to "
-    "the circle.",
+    "Press “constant”, type 1.05 over one of the three 1s, and press Enter: x̂ jumps from the "
+    "centre almost to the circle.",
 )
 def test_one_step_takes_a_constant_row_almost_to_the_circle(lab_page):
     page = lab_page
@@ -92,8 +92,7 @@ def test_one_step_takes_a_constant_row_almost_to_the_circle(lab_page):
         page.click(f"{SPHERE} button:text-is('constant')")
         assert values(page, "x_hat", SPHERE) == [0, 0, 0]
         assert math.dist(spot(page, "x_hat"), spot(page, "centre")) < 1
-        page.focus(f"{SPHERE} [name=x][data-index='{index}']")
-        page.keyboard.press("ArrowUp")
+        type_in(page, f"{SPHERE} [name=x-typed][data-index='{index}']", "1.05")
         assert values(page, "x", SPHERE)[index] == pytest.approx(1.05)
         assert 0.98 < values(page, "radius", SPHERE)[0] / math.sqrt(3) < 0.999
 
@@ -110,10 +109,13 @@ def test_seven_neighbours_become_one_strip(lab_page):
     assert max(at_first[:7]) - min(at_first[:7]) > 5  # seven bars of different length
     page.get_by_role("button", name="1000", exact=True).click()
     assert values(page, "x", SHOUT)[7] == 1000
+    story = page.locator(f"{SHOUT} .ln-story")
+    assert "is 1000 now" in story.text_content()
     strip = bars(page, SHOUT)
     assert max(strip[:7]) - min(strip[:7]) < 0.5
     assert {round(v, 2) for v in values(page, "x_hat", SHOUT)[:7]} == {-0.38}
     type_in(page, last, "1000000")
+    assert "1000" not in story.text_content()  # it is another row now
     assert bars(page, SHOUT) == pytest.approx(strip, abs=0.5)
     assert values(page, "x_hat", SHOUT)[7] == pytest.approx(math.sqrt(7), abs=1e-5)
 

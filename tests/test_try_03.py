@@ -127,3 +127,26 @@ def test_one_step_is_enough_at_one(lab_page):
     assert abs(min(losses, key=losses.get) - 1) <= 0.1
     move(lab_page, f"{DESCENT} [name=rate]", 1)
     assert lab_page.text_content(".ln-descent-says") == "99% of the avoidable loss is gone."
+
+
+@tries(
+    "03-twice",
+    "Now set the rate to 2: γ and β jump past their marks, and the loss is nearly what it was at "
+    "step 0.",
+)
+def test_twice_the_rate_jumps_past_the_mark(lab_page):
+    start = descent(lab_page)
+    move(lab_page, f"{DESCENT} [name=rate]", 1)
+    move(lab_page, f"{DESCENT} [name=step]", 40)
+    marks = descent(lab_page)
+    move(lab_page, f"{DESCENT} [name=rate]", 2)
+    move(lab_page, f"{DESCENT} [name=step]", 1)
+    weight, bias, loss = descent(lab_page)
+    passed = 0
+    for k, values_ in enumerate((weight, bias)):
+        for at_first, now, mark in zip(start[k], values_, marks[k], strict=True):
+            if abs(at_first - mark) > 0.2:  # one that starts beside its mark lands anywhere
+                passed += 1
+                assert (now - mark) * (at_first - mark) < 0
+    assert passed > 10
+    assert loss == pytest.approx(start[2], rel=0.05)

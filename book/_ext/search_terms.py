@@ -12,7 +12,7 @@ from sphinx.util import logging
 TERMS = {
     "01_mean_and_variance": {
         "n, or n − 1?": ["n - 1", "unbiased variance", "correction=0", "bessel"],
-        "A variance that vanishes": ["one-pass variance", "catastrophic cancellation"],
+        "One pass or two?": ["one-pass variance", "catastrophic cancellation"],
         "Whose mean is it?": ["normalized_shape", "per token", "axis"],
     },
     "02_normalize": {

@@ -49,7 +49,7 @@ function show({ x: numbers }) {
   const first = firstSteps([{ ...now, sigma: Math.sqrt(now.var) }]);
   return {
     ...first,
-    facts: { ...first.facts, var_one_pass: [pass], one_pass_says: [[pass, onePassSays(now.var, pass)]], gap: [[squares.gap, gapSays(squares.gap, areMany(squares))]] },
+    facts: { ...first.facts, mean: [[now.mean, short(now.mean, 7)]], var_one_pass: [pass], one_pass_says: [[pass, onePassSays(now.var, pass)]], gap: [[squares.gap, gapSays(squares.gap, areMany(squares))]] },
     squares,
     news: `${first.news}, in one pass ${short(pass, 3)}.`,
     off: !(Math.abs(pass - now.var) <= 0.005 * now.var),

@@ -13,14 +13,17 @@ def errors_by_scale(scales, without, with_layer):
 
     Args:
         scales: the scales, powers of 2.
-        without, with_layer: the errors, (draws, scales), a line for each draw.
+        without, with_layer: the errors, (draws, scales), a thin line for each draw and a thick
+            one for their median.
     """
     picture, ax = new_picture(height=3.3)
     ax.axhline(0.5, color=SOFT, linewidth=1, linestyle=":")
     at = np.log2(scales)
     for errors, colour in ((without, Y), (with_layer, X_HAT)):
-        for line in np.asarray(errors):
-            ax.plot(at, np.clip(line, LEAST, 1e30), color=colour, linewidth=1.3, marker=".")
+        draws = np.clip(np.nan_to_num(errors, nan=np.inf), LEAST, 1e30)
+        for line in draws:
+            ax.plot(at, line, color=colour, linewidth=0.8, alpha=0.7)
+        ax.plot(at, np.median(draws, axis=0), color=colour, linewidth=2.6, marker=".")
     name(ax, "without LayerNorm", (0.8, 1e5), Y, (-6, 0), fontweight="bold")
     name(ax, "with LayerNorm", (1.3, 1e-6), X_HAT, (0, 0), fontweight="bold")
     name(ax, "always answers 0", (3, 0.5), SOFT, (-2, 8), ha="right")

@@ -24,7 +24,7 @@ import { atStop, drawEpsilon, EPS } from "./eps.js";
  * @property {{ step: string, unit: number, title: string, says: (most: number, live: boolean) => string }} [quote]
  *   the step that PyTorch is asked for, one unit in the last place of what its error is counted in,
  *   who answers, and the comparison in words, where the furthest element is `most` units off
- * @property {string} [story]                             what is to be said of it; else its preset's story
+ * @property {string} [story]                             what is to be said of it; else the story of the preset with this x
  * @property {string} news                                what a screen reader is told
  */
 
@@ -81,9 +81,8 @@ export function rowsLab(props, own) {
     keys: [...rows, "eps", ...own.choices],
     fields: { ...Object.fromEntries(rows.map((name) => [name, [steps[name], ...NUMBER]])), eps: EPS },
     fits: (state) => rows.every((name) => name === "x" || state[name].length === lengthOf(state)) && own.fits(state),
-    // The preset that it began with, the first column; and while something is dragged,
-    // the scales as they were and what the drag started from.
-    local: { preset: null, first: 0, held: null, base: null },
+    // The first column; and while something is dragged, the scales as they were and what it started from.
+    local: { first: 0, held: null, base: null },
   });
   const { root, find } = lab;
 
@@ -153,7 +152,7 @@ export function rowsLab(props, own) {
     if (picture.knees) drawEpsilon(find, state.eps, picture.knees);
     if (compared) drawAnswer(picture, pytorch, scaleOf(picture.quote.step).digits);
     drawWindow(state.x);
-    setText(find(".ln-story"), picture.story ?? presets[state.preset]?.story ?? hint);
+    setText(find(".ln-story"), picture.story ?? presets.find(({ x }) => same(x, state.x))?.story ?? hint);
     own.paint(lab, picture, state, scales);
     lab.speak(picture.news);
   }
@@ -195,7 +194,7 @@ export function rowsLab(props, own) {
     draw,
     onInput: (input) => lab.change({ base: null, ...patchFor(input, lab.state), held: scales }),
     onRelease: () => lab.change({ held: null, base: null }),
-    actions: { preset: ({ dataset: { preset } }) => lab.load({ ...states[preset], preset }), ...own.actions },
+    actions: { preset: ({ dataset: { preset } }) => lab.load(states[preset]), ...own.actions },
   });
 }
 
