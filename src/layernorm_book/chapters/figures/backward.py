@@ -73,6 +73,8 @@ def _over_x_hat(ax):
     along = np.cross(np.ones(3), x_hat) / 3**0.5  # (3,), as long as x̂
     ends = np.array([-1.4, 1.7])
     ax.plot(ends, 0 * ends, color=LINE, linewidth=1)
+    ax.plot([0, 0], [-1.5, 1.6], color=LINE, linewidth=1)
+    name(ax, "0", (0, 0), SOFT, (5, -8))
     up = 0.6 * np.ones(2)
     for push, line, text in ((up[[0, 0, 0]], up, "up"), (x_hat, ends, "out")):
         ax.plot(ends, line, color=VERMILION, linewidth=1.2)
@@ -115,15 +117,42 @@ def eight_directions(x, matrix):
     return picture
 
 
-def fading_rate(path, loss_of):
-    """Draw how a weight matrix before the layer steps to and fro, grows, and slows down.
+def fading_rates(paths):
+    """Draw how a weight matrix before the layer grows, and by that slows down, at several rates.
 
     Args:
-        path: the matrix before the first step and after each.
+        paths: for each learning rate, the matrix before the first step and after each, array of
+            shape (steps + 1, ...).
+    """
+    picture, (size, felt) = new_picture(1, 2, width=6.8, height=2.5)
+    for rate, path in paths.items():
+        points = np.reshape(path, (len(path), -1))  # (steps + 1, weights)
+        grown = np.linalg.norm(points, axis=1) / np.linalg.norm(points[0])  # (steps + 1,)
+        steps = np.unique(np.geomspace(1, len(path), 60).astype(int)) - 1
+        size.plot(steps, grown[steps], color=AFFINE, linewidth=1.6)
+        name(size, f"rate {rate}", (steps[-1], grown[-1]), AFFINE, (5, 0))
+        felt.plot(steps, rate / grown[steps] ** 2, color=GRADIENT, linewidth=1.6)
+        name(felt, f"{rate}", (0, rate), GRADIENT, (-5, 0), ha="right")
+    name(felt, f"{rate / grown[-1] ** 2:.1f}", (steps[-1], rate / grown[-1] ** 2), GRADIENT, (5, 0))
+    size.set(ylim=(0, 7), yticks=[1, 3, 5, 7])
+    felt.set(yscale="log", ylim=(1, 130), yticks=[], yticklabels=[])
+    felt.minorticks_off()
+    size.set_title("size of A, 1 at the start", loc="left")
+    felt.set_title("rate that A feels", loc="left")
+    for ax in (size, felt):
+        ax.set(xlabel="steps", xlim=(0, steps[-1]))
+    return picture
+
+
+def leaps(path, loss_of):
+    """Draw how the steps of gradient descent turn to and fro, and what the loss makes of it.
+
+    Args:
+        path: the matrix before the first step and after each, array of shape (steps + 1, ...).
         loss_of: what gives the loss of a matrix.
     """
-    picture, ((turned, loss), (size, rate)) = new_picture(2, 2, width=6.8, height=3.9, sharex=True)
-    points = np.stack([np.ravel(matrix) for matrix in path])  # (steps + 1, weights)
+    picture, (turned, loss) = new_picture(1, 2, width=6.8, height=2.4)
+    points = np.reshape(path, (len(path), -1))  # (steps + 1, weights)
     moves = np.diff(points, axis=0)
     moves /= np.linalg.norm(moves, axis=1, keepdims=True)  # (steps, weights)
     turns = np.degrees(np.arccos((moves[1:] * moves[:-1]).sum(1)))  # (steps − 1,)
@@ -132,22 +161,12 @@ def fading_rate(path, loss_of):
     dots(turned, steps[2:], turns, edgecolor=GRADIENT, linewidth=3)
     turned.set(ylim=(-8, 188))
     turned.set_yticks([0, 90, 180], ["straight on", "sideways", "straight back"])
-    turned.set_title("each step, seen from the last", loc="left")
+    turned.set_title("turn since the step before", loc="left")
     losses = np.array([float(loss_of(matrix)) for matrix in path])  # (steps + 1,)
     loss.plot(steps, losses, color=INK, linewidth=1.2)
     loss.set(ylim=(1.02, 1.24))
     name(loss, f"from {losses[0]:.2f} at the start", (0, 1.225), INK, (12, 0))
     loss.set_title("loss", loc="left")
-    grown = np.linalg.norm(points, axis=1)  # (steps + 1,)
-    grown /= grown[0]
-    some = slice(None, None, max(1, len(path) // 100))
-    for ax, values, colour, title in (
-        (size, grown, AFFINE, "size of A, 1 at the start"),
-        (rate, grown**-2, GRADIENT, "rate that A feels, 1 at the start"),
-    ):
-        ax.plot(steps[some], values[some], color=colour, linewidth=2)
-        ax.set(ylim=(0, 1.08 * values.max()))
-        ax.set_title(title, loc="left")
-    for ax in (loss, rate):
+    for ax in (turned, loss):
         ax.set(xlabel="steps", xlim=(0, steps[-1]))
     return picture
