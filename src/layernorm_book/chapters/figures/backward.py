@@ -73,7 +73,7 @@ def _over_x_hat(ax):
     along = np.cross(np.ones(3), x_hat) / 3**0.5  # (3,), as long as x̂
     ends = np.array([-1.4, 1.7])
     ax.plot(ends, 0 * ends, color=LINE, linewidth=1)
-    ax.plot([0, 0], [-1.5, 1.6], color=LINE, linewidth=1)
+    ax.plot([0, 0], [-1.15, 1.6], color=LINE, linewidth=1)
     name(ax, "0", (0, 0), SOFT, (5, -8))
     up = 0.6 * np.ones(2)
     for push, line, text in ((up[[0, 0, 0]], up, "up"), (x_hat, ends, "out")):
