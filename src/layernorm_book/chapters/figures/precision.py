@@ -116,11 +116,10 @@ def harms(table):
     """Draw a table of errors with a dot in each cell, on one scale, the worst of each column lit.
 
     Args:
-        table: {(step, mean): error of x̂ when only this step is rounded}, row by row; the step
-            None stands for a row in which only the output is.
+        table: {(step, mean): error of x̂ when this step alone is rounded}, row by row.
     """
     steps, means = (list(dict.fromkeys(key[k] for key in table)) for k in (0, 1))
-    words = {None: "output alone", "the sums": "sums, one by one", "in a tree": "sums, in a tree"}
+    words = {"the sums": "sums, one by one", "in a tree": "sums, in a tree"}
     panel = new_panel(4.5, 0.28 * (len(steps) + 3), layout=None)
     decades = (0.01, 0.1, 1)
     for column, mean in enumerate(means):
