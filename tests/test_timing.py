@@ -118,6 +118,7 @@ def test_two_measurements_stand_side_by_side():
     first = Times({"copy": [1.0] * 4, "a": [2.0] * 4, "one_loop": [1.0] * 4}, "copy")
     second = Times({"one_loop": [2.0] * 4, "a": [5.0] * 4}, "one_loop")
     assert second.again(first, "a") == "a / one loop: 2.0 above, 2.5 here"
+    assert second.again(first, "one_loop") == "Only one loop was timed here"
 
 
 def test_the_lines_below_a_docstring_are_all_there():

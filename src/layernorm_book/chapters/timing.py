@@ -108,6 +108,8 @@ class Times:
 
     def again(self, earlier, name):
         """Return in a line how long a version took, in units, here and in earlier `Times`."""
+        if name == self.unit:
+            return f"Only {in_words(name)} was timed here"
         here, there = self.ratio(name)[0], Times(earlier.seconds, self.unit).ratio(name)[0]
         return f"{in_words(name)} / {in_words(self.unit)}: {there:.1f} above, {here:.1f} here"
 
