@@ -37,18 +37,24 @@ def inside_and_outside(std, inside, outside, seen):
         std: array of shape (points,), the standard deviations of the rows that arrive.
         inside: array of shape (points,), of the rows that leave, with ε inside the root.
         outside: {title: array of shape (points,)}, with ε outside, a panel each.
-        seen: for each panel the index of a point whose two values are written down.
+        seen: for each panel the indices of points whose two values are written down.
     """
     picture, axes = new_picture(columns=2, width=7, height=2.7)
-    for ax, (title, other), at in zip(axes, outside.items(), seen, strict=True):
+    for ax, (title, other), marked in zip(axes, outside.items(), seen, strict=True):
         forms = (inside, X_HAT, "inside"), (other, Y, "outside")
-        higher = max(inside[at], other[at])
-        ax.axvline(std[at], color=SOFT, linewidth=0.8, linestyle=":")
-        for leaves, colour, where in forms:
+        for leaves, colour, _ in forms:
             ax.plot(std, leaves, color=colour, linewidth=1.75)
-            ax.plot(std[at], leaves[at], "o", color=colour, markersize=6)
-            place = (-9, 4) if leaves[at] == higher else (9, -5)
-            name(ax, f"{where} {leaves[at]:.0%}", (std[at], leaves[at]), colour, place)
+        for at in marked:
+            higher = max(inside[at], other[at])
+            ax.plot([std[at]] * 2, [-0.08, higher], color=SOFT, linewidth=0.8, linestyle=":")
+            together = f"{inside[at]:.0%}" == f"{other[at]:.0%}"
+            for leaves, colour, where in forms:
+                ax.plot(std[at], leaves[at], "o", color=colour, markersize=6)
+                place = (-9, 4) if leaves[at] == higher else (9, -5)
+                if not together:
+                    name(ax, f"{where} {leaves[at]:.0%}", (std[at], leaves[at]), colour, place)
+            if together:
+                name(ax, f"both {higher:.0%}", (std[at], higher), SOFT, (-9, 4))
         ax.set(xscale="log", xlim=(std[0], std[-1]), ylim=(-0.08, 1.1), yticks=[0, 0.5, 1])
         ax.set_xlabel("σ of x")
         ax.set_title(title, loc="left")
