@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 EPS = 1e-5
-STEPS = ("the sums", "in a tree", "μ", "x − μ", "σ²", "1/√(σ² + ε)")
+STEPS = ("the sums", "in a tree", "μ", "x − μ", "σ²", "1/√(σ² + ε)", "the output")
 """The steps that `one_step_rounded` can round, in the order in which the layer takes them."""
 
 
@@ -108,22 +108,23 @@ def errors(way: Callable[..., Tensor], x: Tensor, *args: Any) -> Tensor:
     return way(x, *args).double() - pytorch(x.double())
 
 
-def one_step_rounded(x: Tensor, step: str | None = None) -> Tensor:
+def one_step_rounded(x: Tensor, step: str) -> Tensor:
     """Return x̂ of a 16-bit row, computed in float32 but for one step, whose result is rounded.
 
     Args:
         x: tensor of shape (rows, n), bfloat16 or float16.
-        step: one of `STEPS`, or None. "the sums" adds up number by number, as a plain loop does,
+        step: one of `STEPS`. "the sums" adds up number by number, as a plain loop does,
             and rounds each running sum; "in a tree" adds neighbours pair by pair, and rounds the
-            sum of each pair; the others round what the step gives, once.
+            sum of each pair. Both round the squares before they add them. The other steps round
+            what they give, once.
 
     Returns:
-        x̂, of the shape and dtype of `x`: the output is always rounded to it.
+        x̂, float32, of the shape of `x`. Only "the output" has it rounded to the dtype of `x`.
 
     Raises:
         ValueError: there is no such step.
     """
-    if step is not None and step not in STEPS:
+    if step not in STEPS:
         raise ValueError(f"no step is called {step!r}: choose one of {STEPS}")
 
     def kept(name: str, value: Tensor) -> Tensor:
@@ -135,7 +136,7 @@ def one_step_rounded(x: Tensor, step: str | None = None) -> Tensor:
     centred = kept("x − μ", wide - mean)  # (rows, n)
     var = kept("σ²", average(centred.square(), x.dtype))  # (rows, 1)
     rstd = kept("1/√(σ² + ε)", torch.rsqrt(var + EPS))  # (rows, 1)
-    return (centred * rstd).to(x.dtype)
+    return kept("the output", centred * rstd)
 
 
 def _average(values: Tensor, _dtype: torch.dtype) -> Tensor:

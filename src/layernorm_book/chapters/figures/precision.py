@@ -116,28 +116,28 @@ def harms(table):
     """Draw a table of errors with a dot in each cell, on one scale, the worst of each column lit.
 
     Args:
-        table: {(step, mean): error of x̂ when only this step is rounded}, row by row; the step
-            None stands for a row in which only the output is.
+        table: {(step, mean): error of x̂ when this step alone is rounded}, row by row.
     """
     steps, means = (list(dict.fromkeys(key[k] for key in table)) for k in (0, 1))
-    words = {None: "output alone", "the sums": "sums, one by one", "in a tree": "sums, in a tree"}
+    words = {"the sums": "sums, one by one", "in a tree": "sums, in a tree"}
     panel = new_panel(4.5, 0.28 * (len(steps) + 3), layout=None)
-    decades = (0.01, 0.1, 1)
+    decades = {0.001: "", 0.01: "0.01", 0.1: "", 1: "1"}  # for four labels there is no room
     for column, mean in enumerate(means):
         ax = panel.add_axes((0.27 + 0.38 * column, 0, 0.22, 1))
         worst = max(table[step, mean] for step in steps)
-        for mark in decades:
+        for mark, label in decades.items():
             ax.plot([mark, mark], [-0.5, len(steps) - 0.5], color=LINE, linewidth=1)
-            ax.text(mark, len(steps) - 0.1, f"{mark:g}", color=SOFT, ha="center", va="center")
+            ax.text(mark, len(steps) - 0.1, label, color=SOFT, ha="center", va="center")
         for line, step in enumerate(steps):
             size = table[step, mean]
             colour, heavy = (VERMILION, "bold") if size == worst else (INK, "normal")
             ax.plot(size, line, "o", color=colour, markersize=6)
-            ax.text(9, line, f"{size:.3f}", va="center", weight=heavy)
+            number = f"{size:.3f}" if size >= 0.001 else f"{size:.1g}"
+            ax.text(15, line, number, va="center", weight=heavy)
             if not column:
-                ax.text(0.007, line, words.get(step, step), ha="right", va="center")
-        ax.text(0.01, -0.95, f"mean {mean}", color=SOFT, va="center")
-        ax.set(xscale="log", xlim=(0.0085, 7), ylim=(len(steps) + 0.4, -2.2))
+                ax.text(7e-5, line, words.get(step, step), ha="right", va="center")
+        ax.text(0.001, -0.95, f"mean {mean}", color=SOFT, va="center")
+        ax.set(xscale="log", xlim=(1.5e-4, 10), ylim=(len(steps) + 0.4, -2.2))
         ax.set_axis_off()
     panel.text(0, 1, "largest error of x̂, if one step alone is rounded", va="top")
     return Picture([panel])
