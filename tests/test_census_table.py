@@ -289,11 +289,43 @@ def test_every_link_leads_somewhere(table):
     assert table.locator("a:not([href])").count() == 0
 
 
-def test_reset_shows_all_rows_in_the_order_of_the_beginning(table):
+def test_reset_returns_to_the_input_and_the_order_of_the_beginning(page, tmp_path):
+    write_page(tmp_path, "opening", CensusTable(given="quiet", sort="-off"))
+    table = open_lab(page, (tmp_path / "opening.html").as_uri())
     table.get_by_role("button", name="slips", exact=True).click()
-    table.click("[data-sort=off]")
+    table.click("[data-sort=class]")
+    table.click("[name=given][value=loud]")
     table.get_by_role("button", name="reset", exact=True).click()
-    assert table.evaluate(SHOWN) == numbers(in_order(ROWS))
+    assert table.is_checked("[name=given][value=quiet]")
+    assert table.evaluate(SHOWN) == numbers(in_order(ROWS, "-off", "quiet"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "[name=group][value=limit]",
+        "[data-sort=off]",
+        "[data-preset='1']",
+        "[name=query]",
+    ],
+)
+def test_other_rows_are_shown_from_their_beginning(table, change):
+    table.click("[data-sort=class]")
+    scrolled = "node => { node.scrollTop = 396; return node.scrollTop; }"
+    assert table.eval_on_selector(".ln-list", scrolled) == 396
+    if change == "[name=query]":
+        type_in(table, change, "e")
+    else:
+        table.click(change)
+    assert table.eval_on_selector(".ln-list", "node => node.scrollTop") == 0
+
+
+def test_an_open_row_stays_in_sight_when_the_order_changes(table):
+    table.click("[data-row='3'] td:nth-child(3)")
+    table.click("[data-sort=off]")
+    table.evaluate("() => new Promise(requestAnimationFrame)")
+    line, list_ = (table.locator(s).bounding_box() for s in ("[data-row='3']", ".ln-list"))
+    assert list_["y"] <= line["y"] < list_["y"] + list_["height"]
 
 
 def test_paper_has_every_row_that_is_shown(table):

@@ -114,6 +114,20 @@ def test_a_price_is_told_where_the_rounds_agree_on_it():
     assert times.slower("not_there") == "Slower not there? Not timed here"
 
 
+def test_two_measurements_stand_side_by_side():
+    first = Times({"copy": [1.0] * 4, "a": [2.0] * 4, "one_loop": [1.0] * 4}, "copy")
+    second = Times({"one_loop": [2.0] * 4, "a": [5.0] * 4}, "one_loop")
+    assert second.again(first, "a") == "a / one loop: 2.0 above, 2.5 here"
+    assert second.again(first, "one_loop") == "Only one loop was timed here"
+
+
+def test_the_lines_below_a_docstring_are_all_there():
+    lines = ladder.body(ladder.in_place).splitlines()
+    assert len(lines) == 4
+    assert lines[0].startswith("torch.sub(")
+    assert lines[-1].startswith("y.mul_(")
+
+
 def test_a_table_has_what_was_counted_beside_what_was_measured():
     x, y = torch.randn(2, 4, 8)
     counted = count({"copy": lambda: y.copy_(x), "two": lambda: (x + 1) * 2}, x)

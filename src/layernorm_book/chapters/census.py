@@ -19,8 +19,11 @@ GROUPS = {  # what came of it, in the order of the legend: a key, what the page 
     "agrees": ("agrees", "every comparison passes"),
     "limit": ("agrees, with a limit", "right, but most of these compute float64 in float32"),
     "one-plus": ("differs: 1 + weight", "scaled by 1 + weight, where PyTorch scales by weight"),
-    "half": ("differs: half precision", "right in float32, with float16 statistics in float16"),
-    "no-eps": ("differs: fixed or no ε", "its ε cannot be set, and is not PyTorch’s default"),
+    "half": ("differs: only in float16", "right in float32, with float16 statistics in float16"),
+    "no-eps": (
+        "differs: fixed or no ε",
+        "its constructor takes no ε, and the judge names only that",
+    ),
     "rest": ("differs: another way", "each row says which"),
     "other": ("another layer", "another normalization on purpose, so it was not judged"),
     "unasked": ("not judged", "the census could not run it on its own"),

@@ -4,6 +4,9 @@ The chapter types the plain formula itself; these move less. Those that write in
 what a new array costs.
 """
 
+from inspect import getsource
+from textwrap import dedent
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -31,19 +34,17 @@ four, three of them over what it has just read. For the others the count stays w
 def in_place(x: Tensor, weight: Tensor, bias: Tensor, y: Tensor) -> None:
     """Write the layer norm of x into y: x − μ is computed once, one operation squares and adds.
 
+    The comments count copies.
+
     Args:
         x: tensor of shape (rows, n).
         weight, bias: tensors of shape (n,).
         y: tensor of the shape of x.
     """
-    # the mean: ½, the difference: 1
-    torch.sub(x, x.mean(-1, keepdim=True), out=y)
-    # squared and added up: ½
-    norm = torch.linalg.vector_norm(y, dim=-1, keepdim=True)
-    # times 1/σ: 1
-    y *= torch.rsqrt(norm.square() / x.shape[-1] + 1e-5)
-    # times γ: 1, plus β: 1
-    y.mul_(weight).add_(bias)
+    torch.sub(x, x.mean(-1, keepdim=True), out=y)  # ½ + 1
+    norm = torch.linalg.vector_norm(y, dim=-1, keepdim=True)  # ½
+    y *= torch.rsqrt(norm.square() / x.shape[-1] + 1e-5)  # 1
+    y.mul_(weight).add_(bias)  # 1 + 1
 
 
 def in_blocks(x: Tensor, weight: Tensor, bias: Tensor, y: Tensor) -> None:
@@ -65,6 +66,11 @@ def fused(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 WRITING = in_place, in_blocks, one_block
 """The versions that write into a y that is there."""
+
+
+def body(function):
+    """Return the lines of a function below its docstring, as text."""
+    return dedent(getsource(function).split('"""')[-1]).strip()
 
 
 def fetches(times):

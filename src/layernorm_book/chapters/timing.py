@@ -106,6 +106,13 @@ class Times:
         answer, more = ("Yes", "more") if median > 1 else ("No", "less")
         return f"{asked} {answer}, {100 * abs(median - 1):.0f}% {more} time"
 
+    def again(self, earlier, name):
+        """Return in a line how long a version took, in units, here and in earlier `Times`."""
+        if name == self.unit:
+            return f"Only {in_words(name)} was timed here"
+        here, there = self.ratio(name)[0], Times(earlier.seconds, self.unit).ratio(name)[0]
+        return f"{in_words(name)} / {in_words(self.unit)}: {there:.1f} above, {here:.1f} here"
+
     def explained(self):
         """Return the table, and a line above it that says what its numbers are."""
         rounds, unit = len(self.seconds[self.unit]), in_words(self.unit)

@@ -54,6 +54,7 @@ print(f"compared with torch {census['torch']}; this is torch {torch.__version__}
 
 function render(props) {
   const census = props.model.get("census");
+  const first = { sort: props.model.get("sort"), given: props.model.get("given") }; // what “reset” returns to
   const { inputs, groups, packages, texts, rows } = census;
   const lab = createLab(props, {
     kind: "ln-census",
@@ -131,7 +132,8 @@ function render(props) {
     });
   }
 
-  function draw({ query, group, given, chosen, sort }) {
+  function draw(state) {
+    const { query, group, given, chosen, sort } = state;
     const at = inputs.findIndex(([key]) => key === given);
     drawn.heights ??= inputs.map((_, k) => heights(piled(rows, k)));
     if (drawn.query !== query) drawn.fits = fitting(inAll, query);
@@ -154,7 +156,8 @@ function render(props) {
       }
     }
     const among = drawn.fits.map((fit, i) => fit && (group === "all" || groups[rows[i].g][0] === group));
-    Object.assign(drawn, { query, sort, given });
+    const moved = ["query", "group", "sort"].some((key) => drawn[key] !== state[key]) || (drawn.given !== given && sort.endsWith("off"));
+    Object.assign(drawn, { query, group, sort, given });
     const isOpen = chosen >= 0 && among[chosen];
     lines.forEach((line, i) => {
       line.hidden = !among[i];
@@ -167,8 +170,8 @@ function render(props) {
     if (isOpen) {
       open(chosen);
       if (lines[chosen].nextSibling !== opened) lines[chosen].after(opened);
-      if (drawn.chosen !== chosen) reveal(lines[chosen]);
-    }
+      if (moved || drawn.chosen !== chosen) reveal(lines[chosen]);
+    } else if (moved) find(".ln-list").scrollTop = 0; // other rows: their beginning
     drawn.chosen = chosen;
     const input = find("[name=query]");
     if (input.value !== query) input.value = query;
@@ -188,7 +191,7 @@ function render(props) {
   const actions = {
     preset: ({ dataset }) => {
       const { query } = PRESETS[dataset.preset];
-      lab.load({ query, group: "all", chosen: -1, ...(query ? {} : { sort: "package", given: "usual" }) });
+      lab.load({ query, group: "all", chosen: -1, ...(query ? {} : first) });
     },
     sort: ({ dataset: { sort } }) => lab.change({ sort: lab.state.sort === sort ? `-${sort}` : sort }),
     row: ({ dataset }) => toggle(+dataset.at),

@@ -25,8 +25,8 @@ SAID = {
     "agrees": "agree in all that they were asked",
     "limit": "agree, with a limit",
     "one-plus": "scale by 1 + weight",
-    "half": "are right in float32, and not in float16",
-    "no-eps": "have an ε that cannot be set, or none",
+    "half": "differ only in float16",
+    "no-eps": "take no ε: theirs is fixed, or they have none",
     "rest": "differ in another way",
 }
 ACROSS = 22  # dots in a line

@@ -157,12 +157,13 @@ def costs(distance, cost, also, beside=(157, 249)):
     picture, ax = new_picture(height=3.4)
     dots(ax, cost, np.round(distance, 1), edgecolor=SOFT, alpha=0.6, linewidth=4)
     for channel in [*np.flatnonzero(distance > 5), *also]:
-        colour = VERMILION if cost[channel] > np.median(cost) else BLUE
+        colour = VERMILION if distance[channel] > 5 else BLUE
         at = cost[channel], distance[channel]
         ax.plot(*at, color=colour, marker="o", markersize=6)
         name(ax, f"{channel}", at, colour, (-6 if channel in beside else 6, 0))
     ax.axhline(5, color=INK, linewidth=1, linestyle="--")
-    name(ax, "outliers above", (1.1, 5), INK, (-1, 7))
+    name(ax, "outliers", (1.1, 5), VERMILION, (-1, 7))
+    name(ax, "the other channels", (0.06, 1.2), SOFT, (6, 0))
     ax.set(xscale="log", xlim=(0.003, 1.2), ylim=(0, 12))
     ax.set_xticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
     ax.minorticks_off()
