@@ -71,9 +71,18 @@ def has_cell_tagged(tag, notebook):
 
 
 def execute(notebook):
-    """Run one notebook in its own folder."""
+    """Run one notebook in its own folder.
+
+    A kernel is told ports that were free a moment before. Another program may take one first, and
+    the kernel ends before it has run a cell: then another one tries.
+    """
     folder = str(Path(notebook.uri).parent)
-    return single_nb_execution(notebook.nb, folder, TIMEOUT, False, config=ENCRYPTED)
+    for last in (False, True):
+        try:
+            return single_nb_execution(notebook.nb, folder, TIMEOUT, False, config=ENCRYPTED)
+        except RuntimeError as error:
+            if last or "before replying to kernel_info" not in str(error):
+                raise
 
 
 def forget_unseen_widgets(notebook):
