@@ -67,6 +67,7 @@ def builds(tmp_path_factory):
     assert status == 0, printed
     found = {"as it stands": printed, "pages": (tree / "_build" / "html").rename(tree / "kept")}
 
+    (tree / "_build" / "book.zip").touch()
     write_chapter(tree, "plain", "\n\n".join(PROSE_FAULTS), CODES["plain"])
     found["prose"], found["prose again"] = build_in_vain(tree), build_in_vain(tree)
 
@@ -94,6 +95,10 @@ def test_a_kernel_that_does_not_end_in_time_is_ended():
 
 def test_a_sound_book_is_built(builds):
     assert {path.stem for path in (builds["pages"] / "book").glob("*.html")} > set(CODES)
+
+
+def test_what_was_packed_before_a_build_is_there_after_it(builds):
+    assert (builds["pages"].parent / "_build" / "book.zip").is_file()
 
 
 def test_a_known_address_gives_canonical_links_and_a_card(builds):

@@ -6,7 +6,8 @@ python tools/build_book.py --links   ask every address outside the book whether 
 The notebooks run first, side by side (see run_notebooks.py); Jupyter Book then makes the pages from
 their outputs, with every warning an error. A stale _build would hide two things: with -W a warning
 fails the first build and passes the second, and a page that is no longer written would still be
-there to read. So _build is always made from nothing.
+there to read. So the folders of _build are always made from nothing. A file that was packed or
+printed from an earlier book stays.
 """
 
 import os
@@ -39,7 +40,8 @@ FIRST_PAGE = """<!DOCTYPE html>
 
 def main(arguments):
     """Build, then say where the book is or which notebook failed; or ask what it links to."""
-    shutil.rmtree(BUILD, ignore_errors=True)
+    for folder in BUILD.glob("*/"):
+        shutil.rmtree(folder, ignore_errors=True)
     cache, failed = run_notebooks.run()
     if arguments == ["--links"]:  # Sphinx's own check; it needs the network
         return 1 if failed else jupyter_book(cache, "--builder", "linkcheck")
