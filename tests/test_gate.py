@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 
+import build_book
 import nbformat
 import pytest
 from conftest import build, copy_tree
@@ -99,6 +100,15 @@ def test_a_sound_book_is_built(builds):
 
 def test_what_was_packed_before_a_build_is_there_after_it(builds):
     assert (builds["pages"].parent / "_build" / "book.zip").is_file()
+
+
+@pytest.mark.parametrize(("arguments", "left"), [([], False), (["--links"], True)])
+def test_to_ask_the_links_leaves_the_book_alone(tmp_path, monkeypatch, arguments, left):
+    (tmp_path / "html").mkdir()
+    monkeypatch.setattr(build_book, "BUILD", tmp_path)
+    monkeypatch.setattr(build_book.run_notebooks, "run", lambda: (None, ["a chapter"]))
+    assert build_book.main(arguments) == 1
+    assert (tmp_path / "html").exists() == left
 
 
 def test_a_known_address_gives_canonical_links_and_a_card(builds):

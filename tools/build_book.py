@@ -40,10 +40,12 @@ FIRST_PAGE = """<!DOCTYPE html>
 
 def main(arguments):
     """Build, then say where the book is or which notebook failed; or ask what it links to."""
+    links = arguments == ["--links"]
     for folder in BUILD.glob("*/"):
-        shutil.rmtree(folder, ignore_errors=True)
+        if not (links and folder.name == "html"):
+            shutil.rmtree(folder, ignore_errors=True)
     cache, failed = run_notebooks.run()
-    if arguments == ["--links"]:  # Sphinx's own check; it needs the network
+    if links:  # Sphinx's own check; it needs the network
         return 1 if failed else jupyter_book(cache, "--builder", "linkcheck")
     if not failed and jupyter_book(cache) == 0 and (BUILD / "html" / "index.html").is_file():
         (BUILD / "html" / "index.html").write_text(FIRST_PAGE, encoding="utf-8")
