@@ -122,13 +122,13 @@ function render(props) {
     }
   }
 
-  /** Scroll the list, as little as shows a row and what is opened below it: once a frame, for the table is laid out then anyway. */
+  /** Scroll the list, as little as shows a row and what is opened below it, or to its top: once a frame, for the table is laid out then anyway. */
   function reveal(line) {
     cancelAnimationFrame(revealing);
     revealing = requestAnimationFrame(() => {
       const list = find(".ln-list");
       const end = opened.offsetTop + opened.offsetHeight - list.clientHeight;
-      list.scrollTop = Math.min(Math.max(list.scrollTop, end), line.offsetTop - find("thead").offsetHeight);
+      list.scrollTop = line ? Math.min(Math.max(list.scrollTop, end), line.offsetTop - find("thead").offsetHeight) : 0;
     });
   }
 
@@ -171,7 +171,7 @@ function render(props) {
       open(chosen);
       if (lines[chosen].nextSibling !== opened) lines[chosen].after(opened);
       if (moved || drawn.chosen !== chosen) reveal(lines[chosen]);
-    } else if (moved) find(".ln-list").scrollTop = 0; // other rows: their beginning
+    } else if (moved) reveal(null); // other rows: their beginning
     drawn.chosen = chosen;
     const input = find("[name=query]");
     if (input.value !== query) input.value = query;
