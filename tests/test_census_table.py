@@ -23,6 +23,7 @@ from layernorm_book.widgets.census import NAN, SORTS, packed
 ROWS = load()["rows"]
 SHOWN = """() => [...document.querySelectorAll("[data-row]:not([hidden])")].map(
     row => Number(row.dataset.row))"""
+NEXT_FRAME = "() => new Promise(requestAnimationFrame)"  # in which the list is scrolled
 WORDS = (
     "",
     "lucid",
@@ -196,7 +197,7 @@ def test_a_dot_opens_its_row_and_the_list_scrolls_to_it(table):
     number = next(i for i, row in reversed(list(enumerate(ROWS))) if "off" in row)
     table.locator(f"circle[data-at='{number}']").dispatch_event("click")
     assert values(table, "open") == [number]
-    table.evaluate("() => new Promise(requestAnimationFrame)")
+    table.evaluate(NEXT_FRAME)
     line, list_ = (table.locator(s).bounding_box() for s in (f"[data-row='{number}']", ".ln-list"))
     assert list_["y"] <= line["y"] < list_["y"] + list_["height"]
     assert table.locator("circle.ln-here").count() == 1
@@ -317,13 +318,14 @@ def test_other_rows_are_shown_from_their_beginning(table, change):
         type_in(table, change, "e")
     else:
         table.click(change)
+    table.evaluate(NEXT_FRAME)
     assert table.eval_on_selector(".ln-list", "node => node.scrollTop") == 0
 
 
 def test_an_open_row_stays_in_sight_when_the_order_changes(table):
     table.click("[data-row='3'] td:nth-child(3)")
     table.click("[data-sort=off]")
-    table.evaluate("() => new Promise(requestAnimationFrame)")
+    table.evaluate(NEXT_FRAME)
     line, list_ = (table.locator(s).bounding_box() for s in ("[data-row='3']", ".ln-list"))
     assert list_["y"] <= line["y"] < list_["y"] + list_["height"]
 

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from layernorm_book.chapters.timing import in_words
+
 ROWS = 512
 """How many rows a block has."""
 COPIES = {
@@ -81,6 +83,6 @@ def fetches(times):
     """
     lines = [f"{'copies':9} counted  with fetches  measured"]
     for name, fetched in FETCHED.items():
-        words, took = name.replace("_", " "), times.ratio(name)[0]
-        lines.append(f"{words:9}{COPIES[name]:8}{fetched:14.1f}{took:10.1f}")
+        took = times.ratio(name)[0]
+        lines.append(f"{in_words(name):9}{COPIES[name]:8}{fetched:14.1f}{took:10.1f}")
     return "\n".join(lines)

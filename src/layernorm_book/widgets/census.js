@@ -132,8 +132,7 @@ function render(props) {
     });
   }
 
-  function draw(state) {
-    const { query, group, given, chosen, sort } = state;
+  function draw({ query, group, given, chosen, sort }) {
     const at = inputs.findIndex(([key]) => key === given);
     drawn.heights ??= inputs.map((_, k) => heights(piled(rows, k)));
     if (drawn.query !== query) drawn.fits = fitting(inAll, query);
@@ -148,7 +147,8 @@ function render(props) {
       setText(find("[data-column=off] .ln-paper"), `off on ${inputs[at][1]}`);
       pile(at);
     }
-    if (drawn.sort !== sort || (drawn.given !== given && sort.endsWith("off"))) {
+    const reordered = drawn.sort !== sort || (drawn.given !== given && sort.endsWith("off"));
+    if (reordered) {
       opened.parentNode.append(...ordered(census, sort, at).map((i) => lines[i]), opened);
       for (const head of heads) {
         const here = sort.replace(/^-/, "") === head.dataset.column;
@@ -156,7 +156,7 @@ function render(props) {
       }
     }
     const among = drawn.fits.map((fit, i) => fit && (group === "all" || groups[rows[i].g][0] === group));
-    const moved = ["query", "group", "sort"].some((key) => drawn[key] !== state[key]) || (drawn.given !== given && sort.endsWith("off"));
+    const moved = reordered || drawn.query !== query || drawn.group !== group;
     Object.assign(drawn, { query, group, sort, given });
     const isOpen = chosen >= 0 && among[chosen];
     lines.forEach((line, i) => {
